@@ -1,0 +1,9 @@
+import type { Api } from '../protocol/api.ts'
+
+/**
+ * The way from a broker to the active controller: inside a combined node a call, across nodes a connection that follows
+ * the leader. Same contract as `Controller.request`.
+ */
+export interface ControllerChannel {
+  request<Request, Response>(api: Api<Request, Response>, body: Request): Promise<Response>
+}

@@ -1,0 +1,133 @@
+import type { LeaderEpoch, Offset } from '../util/numbers.ts'
+
+export type FlushPolicy = 'sync' | 'os'
+
+/** The settings of one partition's log; from topic configs with Kafka's names. */
+export interface LogConfig {
+  readonly segmentBytes: number
+  readonly segmentMs: number
+  readonly segmentIndexBytes: number
+  readonly indexIntervalBytes: number
+  /** -1: no limit. */
+  readonly retentionMs: number
+  /** -1: no limit. */
+  readonly retentionBytes: number
+  readonly flushPolicy: FlushPolicy
+  /** `log-append`: the broker's time replaces the producer's. */
+  readonly timestampType: 'create' | 'log-append'
+}
+
+export interface TopicPartition {
+  readonly topic: string
+  readonly topicId: string
+  readonly partition: number
+}
+
+export interface AppendResult {
+  readonly baseOffset: Offset
+  /** Exclusive: the log end offset after this append. */
+  readonly endOffset: Offset
+  /** -1 unless the timestamp type is `log-append`. */
+  readonly logAppendTimeMs: number
+}
+
+export interface ReadRequest {
+  /** The first batch returned contains it (and may begin before it). */
+  readonly fromOffset: Offset
+  /** Exclusive; nothing at or above it is returned: the high watermark or the last stable offset. */
+  readonly endOffset: Offset
+  readonly maxBytes: number
+  /** Return the first batch whole even if it is larger than `maxBytes`. */
+  readonly minOneBatch: boolean
+}
+
+export interface TimestampLookup {
+  readonly offset: Offset
+  readonly timestamp: number
+  readonly leaderEpoch: LeaderEpoch
+}
+
+/**
+ * The log of one partition. Words: `appended` (has an offset, in memory) → `written` (in the page cache) → `flushed`
+ * (on disk). `durable` means flushed under `sync` and written under `os`.
+ *
+ * One writer. `append` is synchronous and cheap: bytes leave with the group commit at the end of the turn.
+ */
+export interface PartitionLog extends AsyncDisposable {
+  readonly id: TopicPartition
+  readonly config: LogConfig
+  readonly logStartOffset: Offset
+  /** Exclusive end of what was appended. */
+  readonly logEndOffset: Offset
+  /** Exclusive end of what is durable by policy; never above `logEndOffset`. */
+  readonly durableEndOffset: Offset
+  readonly sizeBytes: number
+  readonly segmentCount: number
+  /** The newest epoch in the log, or `null` when it is empty. */
+  readonly latestEpoch: LeaderEpoch | null
+  /** Not null once the disk failed under this log: it takes no more appends and serves no more reads. */
+  readonly failure: Error | null
+
+  /**
+   * Appends validated batches (one or more, back to back): gives them offsets and `leaderEpoch` in place. The buffer
+   * belongs to the log from now on. Throws `ApiError` `KAFKA_STORAGE_ERROR` or `DISK_FULL` when it can take nothing.
+   */
+  append(batches: Uint8Array, leaderEpoch: LeaderEpoch): AppendResult
+  /** Called after `durableEndOffset` moved or `failure` was set. One listener. */
+  onProgress(listener: () => void): void
+  /**
+   * Whole batches, as views of cached or freshly read memory; together at most `maxBytes` unless `minOneBatch`.
+   * Synchronous when the tail cache has them. Throws `ApiError` `OFFSET_OUT_OF_RANGE` below the start.
+   */
+  read(request: ReadRequest): Uint8Array[] | Promise<Uint8Array[]>
+  /** First record with a timestamp at or after `timestampMs` and below `endOffset`, or `null`. */
+  offsetForTimestamp(timestampMs: number, endOffset: Offset): Promise<TimestampLookup | null>
+  /** End offset of the newest epoch at or below `epoch` (KIP-101, KIP-279), or `null`. */
+  endOffsetForEpoch(epoch: LeaderEpoch): { epoch: LeaderEpoch; endOffset: Offset } | null
+  /** Removes records at and above `offset`. */
+  truncateTo(offset: Offset, reason: string): Promise<void>
+  /** Raises `logStartOffset`, durably, and deletes whole segments below it. */
+  advanceLogStart(offset: Offset): Promise<void>
+  /** Deletes segments by time and size below `endOffset`; returns what it freed. */
+  applyRetention(wallClockMs: number, endOffset: Offset): Promise<{ segments: number; bytes: number }>
+  /** Rolls, if the active segment is older than `segmentMs`. */
+  reconfigure(config: LogConfig): void
+  /** Resolves once everything appended so far is flushed, whatever the policy. */
+  flush(): Promise<void>
+}
+
+/** What recovery found and did, for the log line and for tests. */
+export interface RecoveryReport {
+  readonly wasClean: boolean
+  readonly segmentsScanned: number
+  /** Bytes of a torn tail that were cut, and where. */
+  readonly cuts: readonly { path: string; fromBytes: number; toBytes: number; reason: string }[]
+  readonly indexesRebuilt: readonly string[]
+}
+
+/** All partition logs of one data directory. */
+export interface LogManager extends AsyncDisposable {
+  readonly directory: string
+  readonly logs: ReadonlyMap<string, PartitionLog>
+  /** Opens what is there or creates it. A directory with another topic id is an error unless it may be replaced. */
+  openLog(id: TopicPartition, config: LogConfig): Promise<PartitionLog>
+  /** Renames the directory away at once and deletes it in the background. */
+  removeLog(id: TopicPartition): Promise<void>
+  /** Partition directories found at start, with the topic id each carries. */
+  found(): readonly TopicPartition[]
+  stats(): LogManagerStats
+}
+
+/** Plain numbers for `/metrics`: cumulative unless the name says otherwise. */
+export interface LogManagerStats {
+  readonly bytesAppended: number
+  readonly writes: number
+  readonly syncs: number
+  /** Durations of the last syncs, for a histogram: the reader drains them. */
+  readonly syncMsSamples: readonly number[]
+  readonly tailCacheBytes: number
+  readonly tailCacheHits: number
+  readonly tailCacheMisses: number
+  readonly openFiles: number
+  readonly pendingBytes: number
+}

@@ -1,0 +1,49 @@
+import { defineApi } from '../api.ts'
+import { errorCodeField, errorMessageField, isolationLevel, leaderEpochField, limits, partitionField, recordsOut, topicField, topicIdField } from '../common.ts'
+import { array, field, int32, int64, oneOf, struct } from '../schema.ts'
+
+export const fetch = defineApi({
+  key: 1,
+  name: 'Fetch',
+  versions: [0, 0],
+  doc: 'A long poll: answers as soon as minBytes are there, or an error is, or maxWaitMs is over. Only records below the high watermark are returned. The first batch is returned whole even if it is larger than the limits; the first batch of an answer may begin before fetchOffset.',
+  request: struct({
+    maxWaitMs: field(int32, 'Longest wait for minBytes.'),
+    minBytes: field(int32, 'Answer once this many bytes are there.'),
+    maxBytes: field(int32, 'Limit of the whole answer.'),
+    isolationLevel: field(isolationLevel, '0: read uncommitted; 1: read committed.'),
+    format: field(oneOf('batches', 'records'), 'Record batches (bin), or plain records (array).'),
+    partitions: field(
+      array(
+        struct({
+          topic: topicField,
+          topicId: topicIdField,
+          partition: partitionField,
+          leaderEpoch: leaderEpochField,
+          fetchOffset: field(int64, 'First offset wanted.'),
+          maxBytes: field(int32, 'Limit for this partition.'),
+        }),
+        { countMax: limits.items },
+      ),
+      'What to read, in order of preference.',
+    ),
+  }),
+  response: struct({
+    partitions: field(
+      array(
+        struct({
+          topic: topicField,
+          partition: partitionField,
+          errorCode: errorCodeField,
+          errorMessage: errorMessageField,
+          highWatermark: field(int64, 'End of what may be read (exclusive); -1 on error.'),
+          lastStableOffset: field(int64, 'End of what read committed may read (exclusive); -1 on error.'),
+          logStartOffset: field(int64, 'First offset still in the log; -1 on error.'),
+          records: field(recordsOut, 'What was asked for, possibly empty.'),
+        }),
+        { countMax: limits.responseItems },
+      ),
+      'In the order of the request.',
+    ),
+  }),
+})

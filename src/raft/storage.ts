@@ -1,0 +1,37 @@
+import type { LogIndex } from '../util/numbers.ts'
+import type { Entry, HardState, Snapshot } from './types.ts'
+
+/** What survived: read once, at start. */
+export interface LoadedState {
+  readonly hardState: HardState
+  /** The newest complete snapshot, verified. */
+  readonly snapshot: Snapshot | null
+  /** Every entry after the snapshot, dense and verified, in order. */
+  readonly entries: readonly Entry[]
+}
+
+/** One atomic write. Order inside: truncate, then append, then hard state; all of it or nothing is there after a crash. */
+export interface PersistBatch {
+  readonly hardState: HardState | null
+  /** Remove this entry and all after it, before appending. */
+  readonly truncateFrom: LogIndex | null
+  readonly entries: readonly Entry[]
+}
+
+/**
+ * Stable storage of one Raft server, as a port. Contract, kept by every implementation and checked by
+ * `test/contract/raft-storage.ts`:
+ *
+ * - A promise resolves only when what it stands for survives power loss; promises resolve in the order of the calls.
+ * - A rejection (`StorageError`) means *unknown*, not *undone*: the caller stops the process and never retries.
+ * - No promise stays pending for ever: past the deadline it rejects.
+ * - Damage found while loading is a `CorruptionError` naming the place; nothing damaged is ever returned.
+ */
+export interface RaftStorage extends AsyncDisposable {
+  load(): Promise<LoadedState>
+  persist(batch: PersistBatch): Promise<void>
+  /** Stores the snapshot and, in the same write, removes the entries it covers up to `discardUpTo` (inclusive). */
+  saveSnapshot(snapshot: Snapshot, discardUpTo: LogIndex): Promise<void>
+  /** Replaces log and snapshot by one received from the leader: entries after it are kept only if `keepFrom` says so. */
+  installSnapshot(snapshot: Snapshot, hardState: HardState): Promise<void>
+}

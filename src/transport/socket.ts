@@ -1,0 +1,47 @@
+/**
+ * A connection that carries whole binary messages, as a port: `ws` in Node, `WebSocket` in a browser, a virtual network
+ * in the simulator. Callbacks are set once, right after the socket is obtained and before the next turn.
+ */
+export interface Socket {
+  /** For logs: the other end. */
+  readonly remote: string
+  /** Bytes handed to `send` that have not left this process. */
+  readonly bufferedBytes: number
+  /** Queues one binary message. The bytes must not change until they have left. Messages sent in one turn leave together. */
+  send(message: Uint8Array): void
+  /** Stops reading: the other end feels it through its own buffers. */
+  pause(): void
+  resume(): void
+  /** Closes after what is queued; `code` 1000 or 4000–4999 or one of RFC 6455's. `reason` is at most 123 bytes. */
+  close(code: number, reason: string): void
+  /** Closes at once. */
+  terminate(): void
+  /** The view is valid until the receiver drops it: it is not reused. */
+  onMessage: (message: Uint8Array) => void
+  /** `bufferedBytes` fell below the low mark after having been above the high one. */
+  onDrain: () => void
+  /** Exactly once, always: after a close from either end, an error, a lost connection. */
+  onClose: (code: number, reason: string) => void
+}
+
+export interface SocketFactory {
+  /** Resolves once the handshake is done with subprotocol `millrace.v1`. Rejects with `ApiError` `NETWORK_EXCEPTION`. */
+  connect(url: string, options: { timeoutMs: number; signal?: AbortSignal }): Promise<Socket>
+}
+
+/** The WebSocket subprotocol; a new one when frames change shape. */
+export const subprotocol = 'millrace.v1'
+
+/** Close codes of Millrace's own, beside RFC 6455's 1000–1015. */
+export const closeCode = {
+  normal: 1000,
+  goingAway: 1001,
+  unsupportedData: 1003,
+  messageTooBig: 1009,
+  /** The frame was not what the protocol allows; the reason says why. */
+  malformedFrame: 4000,
+  /** The reader did not read for too long. */
+  slowReader: 4001,
+  /** `ApiVersions` did not come first or not in time. */
+  handshake: 4002,
+} as const
