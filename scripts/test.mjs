@@ -1,0 +1,20 @@
+// Runs the test files under test/ (or those whose path contains one of the arguments) with Node's own runner.
+import { spawnSync } from 'node:child_process'
+import { readdirSync } from 'node:fs'
+
+const filters = process.argv.slice(2).filter(argument => !argument.startsWith('--'))
+const flags = process.argv.slice(2).filter(argument => argument.startsWith('--'))
+const files = readdirSync('test', { recursive: true })
+  .map(name => `test/${name}`)
+  .filter(name => name.endsWith('.test.ts'))
+  .filter(name => filters.length === 0 || filters.some(filter => name.includes(filter)))
+  .sort()
+if (files.length === 0) {
+  console.error(`no test file matches ${filters.join(' ')}`)
+  process.exit(1)
+}
+const result = spawnSync(process.execPath, ['--import', 'tsx', '--test', '--test-concurrency=2', ...flags, ...files], {
+  stdio: 'inherit',
+  env: { UV_THREADPOOL_SIZE: '16', ...process.env },
+})
+process.exit(result.status ?? 1)

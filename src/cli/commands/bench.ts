@@ -1,0 +1,64 @@
+/** `millrace bench produce|consume|e2e`: load against any cluster, with progress, percentiles and the cost in CPU. */
+import { type Command, Option } from 'commander'
+import { compressionNames } from '../../protocol/batch/header.ts'
+import { parseAcks, parseBytes, parseDurationMs, parseInteger } from '../parse.ts'
+import type { Run } from '../program.ts'
+
+export interface BenchOptions {
+  readonly topic: string
+  readonly partitions: number
+  readonly records: number
+  readonly size: number
+  readonly rate?: number
+  readonly duration?: number
+  readonly warmup: number
+  readonly quiet?: boolean
+}
+
+export interface BenchProduceOptions extends BenchOptions {
+  readonly batchRecords: number
+  readonly inFlight: number
+  readonly acks: 0 | 1 | 'all'
+  readonly compression: (typeof compressionNames)[number]
+}
+
+export interface BenchConsumeOptions extends BenchOptions {
+  readonly from: 'start'
+}
+
+export function registerBench(program: Command, run: Run): void {
+  const bench = program.command('bench').description('measure throughput and latency')
+  shared(bench.command('produce').description('append records as fast as the cluster takes them, or at a rate'))
+    .option('--batch-records <n>', 'records per send, which become one batch', parseInteger(1, 1_000_000), 600)
+    .option('--in-flight <n>', 'sends not yet acknowledged', parseInteger(1, 100_000), 16)
+    .option('--acks <acks>', '0, 1 or all', parseAcks, 'all')
+    .addOption(new Option('-z, --compression <codec>', 'compress batches').choices(compressionNames).default('none'))
+    .action(async (options: BenchProduceOptions, command: Command) => {
+      const { benchProduce } = await import('../bench/produce.ts')
+      await run(command, context => benchProduce(context, options))
+    })
+  shared(bench.command('consume').description('read what is there from the start, as fast as it comes')).action(
+    async (options: BenchConsumeOptions, command: Command) => {
+      const { benchConsume } = await import('../bench/consume.ts')
+      await run(command, context => benchConsume(context, options))
+    },
+  )
+  shared(bench.command('e2e').description('time from send to receipt, one record at a time or at a rate'))
+    .option('--acks <acks>', '0, 1 or all', parseAcks, 'all')
+    .action(async (options: BenchProduceOptions, command: Command) => {
+      const { benchEndToEnd } = await import('../bench/end-to-end.ts')
+      await run(command, context => benchEndToEnd(context, options))
+    })
+}
+
+function shared(command: Command): Command {
+  return command
+    .option('--topic <name>', 'topic; created when it is missing', 'bench')
+    .option('-p, --partitions <n>', 'partitions of a topic it creates', parseInteger(1, 10_000), 1)
+    .option('--records <n>', 'records in all', parseInteger(1), 1_000_000)
+    .option('--size <bytes>', 'size of a value', parseBytes, 100)
+    .option('--rate <n>', 'records per second; latency then counts from when a record was due', parseInteger(1))
+    .option('--duration <time>', 'stop after this long even if records are left', parseDurationMs)
+    .option('--warmup <n>', 'records before measuring begins', parseInteger(0), 0)
+    .option('-q, --quiet', 'no progress')
+}

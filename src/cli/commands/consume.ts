@@ -1,0 +1,128 @@
+/**
+ * `millrace consume TOPIC…`: records to stdout, from where `-o` says. Bytes of keys and values are printed untouched;
+ * in JSON they are text when they are UTF-8 and `base64:…` when they are not.
+ */
+import type { Command } from 'commander'
+import type { Consumer, ConsumerOptions } from '../../index.ts'
+import type { CommandContext } from '../context.ts'
+import { UsageError } from '../failure.ts'
+import { bytesToText } from '../output.ts'
+import { parseInteger, parseStartPosition, type StartPosition } from '../parse.ts'
+import type { Run } from '../program.ts'
+import { compileRecordFormat, type PrintableRecord } from '../record-format.ts'
+
+interface ConsumeOptions {
+  readonly group?: string
+  readonly partition?: number
+  readonly offset: StartPosition
+  readonly count?: number
+  readonly exitAtEnd?: boolean
+  readonly formatRecord?: string
+  readonly readCommitted?: boolean
+}
+
+export function registerConsume(program: Command, run: Run): void {
+  program
+    .command('consume')
+    .description('print records')
+    .argument('<topic...>', 'topics to read')
+    .option('-g, --group <group>', 'read as a member of a consumer group')
+    .option('-p, --partition <n>', 'only this partition', parseInteger(0))
+    .option(
+      '-o, --offset <where>',
+      'start, end, an offset, -N from the end, or @TIME (ISO or milliseconds)',
+      parseStartPosition,
+      'end' as StartPosition,
+    )
+    .option('-n, --count <n>', 'stop after this many records', parseInteger(1))
+    .option('-e, --exit-at-end', 'stop at what was the end when reading began')
+    .option('-f, --format-record <format>', 'as kcat: %t %p %o %T %k %s %h %K %S, \\n \\t', undefined)
+    .option('--read-committed', 'leave out records of open and aborted transactions')
+    .addHelpText(
+      'after',
+      "\nExamples:\n  $ millrace consume orders -o start -e\n  $ millrace consume orders -o -10 -n 10 -f '%p:%o %k=%s\\n'",
+    )
+    .action(async (topics: string[], options: ConsumeOptions, command: Command) => {
+      await run(command, context => consume(context, topics, options))
+    })
+}
+
+async function consume(context: CommandContext, topics: string[], options: ConsumeOptions): Promise<void> {
+  if (options.partition !== undefined && topics.length > 1) throw new UsageError('-p goes with one topic')
+  const ends = options.exitAtEnd === true ? await endOffsets(context, topics, options) : null
+  const consumer = await context.consumer(consumerOptions(topics, options))
+  const print = printer(context, options)
+  let printed = 0
+  if (ends !== null && (await isAtEnd(consumer, ends))) return
+  context.signal.addEventListener('abort', () => void consumer.close(), { once: true })
+  for await (const batch of consumer.batches()) {
+    for (const record of batch.records) {
+      if (ends !== null && record.offset >= (ends.get(`${batch.topic}:${batch.partition}`) ?? 0)) break
+      await print({ ...record, topic: batch.topic, partition: batch.partition })
+      printed++
+      if (printed === options.count) return
+    }
+    if (ends !== null && (await isAtEnd(consumer, ends))) return
+  }
+}
+
+function consumerOptions(topics: string[], options: ConsumeOptions): Omit<ConsumerOptions, 'bootstrap'> {
+  return {
+    ...(options.partition === undefined
+      ? { topics }
+      : { assignments: [{ topic: topics[0]!, partition: options.partition }] }),
+    from: options.offset,
+    ...(options.group === undefined ? {} : { groupId: options.group }),
+    ...(options.readCommitted === true ? { isolationLevel: 'read_committed' as const } : {}),
+  }
+}
+
+/** The end of each partition at this moment: what `-e` reads up to. */
+async function endOffsets(
+  context: CommandContext,
+  topics: string[],
+  options: ConsumeOptions,
+): Promise<Map<string, number>> {
+  const admin = await context.admin()
+  const described = await admin.describeTopics(topics)
+  const partitions = described.flatMap(topic =>
+    topic.partitions.map(p => ({ key: `${topic.name}:${p.partition}`, ...p })),
+  )
+  return new Map(
+    partitions
+      .filter(p => options.partition === undefined || p.partition === options.partition)
+      .map(p => [p.key, p.highWatermark]),
+  )
+}
+
+async function isAtEnd(consumer: Consumer, ends: ReadonlyMap<string, number>): Promise<boolean> {
+  const positions = await consumer.positions()
+  const reached = new Map(positions.map(p => [`${p.topic}:${p.partition}`, p.offset]))
+  return [...ends].every(([key, end]) => end === 0 || (reached.get(key) ?? 0) >= end)
+}
+
+/** Prints one record; waits when stdout is full, so that a slow reader slows the fetching. */
+function printer(
+  context: CommandContext,
+  options: ConsumeOptions,
+): (record: PrintableRecord) => Promise<void> | undefined {
+  const isJson = context.output.format === 'json'
+  const format = compileRecordFormat(options.formatRecord ?? '%s\\n')
+  return record => {
+    const line = isJson ? `${JSON.stringify(toJson(record))}\n` : format(record)
+    return process.stdout.write(line) ? undefined : new Promise<void>(resolve => process.stdout.once('drain', resolve))
+  }
+}
+
+function toJson(record: PrintableRecord): Record<string, unknown> {
+  const text = (bytes: Uint8Array | null): string | null => (bytes === null ? null : bytesToText(bytes))
+  return {
+    topic: record.topic,
+    partition: record.partition,
+    offset: record.offset,
+    timestamp: record.timestamp,
+    key: text(record.key),
+    value: text(record.value),
+    headers: Object.fromEntries(record.headers.map(h => [h.name, text(h.value)])),
+  }
+}

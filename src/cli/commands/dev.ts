@@ -1,0 +1,112 @@
+/**
+ * `millrace dev`: nodes as processes on this machine, supervised: a table of where they listen, a word when one dies,
+ * a restart after a second, and Ctrl-C stops all.
+ */
+import { type ChildProcess, fork } from 'node:child_process'
+import { once } from 'node:events'
+import path from 'node:path'
+import type { Command } from 'commander'
+import { UsageError } from '../failure.ts'
+import { renderTable } from '../output.ts'
+import { parseInteger } from '../parse.ts'
+
+interface DevOptions {
+  readonly nodes: number
+  readonly dataDir: string
+  readonly portBase: number
+  readonly restart: boolean
+}
+
+interface DevNode {
+  readonly id: number
+  readonly port: number
+  readonly dataDir: string
+  child: ChildProcess | null
+}
+
+const restartDelayMs = 1_000
+
+export function registerDev(program: Command): void {
+  program
+    .command('dev')
+    .description('run nodes on this machine until Ctrl-C')
+    .option('--nodes <n>', 'how many', parseInteger(1, 9), 1)
+    .option('--data-dir <dir>', 'their data, one directory each', './data/dev')
+    .option('--port-base <n>', 'node i listens on port-base + 10·(i-1)', parseInteger(1, 65_000), 9292)
+    .option('--no-restart', 'leave a node that died down')
+    .action(async (options: DevOptions) => dev(options))
+}
+
+async function dev(options: DevOptions): Promise<void> {
+  if (options.nodes > 1)
+    throw new UsageError(
+      '--nodes: this version runs one node; a cluster needs the replicated controller quorum, which is being built',
+    )
+  const nodes = Array.from({ length: options.nodes }, (_, at): DevNode => {
+    return {
+      id: at + 1,
+      port: options.portBase + 10 * at,
+      dataDir: path.join(options.dataDir, `node-${at + 1}`),
+      child: null,
+    }
+  })
+  let isStopping = false
+  const stop = onceAsked()
+  const supervise = async (node: DevNode): Promise<void> => {
+    while (!isStopping) {
+      const [code, signal] = await runOnce(node)
+      if (isStopping) return
+      process.stderr.write(
+        `node ${node.id} ended (${signal ?? `exit code ${code}`})${options.restart ? ', restarting' : ''}\n`,
+      )
+      if (!options.restart) return
+      await Promise.race([new Promise(resolve => setTimeout(resolve, restartDelayMs)), stop])
+    }
+  }
+  const supervised = nodes.map(supervise)
+  await Promise.race([Promise.all(nodes.map(untilListening)).then(() => printTable(nodes)), stop])
+  await Promise.race([stop, Promise.all(supervised)])
+  isStopping = true
+  for (const node of nodes) node.child?.kill('SIGTERM')
+  await Promise.all(supervised)
+}
+
+function onceAsked(): Promise<void> {
+  return new Promise(resolve => {
+    for (const name of ['SIGINT', 'SIGTERM'] as const) {
+      process.removeAllListeners(name)
+      process.on(name, () => resolve())
+    }
+  })
+}
+
+async function runOnce(node: DevNode): Promise<[code: number | null, signal: string | null]> {
+  const child = fork(
+    process.argv[1]!,
+    ['server', '--data-dir', node.dataDir, '--port', String(node.port), '--set', `node.id=${node.id}`],
+    {
+      stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+      // Ctrl-C reaches the whole foreground group; the nodes are stopped by their supervisor, in order.
+      detached: true,
+    },
+  )
+  node.child = child
+  const ended = (await once(child, 'exit')) as [number | null, string | null]
+  node.child = null
+  return ended
+}
+
+async function untilListening(node: DevNode): Promise<void> {
+  if (node.child !== null) await once(node.child, 'message')
+}
+
+function printTable(nodes: readonly DevNode[]): void {
+  const rows = nodes.map(node => [
+    node.id,
+    `ws://127.0.0.1:${node.port}`,
+    `http://127.0.0.1:${node.port}/metrics`,
+    node.dataDir,
+    node.child?.pid,
+  ])
+  process.stdout.write(`${renderTable(['NODE', 'CLIENTS', 'METRICS', 'DATA', 'PID'], rows)}\n\nCtrl-C stops all.\n`)
+}

@@ -1,0 +1,160 @@
+/**
+ * `millrace produce TOPIC`: one record per line of stdin. Records are acknowledged in the background, bounded by the
+ * producer's buffer; the report of each appears on stdout in the order of the lines.
+ */
+import { createInterface } from 'node:readline'
+import { type Command, InvalidArgumentError, Option } from 'commander'
+import type { Message, Producer, RecordMetadata } from '../../index.ts'
+import { compressionNames } from '../../protocol/batch/header.ts'
+import type { CommandContext } from '../context.ts'
+import { ReportedFailure } from '../failure.ts'
+import { formatCount } from '../output.ts'
+import { collect, parseAcks, parseInteger } from '../parse.ts'
+import type { Run } from '../program.ts'
+
+interface ProduceOptions {
+  readonly key?: string
+  readonly keySeparator?: string
+  readonly header?: string[]
+  readonly partition?: number
+  readonly acks: 0 | 1 | 'all'
+  readonly compression: (typeof compressionNames)[number]
+  readonly expectOffset?: number
+  readonly tombstone?: boolean
+  readonly quiet?: boolean
+}
+
+export function registerProduce(program: Command, run: Run): void {
+  program
+    .command('produce')
+    .description('append records, one per line of stdin')
+    .argument('<topic>', 'topic to append to')
+    .addOption(new Option('-k, --key <key>', 'key of every record').conflicts('keySeparator'))
+    .addOption(
+      new Option('-K, --key-separator <separator>', 'split each line into key and value at the first <separator>'),
+    )
+    .option('-H, --header <name:value>', 'header of every record (repeatable)', collect)
+    .option('-p, --partition <n>', 'partition; without it the key decides', parseInteger(0))
+    .option(
+      '--acks <acks>',
+      'who must have a record before it counts: 0 nobody, 1 the leader, all in-sync replicas',
+      parseAcks,
+      'all',
+    )
+    .addOption(new Option('-z, --compression <codec>', 'compress batches').choices(compressionNames).default('none'))
+    .option('--expect-offset <n>', 'fail unless the first record gets this offset', parseInteger(0))
+    .option('-Z, --tombstone', 'an empty value is a null one')
+    .option('-q, --quiet', 'print no line per record')
+    .addHelpText(
+      'after',
+      "\nExamples:\n  $ echo hello | millrace produce orders -k me\n  $ cat rows.ndjson | millrace produce rows -K '\\t' -z zstd -q",
+    )
+    .action(async (topic: string, options: ProduceOptions, command: Command) => {
+      await run(command, context => produce(context, topic, options))
+    })
+}
+
+/** Sends unsettled at most: stdin is read no faster than the cluster takes records. */
+const unsettledMax = 20_000
+
+async function produce(context: CommandContext, topic: string, options: ProduceOptions): Promise<void> {
+  const producer = await context.producer({
+    acks: options.acks,
+    compression: options.compression,
+    lingerMs: 5,
+    batchBytes: 256 * 1024,
+    inFlightMax: 8,
+  })
+  const toMessage = messageFactory(options)
+  const report = new Report(context, topic, options)
+  const lines = createInterface({ input: process.stdin, crlfDelay: Number.POSITIVE_INFINITY })
+  context.signal.addEventListener('abort', () => lines.close(), { once: true })
+  const unsettled: Promise<void>[] = []
+  for await (const line of lines) {
+    if (report.hasFailed) break
+    if (unsettled.length >= unsettledMax) await unsettled.shift()
+    unsettled.push(report.track(send(producer, topic, toMessage(line))))
+  }
+  await Promise.all(unsettled)
+  report.finish()
+}
+
+async function send(producer: Producer, topic: string, message: Message): Promise<RecordMetadata> {
+  const [metadata] = await producer.send({ topic, messages: [message] })
+  return metadata!
+}
+
+function messageFactory(options: ProduceOptions): (line: string) => Message {
+  const headers = Object.fromEntries((options.header ?? []).map(parseHeader))
+  const separator = options.keySeparator?.replaceAll('\\t', '\t')
+  const fixed = {
+    ...(options.header === undefined ? {} : { headers }),
+    ...(options.partition === undefined ? {} : { partition: options.partition }),
+  }
+  const toValue = (text: string): string | null => (options.tombstone === true && text === '' ? null : text)
+  return line => {
+    if (separator === undefined) return { key: options.key ?? null, value: toValue(line), ...fixed }
+    const at = line.indexOf(separator)
+    if (at < 0) return { key: null, value: toValue(line), ...fixed }
+    return { key: line.slice(0, at), value: toValue(line.slice(at + separator.length)), ...fixed }
+  }
+}
+
+function parseHeader(text: string): [string, string] {
+  const at = text.indexOf(':')
+  if (at < 1) throw new InvalidArgumentError(`-H ${text}: expected name:value`)
+  return [text.slice(0, at), text.slice(at + 1)]
+}
+
+/** Prints what became of each record, in order, and counts. The first failure is said at once and ends the run. */
+class Report {
+  hasFailed = false
+  readonly #context: CommandContext
+  readonly #topic: string
+  readonly #options: ProduceOptions
+  #acknowledged = 0
+
+  constructor(context: CommandContext, topic: string, options: ProduceOptions) {
+    this.#context = context
+    this.#topic = topic
+    this.#options = options
+  }
+
+  async track(sent: Promise<RecordMetadata>): Promise<void> {
+    const { output } = this.#context
+    try {
+      const metadata = await sent
+      this.#acknowledged++
+      if (this.#acknowledged === 1) this.#checkExpected(metadata)
+      if (this.#options.quiet !== true && !this.hasFailed) {
+        output.printItem(metadata, () => `Produced to partition ${metadata.partition} at offset ${metadata.offset}.\n`)
+      } else if (this.#acknowledged % 10_000 === 0) {
+        output.progress(`${formatCount(this.#acknowledged)} records acknowledged`)
+      }
+    } catch (error) {
+      if (!this.hasFailed) output.note(`${nameOf(error)}: ${(error as Error).message}`)
+      this.hasFailed = true
+    }
+  }
+
+  finish(): void {
+    const { output } = this.#context
+    output.endProgress()
+    if (this.#options.quiet === true || this.hasFailed)
+      output.note(`${formatCount(this.#acknowledged)} records acknowledged in ${this.#topic}`)
+    if (this.hasFailed) throw new ReportedFailure()
+  }
+
+  #checkExpected(metadata: RecordMetadata): void {
+    const { expectOffset } = this.#options
+    if (expectOffset === undefined || metadata.offset === expectOffset) return
+    this.hasFailed = true
+    this.#context.output.note(
+      `UNEXPECTED_OFFSET: expected offset ${expectOffset}, the first record got ${metadata.offset}`,
+    )
+  }
+}
+
+function nameOf(error: unknown): string {
+  return (error as { code?: string }).code ?? (error as Error).name
+}
