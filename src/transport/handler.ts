@@ -39,7 +39,15 @@ export interface Authorizer {
   isAllowed(context: RequestContext, operation: Operation, resource: Resource): boolean
 }
 
-export type Operation = 'read' | 'write' | 'create' | 'delete' | 'alter' | 'describe' | 'alter-configs' | 'describe-configs'
+export type Operation =
+  | 'read'
+  | 'write'
+  | 'create'
+  | 'delete'
+  | 'alter'
+  | 'describe'
+  | 'alter-configs'
+  | 'describe-configs'
 export type Resource = { readonly kind: 'topic'; readonly name: string } | { readonly kind: 'cluster' }
 
 export const allowAll: Authorizer = { isAllowed: () => true }

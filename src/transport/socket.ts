@@ -1,6 +1,9 @@
 /**
  * A connection that carries whole binary messages, as a port: `ws` in Node, `WebSocket` in a browser, a virtual network
  * in the simulator. Callbacks are set once, right after the socket is obtained and before the next turn.
+ *
+ * The protocol has binary messages only: an implementation closes with 1003 when a text message arrives, and with 1009
+ * when a message is larger than it was told to accept. After `close` or `terminate` no message is handed up any more.
  */
 export interface Socket {
   /** For logs: the other end. */
@@ -18,7 +21,7 @@ export interface Socket {
   terminate(): void
   /** The view is valid until the receiver drops it: it is not reused. */
   onMessage: (message: Uint8Array) => void
-  /** `bufferedBytes` fell below the low mark after having been above the high one. */
+  /** `bufferedBytes` fell below `bufferMarks.lowBytes` after having been above `bufferMarks.highBytes`. */
   onDrain: () => void
   /** Exactly once, always: after a close from either end, an error, a lost connection. */
   onClose: (code: number, reason: string) => void
@@ -28,6 +31,9 @@ export interface SocketFactory {
   /** Resolves once the handshake is done with subprotocol `millrace.v1`. Rejects with `ApiError` `NETWORK_EXCEPTION`. */
   connect(url: string, options: { timeoutMs: number; signal?: AbortSignal }): Promise<Socket>
 }
+
+/** Above the high mark a writer stops making more; `onDrain` comes below the low one. */
+export const bufferMarks = { highBytes: 1024 * 1024, lowBytes: 256 * 1024 } as const
 
 /** The WebSocket subprotocol; a new one when frames change shape. */
 export const subprotocol = 'millrace.v1'
