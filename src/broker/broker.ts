@@ -1,0 +1,67 @@
+/**
+ * A broker: the partitions this node holds and the handlers that serve them, put together from its ports. It follows the
+ * metadata it is given and decides nothing about the cluster; what changes the cluster goes through the controller.
+ */
+import type { LogManager } from '../log/types.ts'
+import type { Handler } from '../transport/handler.ts'
+import { Disposables } from '../util/disposables.ts'
+import { Deadlines } from './deadlines.ts'
+import { FetchMemory } from './fetch-memory.ts'
+import { brokerHandlers } from './handlers/index.ts'
+import { PartitionRegistry } from './partition-registry.ts'
+import { Retention } from './retention.ts'
+import type { BrokerRuntime } from './runtime.ts'
+import { BrokerStats } from './stats.ts'
+
+export interface BrokerOptions
+  extends Omit<BrokerRuntime, 'partitions' | 'deadlines' | 'fetchMemory' | 'stats' | 'isDraining'> {
+  /** Stays the caller's: closed after the broker. */
+  readonly logs: LogManager
+  /** The process must end: a disk failed in a way that makes every later answer a guess. */
+  readonly onFatal: (error: Error) => void
+}
+
+export interface Broker extends AsyncDisposable {
+  readonly handlers: readonly Handler[]
+  readonly partitions: PartitionRegistry
+  readonly stats: BrokerStats
+  /** Fetches and produces that wait now. */
+  readonly delayedOperations: number
+  /** Bytes of records that fetches under way hold. */
+  readonly fetchMemoryBytes: number
+  /** Fetches that wait are answered with what there is, and none waits from now on. */
+  drain(): void
+}
+
+/** Resolves once every partition the metadata gives this node is open or known to be offline. */
+export async function openBroker(options: BrokerOptions): Promise<Broker> {
+  const { nodeId, metadata, logs, logger, clock, topicDefaults, settings, onFatal } = options
+  const owned = new Disposables()
+  const stats = new BrokerStats()
+  const deadlines = new Deadlines(clock)
+  owned.defer(() => deadlines.close())
+  const partitions = new PartitionRegistry({ nodeId, metadata, logs, logger, topicDefaults, onFatal })
+  owned.defer(() => partitions.close())
+  const fetchMemory = new FetchMemory(settings.fetchMemoryBytesMax)
+  let isDraining = false
+  const runtime = { ...options, partitions, deadlines, fetchMemory, stats, isDraining: () => isDraining }
+  const handlers = brokerHandlers(runtime)
+  owned.use(new Retention({ clock, logger, partitions, stats, checkIntervalMs: settings.retentionCheckIntervalMs }))
+  await partitions.settled()
+  return {
+    handlers,
+    partitions,
+    stats,
+    get delayedOperations() {
+      return deadlines.count
+    },
+    get fetchMemoryBytes() {
+      return fetchMemory.bytesUsed
+    },
+    drain() {
+      isDraining = true
+      for (const partition of partitions.all()) partition.wakeFetches()
+    },
+    [Symbol.asyncDispose]: () => owned.dispose(),
+  }
+}

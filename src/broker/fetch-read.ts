@@ -1,0 +1,159 @@
+/**
+ * One look at the partitions of a fetch: reads what is below their high watermarks within the limits of the request and
+ * of the node's fetch memory. Which partition is read first is drawn anew each time: with a limit that the first one
+ * uses up alone, a client that always names them in the same order would otherwise never see the last.
+ */
+import type { RequestOf, ResponseOf } from '../protocol/api.ts'
+import type { fetch } from '../protocol/apis/index.ts'
+import { unpackToPlain } from '../protocol/batch/plain.ts'
+import { ApiError, errorCode, type Failure, isFailure, noError } from '../protocol/errors.ts'
+import type { RequestContext } from '../transport/handler.ts'
+import { CorruptionError, StorageError } from '../util/errors.ts'
+import type { WaitedPartition } from './fetch-wait.ts'
+import type { Partition } from './partition.ts'
+import type { BrokerRuntime } from './runtime.ts'
+
+export type FetchRequest = RequestOf<typeof fetch>
+export type FetchResponse = ResponseOf<typeof fetch>
+type PartitionRequest = FetchRequest['partitions'][number]
+type PartitionResponse = FetchResponse['partitions'][number]
+
+export interface FetchLook {
+  readonly response: FetchResponse
+  /** Bytes of record batches found. */
+  readonly bytes: number
+  readonly failures: number
+  /** Those that may be waited for; none when something failed. */
+  readonly waitedFor: readonly WaitedPartition[]
+}
+
+const noRecords = new Uint8Array(0)
+
+export async function lookAtPartitions(
+  broker: BrokerRuntime,
+  request: FetchRequest,
+  context: RequestContext,
+  bytesMax: number,
+): Promise<FetchLook> {
+  const count = request.partitions.length
+  const partitions = new Array<PartitionResponse>(count)
+  const waitedFor: WaitedPartition[] = []
+  let bytes = 0
+  let failures = 0
+  const first = count > 1 ? broker.random.nextInt(count) : 0
+  for (let turn = 0; turn < count; turn++) {
+    const place = (first + turn) % count
+    const item = request.partitions[place]!
+    const partition = findReadable(broker, item, context)
+    if (isFailure(partition)) {
+      partitions[place] = failed(item, partition)
+      failures += 1
+      continue
+    }
+    waitedFor.push({ partition, committedBytes: partition.committedBytes })
+    const limit = { maxBytes: Math.min(item.maxBytes, bytesMax - bytes), minOneBatch: bytes === 0 }
+    const batches = await readBatches(broker, partition, item, limit)
+    if (isFailure(batches)) {
+      partitions[place] = failed(item, batches)
+      failures += 1
+      continue
+    }
+    for (const batch of batches) bytes += batch.length
+    const records = await inFormat(broker, request, item, batches)
+    partitions[place] = isFailure(records) ? failed(item, records) : found(item, partition, records)
+    if (isFailure(records)) failures += 1
+  }
+  return { response: { partitions }, bytes, failures, waitedFor }
+}
+
+function findReadable(broker: BrokerRuntime, item: PartitionRequest, context: RequestContext): Partition | Failure {
+  if (!broker.authorizer.isAllowed(context, 'read', { kind: 'topic', name: item.topic })) {
+    return { error: 'TOPIC_AUTHORIZATION_FAILED', message: `Not authorised to read ${item.topic}.` }
+  }
+  if (item.maxBytes < 0) return { error: 'INVALID_FETCH_SIZE', message: `maxBytes is ${item.maxBytes}.` }
+  const partition = broker.partitions.find(item.topic, item.topicId, item.partition, item.leaderEpoch)
+  if (isFailure(partition)) return partition
+  // Between high watermark and log end there may be records this consumer has seen from another leader: it waits.
+  const { logStartOffset, logEndOffset } = partition.log
+  if (item.fetchOffset >= logStartOffset && item.fetchOffset <= logEndOffset) return partition
+  return {
+    error: 'OFFSET_OUT_OF_RANGE',
+    message: `The log has offsets from ${logStartOffset} to ${partition.highWatermark} (exclusive).`,
+  }
+}
+
+async function readBatches(
+  broker: BrokerRuntime,
+  partition: Partition,
+  item: PartitionRequest,
+  limit: { maxBytes: number; minOneBatch: boolean },
+): Promise<readonly Uint8Array[] | Failure> {
+  const endOffset = partition.lastStableOffset
+  if (item.fetchOffset >= endOffset || (limit.maxBytes <= 0 && !limit.minOneBatch)) return []
+  try {
+    const batches = partition.log.read({ fromOffset: item.fetchOffset, endOffset, ...limit })
+    return batches instanceof Promise ? await batches : batches
+  } catch (error) {
+    if (error instanceof ApiError) return { error: error.code, message: error.message }
+    if (!(error instanceof CorruptionError || error instanceof StorageError)) throw error
+    broker.logger.error({ ...partition.id, fetchOffset: item.fetchOffset, error }, 'a read from disk failed')
+    return { error: 'KAFKA_STORAGE_ERROR', message: error.message }
+  }
+}
+
+async function inFormat(
+  broker: BrokerRuntime,
+  request: FetchRequest,
+  item: PartitionRequest,
+  batches: readonly Uint8Array[],
+): Promise<PartitionResponse['records'] | Failure> {
+  if (request.format === 'batches') return joined(batches)
+  try {
+    const records = await unpackToPlain([...batches], broker.codecs)
+    return records.filter(record => record.offset >= item.fetchOffset)
+  } catch (error) {
+    if (error instanceof ApiError) return { error: error.code, message: error.message }
+    throw error
+  }
+}
+
+/** Back to back. A read from the file is one piece already; only batches from the tail cache are copied together. */
+function joined(batches: readonly Uint8Array[]): Uint8Array {
+  if (batches.length === 0) return noRecords
+  if (batches.length === 1) return batches[0]!
+  let length = 0
+  for (const batch of batches) length += batch.length
+  const bytes = new Uint8Array(length)
+  let at = 0
+  for (const batch of batches) {
+    bytes.set(batch, at)
+    at += batch.length
+  }
+  return bytes
+}
+
+function found(item: PartitionRequest, partition: Partition, records: PartitionResponse['records']): PartitionResponse {
+  return {
+    topic: item.topic,
+    partition: item.partition,
+    errorCode: noError,
+    errorMessage: null,
+    highWatermark: partition.highWatermark,
+    lastStableOffset: partition.lastStableOffset,
+    logStartOffset: partition.log.logStartOffset,
+    records,
+  }
+}
+
+function failed(item: PartitionRequest, { error, message }: Failure): PartitionResponse {
+  return {
+    topic: item.topic,
+    partition: item.partition,
+    errorCode: errorCode(error),
+    errorMessage: message,
+    highWatermark: -1,
+    lastStableOffset: -1,
+    logStartOffset: -1,
+    records: noRecords,
+  }
+}

@@ -1,0 +1,75 @@
+/**
+ * A fetch that found too little and waits: until enough bytes have passed the high watermarks of its partitions, one of
+ * them changed, its time is over, or nobody is there any more to be answered. It holds no records meanwhile.
+ */
+import type { Deadline, Deadlines } from './deadlines.ts'
+import type { FetchWaiter, Partition } from './partition.ts'
+
+/** A partition of the fetch and its `committedBytes` when it was read: what came since is not missed. */
+export interface WaitedPartition {
+  readonly partition: Partition
+  readonly committedBytes: number
+}
+
+export type WaitEnd = 'woken' | 'expired' | 'gone'
+
+export class FetchWait implements FetchWaiter {
+  readonly #partitions: readonly WaitedPartition[]
+  readonly #signal: AbortSignal
+  readonly #onGone = (): void => this.#end('gone')
+  readonly #deadline: Deadline
+  readonly #resolve: (end: WaitEnd) => void
+  #bytesMissing: number
+  #isOver = false
+
+  private constructor(
+    partitions: readonly WaitedPartition[],
+    bytesMissing: number,
+    delayMs: number,
+    deadlines: Deadlines,
+    signal: AbortSignal,
+    resolve: (end: WaitEnd) => void,
+  ) {
+    this.#partitions = partitions
+    this.#bytesMissing = bytesMissing
+    this.#signal = signal
+    this.#resolve = resolve
+    this.#deadline = deadlines.add(delayMs, () => this.#end('expired'))
+    signal.addEventListener('abort', this.#onGone, { once: true })
+    for (const { partition } of partitions) partition.addFetch(this)
+  }
+
+  static until(
+    partitions: readonly WaitedPartition[],
+    options: { bytesMissing: number; delayMs: number; deadlines: Deadlines; signal: AbortSignal },
+  ): Promise<WaitEnd> {
+    const { bytesMissing, delayMs, deadlines, signal } = options
+    if (signal.aborted) return Promise.resolve('gone')
+    let missing = bytesMissing
+    for (const { partition, committedBytes } of partitions) {
+      // It was led here when it was read, a moment ago: what came between is for the next look to find.
+      if (!partition.isLeader) return Promise.resolve('woken')
+      missing -= partition.committedBytes - committedBytes
+    }
+    if (missing <= 0) return Promise.resolve('woken')
+    return new Promise(resolve => new FetchWait(partitions, missing, delayMs, deadlines, signal, resolve))
+  }
+
+  onBytesCommitted(bytes: number): void {
+    this.#bytesMissing -= bytes
+    if (this.#bytesMissing <= 0) this.#end('woken')
+  }
+
+  onPartitionChanged(): void {
+    this.#end('woken')
+  }
+
+  #end(end: WaitEnd): void {
+    if (this.#isOver) return
+    this.#isOver = true
+    this.#deadline.cancel()
+    this.#signal.removeEventListener('abort', this.#onGone)
+    for (const { partition } of this.#partitions) partition.removeFetch(this)
+    this.#resolve(end)
+  }
+}

@@ -1,0 +1,24 @@
+/** DescribeCluster: every registered broker and its state, as committed and seen here. */
+import { describeCluster } from '../../protocol/apis/index.ts'
+import { ApiError } from '../../protocol/errors.ts'
+import { defineHandler, type Handler } from '../../transport/handler.ts'
+import type { BrokerRuntime } from '../runtime.ts'
+
+export function describeClusterHandler(broker: BrokerRuntime): Handler {
+  return defineHandler(describeCluster, (_request, context) => {
+    if (!broker.authorizer.isAllowed(context, 'describe', { kind: 'cluster' }))
+      throw new ApiError('CLUSTER_AUTHORIZATION_FAILED')
+    const brokers = [...broker.metadata.image().brokers.values()].sort((a, b) => a.nodeId - b.nodeId)
+    return {
+      clusterId: broker.clusterId,
+      controllerId: broker.controllerId() ?? -1,
+      brokers: brokers.map(({ nodeId, url, rack, epoch, isFenced, isDraining }) => ({
+        nodeId,
+        url,
+        rack,
+        epoch,
+        state: isFenced ? ('fenced' as const) : isDraining ? ('draining' as const) : ('active' as const),
+      })),
+    }
+  })
+}

@@ -1,0 +1,95 @@
+/**
+ * Produce: each partition's batch is checked, appended and waited for on its own. Everything up to the append happens
+ * in the turn the request arrived in, so the requests of one connection are appended in the order they were sent. The
+ * bytes of the request are given to the log, which keeps them.
+ */
+import type { RequestOf } from '../../protocol/api.ts'
+import { produce } from '../../protocol/apis/index.ts'
+import { checkProducedBatch } from '../../protocol/batch/check.ts'
+import { readBatchHeader } from '../../protocol/batch/header.ts'
+import { packPlainRecords } from '../../protocol/batch/plain.ts'
+import { ApiError, type Failure, isFailure } from '../../protocol/errors.ts'
+import { defineHandler, type Handler, type RequestContext } from '../../transport/handler.ts'
+import type { Acks, Partition } from '../partition.ts'
+import { PendingProduce, type ProduceResponse } from '../pending-produce.ts'
+import type { BrokerRuntime } from '../runtime.ts'
+
+type ProduceRequest = RequestOf<typeof produce>
+type PartitionRequest = ProduceRequest['partitions'][number]
+
+export function produceHandler(broker: BrokerRuntime): Handler {
+  return defineHandler(produce, (request, context) => handleProduce(broker, request, context))
+}
+
+function handleProduce(
+  broker: BrokerRuntime,
+  request: ProduceRequest,
+  context: RequestContext,
+): ProduceResponse | null | Promise<ProduceResponse | null> {
+  const startMs = broker.clock.nowMs()
+  const { acks } = request
+  if (acks !== 0 && acks !== 1 && acks !== -1) throw new ApiError('INVALID_REQUIRED_ACKS')
+  const pending = new PendingProduce(request.partitions)
+  for (const [slot, item] of request.partitions.entries()) {
+    const failure = appendOne(broker, context, item, acks, pending, slot)
+    if (failure !== null) pending.onAppendSettled(slot, failure)
+  }
+  const answer = pending.answer(() => broker.deadlines.add(request.timeoutMs, () => expire(broker, pending)))
+  const finish = (response: ProduceResponse): ProduceResponse | null => {
+    broker.stats.produceFailures += pending.failures
+    broker.stats.produceMs.observe(broker.clock.nowMs() - startMs)
+    // With acks 0 nobody is told, but the request counts as in flight until its bytes have left memory.
+    return acks === 0 ? null : response
+  }
+  return answer instanceof Promise ? answer.then(finish) : finish(answer)
+}
+
+function appendOne(
+  broker: BrokerRuntime,
+  context: RequestContext,
+  item: PartitionRequest,
+  acks: Acks,
+  pending: PendingProduce,
+  slot: number,
+): Failure | null {
+  if (!broker.authorizer.isAllowed(context, 'write', { kind: 'topic', name: item.topic })) {
+    return { error: 'TOPIC_AUTHORIZATION_FAILED', message: `Not authorised to write to ${item.topic}.` }
+  }
+  const partition = broker.partitions.find(item.topic, item.topicId, item.partition, item.leaderEpoch)
+  if (isFailure(partition)) return partition
+  if (acks === -1 && !partition.hasMinIsr) {
+    return { error: 'NOT_ENOUGH_REPLICAS', message: `min.insync.replicas is ${partition.config.minInsyncReplicas}.` }
+  }
+  const batch = checkedBatch(broker, partition, item.records)
+  if (isFailure(batch)) return batch
+  // Read before the append: from then on the bytes are the log's.
+  const { recordCount } = readBatchHeader(batch, 0)
+  try {
+    const { baseOffset, logAppendTimeMs } = partition.append(batch, acks, pending, slot)
+    pending.onAppended(slot, baseOffset, logAppendTimeMs, partition.log.logStartOffset)
+  } catch (error) {
+    if (error instanceof ApiError) return { error: error.code, message: error.message }
+    throw error
+  }
+  broker.stats.batchesIn += 1
+  broker.stats.recordsIn += recordCount
+  broker.stats.bytesIn += batch.length
+  return null
+}
+
+function checkedBatch(
+  broker: BrokerRuntime,
+  partition: Partition,
+  records: PartitionRequest['records'],
+): Uint8Array | Failure {
+  const isPlain = !(records instanceof Uint8Array)
+  if (isPlain && records.length === 0) return { error: 'INVALID_RECORD', message: 'There is no record in the request.' }
+  const batch = isPlain ? packPlainRecords(records, broker.clock.wallClockMs()) : records
+  const checked = checkProducedBatch(batch, { sizeMax: partition.config.maxMessageBytes })
+  return isFailure(checked) ? checked : batch
+}
+
+function expire(broker: BrokerRuntime, pending: PendingProduce): void {
+  broker.stats.producesExpired += 1
+  pending.expire({ error: 'REQUEST_TIMED_OUT', message: 'Appended, but not acknowledged in time; it may still be.' })
+}

@@ -1,0 +1,50 @@
+/**
+ * What all requests that change topics have in common: every item is authorised here, those that may go on are forwarded
+ * to the active controller in one request, and the answers are put back in the order of the client's request.
+ */
+import { ApiError, errorCode } from '../../protocol/errors.ts'
+import type { Operation, RequestContext, Resource } from '../../transport/handler.ts'
+import type { BrokerRuntime } from '../runtime.ts'
+
+export interface Refusal {
+  readonly errorCode: number
+  readonly errorMessage: string
+}
+
+interface Forwarding<Item, Answer> {
+  readonly items: readonly Item[]
+  readonly operation: Operation
+  readonly resourceOf: (item: Item) => Resource
+  /** Sends what is allowed; the answers come in the same order. */
+  readonly forward: (allowed: Item[]) => Promise<readonly Answer[]>
+  readonly refuse: (item: Item, refusal: Refusal) => Answer
+}
+
+export async function forwardAllowed<Item, Answer>(
+  broker: BrokerRuntime,
+  context: RequestContext,
+  { items, operation, resourceOf, forward, refuse }: Forwarding<Item, Answer>,
+): Promise<Answer[]> {
+  const isAllowed = items.map(item => broker.authorizer.isAllowed(context, operation, resourceOf(item)))
+  const allowed = items.filter((_, index) => isAllowed[index])
+  const answers = allowed.length === 0 ? [] : await forward(allowed)
+  if (answers.length !== allowed.length)
+    throw new ApiError('UNKNOWN_SERVER_ERROR', 'The controller answered another request.')
+  let next = 0
+  return items.map((item, index) => (isAllowed[index] ? answers[next++]! : refuse(item, refusalOf(resourceOf(item)))))
+}
+
+export const topicResource = ({ name }: { readonly name: string }): Resource => ({ kind: 'topic', name })
+
+function refusalOf(resource: Resource): Refusal {
+  if (resource.kind === 'cluster') {
+    return {
+      errorCode: errorCode('CLUSTER_AUTHORIZATION_FAILED'),
+      errorMessage: 'Not authorised for this cluster operation.',
+    }
+  }
+  return {
+    errorCode: errorCode('TOPIC_AUTHORIZATION_FAILED'),
+    errorMessage: `Not authorised for topic ${resource.name}.`,
+  }
+}

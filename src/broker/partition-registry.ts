@@ -1,0 +1,263 @@
+/**
+ * The partitions of this broker, kept as the metadata wants them: every change of the image is turned into what each
+ * partition should be, and each partition is moved there one step at a time (open, apply, close, remove). Steps of one
+ * directory never overlap, so a topic deleted and created anew under its name gets the directory only after the old one
+ * left it; topic ids decide whose data it is.
+ */
+import type { LogManager, TopicPartition } from '../log/types.ts'
+import type { MetadataDelta, MetadataImage, MetadataSource, TopicImage } from '../metadata/image.ts'
+import { type ResolvedTopicConfig, resolveTopicConfig } from '../metadata/topic-configs.ts'
+import type { Failure } from '../protocol/errors.ts'
+import { CorruptionError } from '../util/errors.ts'
+import type { Logger } from '../util/logger.ts'
+import type { NodeId } from '../util/numbers.ts'
+import { Partition, type PartitionTerms } from './partition.ts'
+
+export interface PartitionRegistryOptions {
+  readonly nodeId: NodeId
+  readonly metadata: MetadataSource
+  readonly logs: LogManager
+  readonly logger: Logger
+  /** Broker-wide defaults of topic configs, by the broker's keys. */
+  readonly topicDefaults: ReadonlyMap<string, string>
+  /** The disk failed under a log whose flush policy promises more than this process can now know. */
+  readonly onFatal: (error: Error) => void
+}
+
+interface Wanted {
+  readonly id: TopicPartition
+  readonly terms: PartitionTerms
+}
+
+/** One directory `<topic>-<partition>`. */
+interface Slot {
+  wanted: Wanted | null
+  partition: Partition | null
+  /** The partition could not be opened here, and why. */
+  failed: { id: TopicPartition; failure: Failure } | null
+  /** The step under way and those after it. */
+  settling: Promise<void> | null
+}
+
+export class PartitionRegistry {
+  readonly #options: PartitionRegistryOptions
+  readonly #topics = new Map<string, Map<number, Slot>>()
+  #image: MetadataImage
+  readonly #unsubscribe: () => void
+  #isClosed = false
+
+  constructor(options: PartitionRegistryOptions) {
+    this.#options = options
+    this.#image = options.metadata.image()
+    this.#unsubscribe = options.metadata.subscribe((image, delta) => this.#onChange(image, delta))
+    for (const topic of this.#image.topics.byName.values()) this.#wantTopic(topic)
+  }
+
+  /** The partition, if this broker leads it under this topic id (`null`: any) and leader epoch (-1: any). */
+  find(topic: string, topicId: string | null, partition: number, leaderEpoch: number): Partition | Failure {
+    if (this.#isClosed) return { error: 'SHUTTING_DOWN', message: 'The node is shutting down.' }
+    const known = this.#image.topics.byName.get(topic)
+    if (known === undefined) return { error: 'UNKNOWN_TOPIC_OR_PARTITION', message: `There is no topic ${topic}.` }
+    if (topicId !== null && topicId !== known.id)
+      return { error: 'UNKNOWN_TOPIC_ID', message: `Topic ${topic} has id ${known.id}.` }
+    const slot = this.#topics.get(topic)?.get(partition)
+    if (slot === undefined) return this.#notHere(known, partition)
+    if (slot.failed !== null && slot.failed.id.topicId === known.id) return slot.failed.failure
+    const found = slot.partition
+    if (found === null || found.id.topicId !== known.id) {
+      return { error: 'LEADER_NOT_AVAILABLE', message: `${topic}-${partition} is being opened.` }
+    }
+    return found.check(leaderEpoch) ?? found
+  }
+
+  /** Every open partition. */
+  *all(): IterableIterator<Partition> {
+    for (const slots of this.#topics.values()) {
+      for (const { partition } of slots.values()) if (partition !== null) yield partition
+    }
+  }
+
+  /** Partitions that belong here and cannot be served because the disk failed them. */
+  get offlineCount(): number {
+    let count = 0
+    for (const slots of this.#topics.values()) {
+      for (const slot of slots.values()) {
+        if (slot.failed !== null || (slot.partition !== null && slot.partition.log.failure !== null)) count += 1
+      }
+    }
+    return count
+  }
+
+  /** Resolves once the partitions of `topics` (all, when not given) are as the metadata known now wants them. */
+  async settled(topics: Iterable<string> = [...this.#topics.keys()]): Promise<void> {
+    const steps: Promise<void>[] = []
+    for (const topic of topics) {
+      for (const slot of this.#topics.get(topic)?.values() ?? []) if (slot.settling !== null) steps.push(slot.settling)
+    }
+    await Promise.all(steps)
+  }
+
+  /** Serves nothing from now on. The logs stay open: the log manager closes them. */
+  async close(): Promise<void> {
+    this.#isClosed = true
+    this.#unsubscribe()
+    for (const partition of this.all()) partition.end({ error: 'SHUTTING_DOWN', message: 'The node is shutting down.' })
+    await this.settled()
+  }
+
+  #notHere(topic: TopicImage, partition: number): Failure {
+    if (topic.partitions[partition] === undefined) {
+      return {
+        error: 'UNKNOWN_TOPIC_OR_PARTITION',
+        message: `Topic ${topic.name} has ${topic.partitions.length} partitions.`,
+      }
+    }
+    return {
+      error: 'NOT_LEADER_OR_FOLLOWER',
+      message: `${topic.name}-${partition} is not on node ${this.#options.nodeId}.`,
+    }
+  }
+
+  #onChange(image: MetadataImage, delta: MetadataDelta): void {
+    const before = this.#image
+    this.#image = image
+    for (const topicId of delta.deletedTopicIds) {
+      const topic = before.topics.byId.get(topicId)
+      // A topic of the same name may already be there again: then that one says what is wanted.
+      if (topic !== undefined && !image.topics.byName.has(topic.name)) this.#wantNothing(topic.name)
+    }
+    const defaultsChanged = delta.changedBrokerConfigs.has(this.#options.nodeId)
+    const changed = defaultsChanged ? image.topics.byId.keys() : delta.changedTopicIds
+    for (const topicId of changed) {
+      const topic = image.topics.byId.get(topicId)
+      if (topic !== undefined) this.#wantTopic(topic)
+    }
+  }
+
+  #wantTopic(topic: TopicImage): void {
+    const config = this.#resolveConfig(topic)
+    const slots = this.#topics.get(topic.name) ?? new Map<number, Slot>()
+    this.#topics.set(topic.name, slots)
+    for (const [partition, image] of topic.partitions.entries()) {
+      if (!image.replicas.includes(this.#options.nodeId)) {
+        this.#want(topic.name, slots, partition, null)
+        continue
+      }
+      const { leaderId, leaderEpoch, isr } = image
+      const id = { topic: topic.name, topicId: topic.id, partition }
+      this.#want(topic.name, slots, partition, { id, terms: { leaderId, leaderEpoch, isr, config } })
+    }
+    for (const partition of slots.keys()) {
+      if (partition >= topic.partitions.length) this.#want(topic.name, slots, partition, null)
+    }
+  }
+
+  #wantNothing(topic: string): void {
+    const slots = this.#topics.get(topic)
+    for (const partition of slots?.keys() ?? []) this.#want(topic, slots!, partition, null)
+  }
+
+  #want(topic: string, slots: Map<number, Slot>, partition: number, wanted: Wanted | null): void {
+    let slot = slots.get(partition)
+    if (slot === undefined) {
+      if (wanted === null) return
+      slot = { wanted: null, partition: null, failed: null, settling: null }
+      slots.set(partition, slot)
+    }
+    slot.wanted = wanted
+    // The common change (an epoch, the ISR, a config) takes effect before anyone looks again.
+    if (slot.settling !== null || applyTerms(slot)) return
+    const settling = this.#settle(slot).then(() => {
+      slot.settling = null
+      if (slot.wanted === null && slot.partition === null) {
+        slots.delete(partition)
+        if (slots.size === 0 && this.#topics.get(topic) === slots) this.#topics.delete(topic)
+      }
+    })
+    slot.settling = settling
+  }
+
+  /** Steps until the slot is what is wanted, which may change meanwhile. Never rejects. */
+  async #settle(slot: Slot): Promise<void> {
+    while (!applyTerms(slot) && !this.#isClosed) {
+      if (slot.partition !== null) await this.#leave(slot, slot.partition)
+      else if (slot.failed !== null) await this.#forgetFailed(slot, slot.failed.id)
+      else if (slot.wanted !== null) await this.#open(slot, slot.wanted)
+    }
+  }
+
+  async #open(slot: Slot, { id, terms }: Wanted): Promise<void> {
+    const { logs, logger, nodeId } = this.#options
+    try {
+      const log = await logs.openLog(id, terms.config)
+      slot.partition = new Partition({
+        nodeId,
+        log,
+        terms,
+        onFailure: (partition, error) => this.#onLogFailure(partition, error),
+      })
+    } catch (error) {
+      const failure: Failure = { error: 'KAFKA_STORAGE_ERROR', message: messageOf(error) }
+      slot.failed = { id, failure }
+      logger.error({ ...id, error }, 'a partition could not be opened and is offline')
+    }
+  }
+
+  /** The topic was deleted, or the replica moved away. */
+  async #leave(slot: Slot, partition: Partition): Promise<void> {
+    const { topic, partition: number } = partition.id
+    slot.partition = null
+    const error = this.#isDeleted(partition.id) ? 'UNKNOWN_TOPIC_OR_PARTITION' : 'NOT_LEADER_OR_FOLLOWER'
+    partition.end({ error, message: `${topic}-${number} is no longer here.` })
+    await this.#remove(partition.id)
+  }
+
+  async #forgetFailed(slot: Slot, id: TopicPartition): Promise<void> {
+    slot.failed = null
+    // Damaged bytes of a living topic are evidence; those of a deleted one are in the way of the next.
+    if (this.#isDeleted(id)) await this.#remove(id)
+  }
+
+  async #remove(id: TopicPartition): Promise<void> {
+    const { logs, logger } = this.#options
+    const reason = this.#isDeleted(id) ? 'its topic was deleted' : 'its replica moved away'
+    try {
+      await logs.removeLog(id)
+      logger.info({ ...id, reason }, 'removed a partition')
+    } catch (error) {
+      logger.error({ ...id, reason, error }, 'a partition that is not wanted any more could not be removed')
+    }
+  }
+
+  #isDeleted(id: TopicPartition): boolean {
+    return !this.#image.topics.byId.has(id.topicId)
+  }
+
+  #resolveConfig(topic: TopicImage): ResolvedTopicConfig {
+    const dynamic = this.#image.brokerConfigs.get(this.#options.nodeId)
+    const defaults =
+      dynamic === undefined ? this.#options.topicDefaults : new Map([...this.#options.topicDefaults, ...dynamic])
+    return resolveTopicConfig(topic.configs, defaults)
+  }
+
+  #onLogFailure(partition: Partition, error: Error): void {
+    this.#options.logger.error({ ...partition.id, error }, 'the disk failed under a partition: it is offline')
+    // What a failed fdatasync left on disk cannot be known by asking again: pages are marked clean. Only a new process
+    // that reads its files anew may go on. Damage that was found while reading concerns this partition alone.
+    if (partition.config.flushPolicy === 'sync' && !(error instanceof CorruptionError)) this.#options.onFatal(error)
+  }
+}
+
+/** Whether the slot is what is wanted; new terms of a partition that is here are applied on the way. */
+function applyTerms(slot: Slot): boolean {
+  const { wanted, partition, failed } = slot
+  if (wanted === null) return partition === null && failed === null
+  if (partition === null) return failed?.id.topicId === wanted.id.topicId
+  if (partition.id.topicId !== wanted.id.topicId) return false
+  partition.apply(wanted.terms)
+  return true
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}
