@@ -12,11 +12,14 @@ export interface Disk {
   list(path: string): string[]
   isDirectory(path: string): boolean
   makeDirectory(path: string): void
+  /** Size of a file without opening it. */
+  sizeOf(path: string): number
   /** Atomic, replaces the target; durable after `syncDirectory` of the parent. */
   rename(from: string, to: string): void
-  removeFile(path: string): void
-  /** Removes a directory and all in it. */
-  removeDirectory(path: string): void
+  /** Asynchronous because unlinking a large file blocks for as long as its extents take to free. Missing is fine. */
+  removeFile(path: string): Promise<void>
+  /** Removes a directory and all in it. Missing is fine. */
+  removeDirectory(path: string): Promise<void>
   syncDirectory(path: string): Promise<void>
   readWhole(path: string): Uint8Array
   /** Bytes a writer may still use. */

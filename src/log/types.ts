@@ -1,3 +1,4 @@
+import type { ApiError } from '../protocol/errors.ts'
 import type { LeaderEpoch, Offset } from '../util/numbers.ts'
 
 export type FlushPolicy = 'sync' | 'os'
@@ -29,6 +30,19 @@ export interface AppendResult {
   readonly endOffset: Offset
   /** -1 unless the timestamp type is `log-append`. */
   readonly logAppendTimeMs: number
+}
+
+/**
+ * Appends that will never be durable, though `append` had given them offsets: the disk was full when their group was to
+ * be written. Their bytes are gone from the disk for certain, and the next append gets `fromOffset` again.
+ */
+export interface AppendFailure {
+  /** First offset that was taken back; everything appended from here on failed. */
+  readonly fromOffset: Offset
+  /** Exclusive. */
+  readonly endOffset: Offset
+  /** `DISK_FULL`. */
+  readonly error: ApiError
 }
 
 export interface ReadRequest {
@@ -65,30 +79,52 @@ export interface PartitionLog extends AsyncDisposable {
   readonly segmentCount: number
   /** The newest epoch in the log, or `null` when it is empty. */
   readonly latestEpoch: LeaderEpoch | null
+  /** Bytes appended that are not durable by policy: what a crash of the machine may take. The caller pushes back on it. */
+  readonly pendingBytes: number
+  /** What was found when the log was opened. */
+  readonly recovery: RecoveryReport
   /** Not null once the disk failed under this log: it takes no more appends and serves no more reads. */
   readonly failure: Error | null
 
   /**
    * Appends validated batches (one or more, back to back): gives them offsets and `leaderEpoch` in place. The buffer
    * belongs to the log from now on. Throws `ApiError` `KAFKA_STORAGE_ERROR` or `DISK_FULL` when it can take nothing.
+   *
+   * An append ends in one of three ways, and each is announced synchronously, before anything else can be appended:
+   * `durableEndOffset` reaches its `endOffset` (`onProgress`), `failure` is set (`onProgress`; the outcome is unknown),
+   * or it is taken back (`onAppendFailure`; it did not happen).
    */
   append(batches: Uint8Array, leaderEpoch: LeaderEpoch): AppendResult
   /** Called after `durableEndOffset` moved or `failure` was set. One listener. */
   onProgress(listener: () => void): void
   /**
+   * Called when appends were taken back because the disk is full: whoever waits for an end offset above `fromOffset` must
+   * be told that it failed. Until it is called, `append` throws `DISK_FULL`, so that no offset has two meanings. A leader
+   * that had sent the lost records to a follower must give up its epoch. One listener.
+   */
+  onAppendFailure(listener: (failure: AppendFailure) => void): void
+  /**
    * Whole batches, as views of cached or freshly read memory; together at most `maxBytes` unless `minOneBatch`.
-   * Synchronous when the tail cache has them. Throws `ApiError` `OFFSET_OUT_OF_RANGE` below the start.
+   * Synchronous when the tail cache has them. Throws `ApiError` `OFFSET_OUT_OF_RANGE` below the start or above the end
+   * of the log, `KAFKA_STORAGE_ERROR` (thrown or rejected) when the bytes on disk are damaged: then the log is offline.
    */
   read(request: ReadRequest): Uint8Array[] | Promise<Uint8Array[]>
   /** First record with a timestamp at or after `timestampMs` and below `endOffset`, or `null`. */
   offsetForTimestamp(timestampMs: number, endOffset: Offset): Promise<TimestampLookup | null>
   /** End offset of the newest epoch at or below `epoch` (KIP-101, KIP-279), or `null`. */
   endOffsetForEpoch(epoch: LeaderEpoch): { epoch: LeaderEpoch; endOffset: Offset } | null
-  /** Removes records at and above `offset`. */
+  /**
+   * Removes records at and above `offset`, durably; a batch that contains `offset` goes whole. Nothing may be appended
+   * meanwhile.
+   */
   truncateTo(offset: Offset, reason: string): Promise<void>
   /** Raises `logStartOffset`, durably, and deletes whole segments below it. */
   advanceLogStart(offset: Offset): Promise<void>
-  /** Deletes segments by time and size below `endOffset`; returns what it freed. */
+  /**
+   * Deletes segments by time and size below `endOffset`; returns what it freed. The active segment goes too when all of
+   * it has expired: it is rolled first, as in Kafka. A wall clock that jumped forward against the monotonic one is not
+   * believed for a day.
+   */
   applyRetention(wallClockMs: number, endOffset: Offset): Promise<{ segments: number; bytes: number }>
   /** Rolls, if the active segment is older than `segmentMs`. */
   reconfigure(config: LogConfig): void
@@ -96,24 +132,45 @@ export interface PartitionLog extends AsyncDisposable {
   flush(): Promise<void>
 }
 
+export interface RecoveryCut {
+  readonly path: string
+  /** What is left of the file. */
+  readonly fromBytes: number
+  /** What it held before. */
+  readonly toBytes: number
+  readonly reason: string
+}
+
 /** What recovery found and did, for the log line and for tests. */
 export interface RecoveryReport {
   readonly wasClean: boolean
   readonly segmentsScanned: number
   /** Bytes of a torn tail that were cut, and where. */
-  readonly cuts: readonly { path: string; fromBytes: number; toBytes: number; reason: string }[]
+  readonly cuts: readonly RecoveryCut[]
   readonly indexesRebuilt: readonly string[]
+  /** Milliseconds of the monotonic clock. */
+  readonly tookMs: number
 }
 
 /** All partition logs of one data directory. */
 export interface LogManager extends AsyncDisposable {
   readonly directory: string
   readonly logs: ReadonlyMap<string, PartitionLog>
-  /** Opens what is there or creates it. A directory with another topic id is an error unless it may be replaced. */
+  /**
+   * Opens what is there or creates it. A directory with another topic id is a `StorageError`: `removeLog` it first, if
+   * that topic is known to be gone. Damage does not throw: the log comes back with `failure` set, and the others live.
+   */
   openLog(id: TopicPartition, config: LogConfig): Promise<PartitionLog>
   /** Renames the directory away at once and deletes it in the background. */
   removeLog(id: TopicPartition): Promise<void>
-  /** Partition directories found at start, with the topic id each carries. */
+  /** True if the last stop wrote the clean-shutdown marker: nothing can be missing. */
+  readonly wasClean: boolean
+  /** Persists the recovery points now, as it is done every minute: bounds what the next start must scan. */
+  checkpoint(): Promise<void>
+  /**
+   * Partition directories found at start, with the topic id each carries. One whose `partition.metadata` is damaged is
+   * not listed (so that nobody takes it for a stray and deletes it); opening it gives a log with `failure` set.
+   */
   found(): readonly TopicPartition[]
   stats(): LogManagerStats
 }
@@ -123,8 +180,12 @@ export interface LogManagerStats {
   readonly bytesAppended: number
   readonly writes: number
   readonly syncs: number
-  /** Durations of the last syncs, for a histogram: the reader drains them. */
+  /** Durations of the syncs since `stats` was last called, at most 1024: the reader drains them. */
   readonly syncMsSamples: readonly number[]
+  /** Age of the oldest sync in flight; 0 when there is none. A disk that stalls shows here. */
+  readonly oldestSyncMs: number
+  /** Appends are refused with `DISK_FULL`. */
+  readonly isDiskFull: boolean
   readonly tailCacheBytes: number
   readonly tailCacheHits: number
   readonly tailCacheMisses: number
