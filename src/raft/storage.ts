@@ -32,6 +32,9 @@ export interface RaftStorage extends AsyncDisposable {
   persist(batch: PersistBatch): Promise<void>
   /** Stores the snapshot and, in the same write, removes the entries it covers up to `discardUpTo` (inclusive). */
   saveSnapshot(snapshot: Snapshot, discardUpTo: LogIndex): Promise<void>
-  /** Replaces log and snapshot by one received from the leader: entries after it are kept only if `keepFrom` says so. */
+  /**
+   * Replaces log, snapshot and hard state by what the leader sent, in one write. Nothing of the old log is kept: a server
+   * whose log already agrees with the snapshot does not install it (section 7).
+   */
   installSnapshot(snapshot: Snapshot, hardState: HardState): Promise<void>
 }
