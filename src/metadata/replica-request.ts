@@ -1,0 +1,47 @@
+/** Checks what a request says about replicas, for new topics and for new partitions of existing ones. */
+
+import { limits } from '../protocol/common.ts'
+import type { Failure } from '../protocol/errors.ts'
+import type { NodeId } from '../util/numbers.ts'
+import type { ClusterImage } from './cluster-image.ts'
+import { isAvailable } from './placement.ts'
+
+/**
+ * `null` when `assignments` can be used: one list for each partition, all of `replicationFactor` (`null`: of the first),
+ * distinct registered brokers, at least one of which is available.
+ */
+export function validateAssignments(
+  image: ClusterImage,
+  assignments: readonly (readonly number[])[],
+  replicationFactor: number | null,
+): Failure | null {
+  const expected = replicationFactor ?? assignments[0]?.length ?? 0
+  for (const [at, replicas] of assignments.entries()) {
+    const fault = assignmentFault(image, replicas as readonly NodeId[], expected)
+    if (fault !== null) {
+      return { error: 'INVALID_REPLICA_ASSIGNMENT', message: `Replicas of new partition ${at}: ${fault}.` }
+    }
+  }
+  return null
+}
+
+/** `null` when that many replicas can be placed. */
+export function validateReplicationFactor(replicationFactor: number, available: number): Failure | null {
+  const error = 'INVALID_REPLICATION_FACTOR'
+  if (replicationFactor < 1)
+    return { error, message: 'The replication factor must be 1 or more, or -1 for the default.' }
+  if (replicationFactor > limits.replicas) return { error, message: `More than ${limits.replicas} replicas.` }
+  if (replicationFactor <= available) return null
+  const brokers = available === 1 ? '1 broker is' : `${available} brokers are`
+  return { error, message: `Replication factor ${replicationFactor}, but only ${brokers} available.` }
+}
+
+function assignmentFault(image: ClusterImage, replicas: readonly NodeId[], expected: number): string | null {
+  if (replicas.length === 0) return 'the list is empty'
+  if (replicas.length !== expected) return `${replicas.length} replicas instead of ${expected}`
+  if (new Set(replicas).size !== replicas.length) return 'a broker stands there twice'
+  const brokers = replicas.map(id => image.brokers.get(id))
+  const unknown = brokers.indexOf(undefined)
+  if (unknown !== -1) return `broker ${replicas[unknown]} is not registered`
+  return brokers.some(broker => isAvailable(broker!)) ? null : 'none of its brokers is available'
+}

@@ -1,0 +1,33 @@
+/**
+ * The one MessagePack codec of the project, for frames and for what is stored: plain values in, plain values out, no
+ * maps, no extensions, no shared structures. Whoever decodes applies a schema to the result.
+ */
+// The entry that is plain JavaScript everywhere: the package's main one loads a native addon in Node.
+import { Packr } from 'msgpackr/pack'
+import { type FrameLimits, prescan } from './prescan.ts'
+
+/**
+ * `int64AsType: 'number'`: rounding never turns an integer beyond ±(2^53 - 1) into one within, so the schema's check
+ * afterwards still finds it. Sharing of record shapes is off: it is a private extension with state.
+ */
+const packr = new Packr({ useRecords: false, int64AsType: 'number', encodeUndefinedAsNil: true, moreTypes: false })
+
+/**
+ * msgpackr writes into a buffer it keeps, so that small frames cost no allocation of their own. Behind a large frame
+ * that buffer is let go: what small frames follow must not keep it alive.
+ */
+const keptBufferBytesMax = 1024 * 1024
+const freshBufferBytes = 16 * 1024
+
+/** The bytes are the caller's. */
+export function pack(value: unknown): Uint8Array {
+  const bytes = packr.pack(value)
+  if (bytes.buffer.byteLength > keptBufferBytesMax) packr.useBuffer(new Uint8Array(freshBufferBytes))
+  return bytes
+}
+
+/** Throws `ProtocolError` for bytes that are not one value within the limits. `bin` values are views of `bytes`. */
+export function unpack(bytes: Uint8Array, limits: FrameLimits): unknown {
+  prescan(bytes, limits)
+  return packr.unpack(bytes)
+}
