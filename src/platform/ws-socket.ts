@@ -1,0 +1,135 @@
+/**
+ * A `ws` WebSocket as the transport's `Socket`.
+ *
+ * Sending: the TCP socket is corked at the first message of a turn and uncorked at the end of it, so that all messages
+ * of the turn leave in one system call. Receiving: a message within one read of the TCP socket is a view of the buffer
+ * that read allocated (at most 64 KiB, shrunk to what was read, never reused); one that spans reads is a copy of its
+ * own, except below 4 KiB where it may be a slice of Node's 8 KiB pool. So a view pins at most 64 KiB, as a rule what
+ * arrived together with it; who keeps a small one for long copies it.
+ */
+import type { Socket as TcpSocket } from 'node:net'
+import type WebSocket from 'ws'
+import { bufferMarks, closeCode, type Socket } from '../transport/socket.ts'
+
+const sendOptions = { binary: true, compress: false, fin: true } as const
+
+export class WsSocket implements Socket {
+  readonly remote: string
+  onMessage: (message: Uint8Array) => void = () => {}
+  onDrain: () => void = () => {}
+  onClose: (code: number, reason: string) => void = () => {}
+  readonly #ws: WebSocket
+  readonly #tcp: TcpSocket
+  readonly #uncork = (): void => {
+    this.#isCorked = false
+    this.#tcp.uncork()
+  }
+  #isCorked = false
+  #isClosing = false
+  #isPaused = false
+  #wasAboveHigh = false
+  #bytesReadAtPing = -1
+  #unansweredPings = 0
+
+  constructor(ws: WebSocket, tcp: TcpSocket) {
+    this.#ws = ws
+    this.#tcp = tcp
+    this.remote = `${tcp.remoteAddress ?? 'unknown'}:${tcp.remotePort ?? 0}`
+    ws.on('message', (data, isBinary) => this.#onMessage(data as Buffer, isBinary))
+    // Without a listener an error of one connection ends the process; `close` follows and says what matters.
+    ws.on('error', () => {})
+    ws.on('close', (code, reason) => this.onClose(code, reason.toString()))
+    tcp.on('error', () => {})
+    tcp.on('drain', () => this.#maybeDrain())
+  }
+
+  /**
+   * What the stream holds, less the part of the write under way that the kernel has taken: the stream itself only counts
+   * whole writes down, and then a reader of one large message would look as if it took nothing.
+   */
+  get bufferedBytes(): number {
+    const buffered = this.#tcp.writableLength
+    return buffered > bufferMarks.lowBytes ? buffered - takenByKernel(this.#tcp) : buffered
+  }
+
+  send(message: Uint8Array): void {
+    if (this.#isClosing || this.#ws.readyState !== this.#ws.OPEN) return
+    if (!this.#isCorked) {
+      this.#isCorked = true
+      this.#tcp.cork()
+      process.nextTick(this.#uncork)
+    }
+    this.#ws.send(message, sendOptions)
+    // This much is worth a system call of its own; and until it is made, nobody knows what the kernel would take.
+    if (this.#tcp.writableLength > bufferMarks.lowBytes) this.#uncork()
+    if (this.#tcp.writableLength > bufferMarks.highBytes) this.#wasAboveHigh = true
+  }
+
+  pause(): void {
+    this.#isPaused = true
+    this.#ws.pause()
+  }
+
+  resume(): void {
+    this.#isPaused = false
+    this.#ws.resume()
+  }
+
+  close(code: number, reason: string): void {
+    if (this.#isClosing) return
+    this.#isClosing = true
+    this.#ws.close(code, reason)
+    // The other end's close frame has to be read; whatever comes before it is dropped.
+    this.resume()
+  }
+
+  terminate(): void {
+    this.#isClosing = true
+    this.#ws.terminate()
+  }
+
+  /**
+   * Called at intervals: pings an end that has been silent since the last call, and gives it up when it stays so. One
+   * that we do not read, or that has megabytes of ours to read first, cannot answer and is left to its own timeout.
+   */
+  keepAlive(): void {
+    if (this.#isClosing || this.#isPaused || this.#tcp.writableLength > bufferMarks.highBytes) {
+      this.#bytesReadAtPing = -1
+      return
+    }
+    const { bytesRead } = this.#tcp
+    if (bytesRead !== this.#bytesReadAtPing) {
+      this.#bytesReadAtPing = bytesRead
+      this.#unansweredPings = 0
+    } else if (this.#unansweredPings++ === 0) {
+      this.#ws.ping()
+    } else {
+      this.terminate()
+    }
+  }
+
+  #onMessage(data: Buffer, isBinary: boolean): void {
+    if (this.#isClosing) return
+    if (isBinary) this.onMessage(data)
+    else this.close(closeCode.unsupportedData, 'the protocol has binary messages only')
+  }
+
+  #maybeDrain(): void {
+    if (!this.#wasAboveHigh || this.bufferedBytes > bufferMarks.lowBytes) return
+    this.#wasAboveHigh = false
+    this.onDrain()
+  }
+}
+
+/** Not public in Node, therefore read with care: without them the figure is merely coarser. */
+interface TcpInternals {
+  readonly _writableState?: { readonly writelen?: unknown; readonly writing?: unknown }
+  readonly _handle?: { readonly writeQueueSize?: unknown } | null
+}
+
+function takenByKernel(tcp: TcpSocket): number {
+  const { _writableState: state, _handle: handle } = tcp as unknown as TcpInternals
+  if (state?.writing !== true || typeof state.writelen !== 'number' || typeof handle?.writeQueueSize !== 'number')
+    return 0
+  return Math.max(0, state.writelen - handle.writeQueueSize)
+}

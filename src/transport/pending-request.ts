@@ -1,0 +1,26 @@
+/** A request between the call that made it and whatever ends it: an answer, a deadline, an abort, a lost connection. */
+import type { Api } from '../protocol/api.ts'
+
+export interface PendingRequest {
+  readonly api: Api
+  readonly version: number
+  readonly correlationId: number
+  readonly timeoutMs: number
+  readonly deadlineMs: number
+  readonly sizeBytes: number
+  /** `null` once it was sent. */
+  message: Uint8Array | null
+  /** Messages received when it was sent: none since then at its deadline means that the other end is gone. */
+  receivedBefore: number
+  /** Both `null` for a request that wants no answer. */
+  readonly resolve: ((body: unknown) => void) | null
+  readonly reject: ((error: Error) => void) | null
+  unwatch: (() => void) | null
+  isSettled: boolean
+}
+
+/** Calls `onAbort` when `signal` aborts while the request is under way. */
+export function watchAbort(pending: PendingRequest, signal: AbortSignal, onAbort: () => void): void {
+  signal.addEventListener('abort', onAbort, { once: true })
+  pending.unwatch = () => signal.removeEventListener('abort', onAbort)
+}
