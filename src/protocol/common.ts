@@ -1,8 +1,11 @@
 /** Types and limits that several requests share. */
-import { array, bytes, either, field, int8, int16, int32, int64, nullable, string, struct } from './schema.ts'
+import type { Infer } from './schema.ts'
+import { array, bytes, either, field, int8, int16, int32, int64, nullable, prose, string, struct } from './schema.ts'
 
-/** Hard limits of the wire format; configuration may only lower them. */
+/** Hard limits of the wire format; configuration may only lower them. Depth and count of a frame: prescan.ts. */
 export const limits = {
+  /** A whole message. Leaves room for an envelope around the largest `recordsBytes`. */
+  frameBytes: 65 * 1024 * 1024,
   topicNameLength: 249,
   clientIdLength: 255,
   configKeyLength: 255,
@@ -23,7 +26,7 @@ export const limits = {
 export const topicName = string({ lengthMax: limits.topicNameLength })
 /** Kafka's text form of a UUID: 22 characters of base64url. */
 export const topicId = string({ lengthMax: 22 })
-export const errorMessage = nullable(string({ lengthMax: limits.errorMessageLength }))
+export const errorMessage = nullable(prose({ lengthMax: limits.errorMessageLength }))
 export const errorCodeField = field(int16, 'Error of this item; 0 when it went well.')
 export const errorMessageField = field(errorMessage, 'What this error means here; nil when it went well.')
 
@@ -61,15 +64,28 @@ export const plainRecordIn = struct({
   headers: field(array(plainHeader, { countMax: limits.plainHeaders }), 'Pairs [name, value].'),
   timestamp: field(nullable(int64), 'Milliseconds since 1970; nil for now.'),
 })
+/** Wider than `plainRecordIn`: a record that came in a batch may have more and longer headers. */
 export const plainRecordOut = struct({
   offset: field(int64, 'Offset in the partition.'),
   timestamp: field(int64, 'Milliseconds since 1970.'),
   key: field(plainBytes, 'bin or nil.'),
   value: field(plainBytes, 'bin or nil.'),
-  headers: field(array(plainHeader, { countMax: limits.plainHeaders }), 'Pairs [name, value].'),
+  headers: field(
+    array(
+      struct({
+        name: field(string({ lengthMax: limits.recordsBytes }), 'Header name.'),
+        value: field(plainBytes, 'bin or nil.'),
+      }),
+      { countMax: limits.responseItems },
+    ),
+    'Pairs [name, value].',
+  ),
 })
 
 const isBatches = (value: unknown): boolean => value instanceof Uint8Array
+export type PlainRecordIn = Infer<typeof plainRecordIn>
+export type PlainRecordOut = Infer<typeof plainRecordOut>
+
 /** One or more record batches of format v2, back to back. */
 export const recordBatches = bytes({ lengthMax: limits.recordsBytes })
 export const recordsIn = either(recordBatches, array(plainRecordIn, { countMax: limits.plainRecords }), isBatches)
@@ -78,6 +94,12 @@ export const recordsOut = either(recordBatches, array(plainRecordOut, { countMax
 export const nodeIds = array(int32, { countMax: limits.replicas })
 export const partitionField = field(int32, 'Partition, from 0.')
 export const topicField = field(topicName, 'Topic name.')
-export const topicIdField = field(nullable(topicId), 'When given, must be the id of the topic of that name: guards against a re-created topic.')
-export const leaderEpochField = field(int32, 'Leader epoch the client knows, -1 for none: a stale one is fenced (KIP-320).')
+export const topicIdField = field(
+  nullable(topicId),
+  'When given, must be the id of the topic of that name: guards against a re-created topic.',
+)
+export const leaderEpochField = field(
+  int32,
+  'Leader epoch the client knows, -1 for none: a stale one is fenced (KIP-320).',
+)
 export const isolationLevel = int8

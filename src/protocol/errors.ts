@@ -10,7 +10,12 @@ export interface ErrorSpec {
   readonly message: string
 }
 
-const final = (code: number, message: string): ErrorSpec => ({ code, retriable: false, refreshMetadata: false, message })
+const final = (code: number, message: string): ErrorSpec => ({
+  code,
+  retriable: false,
+  refreshMetadata: false,
+  message,
+})
 const retry = (code: number, message: string): ErrorSpec => ({ code, retriable: true, refreshMetadata: false, message })
 const stale = (code: number, message: string): ErrorSpec => ({ code, retriable: true, refreshMetadata: true, message })
 
@@ -86,6 +91,13 @@ export function errorName(code: number): ErrorName | null {
 export interface Failure {
   readonly error: ErrorName
   readonly message: string
+}
+
+/** Tells a `Failure` from what a checking function returns when all is well. */
+export function isFailure(value: unknown): value is Failure {
+  return (
+    typeof value === 'object' && value !== null && 'error' in value && Object.hasOwn(errorTable, value.error as string)
+  )
 }
 
 /** An expected outcome on its way through code that throws: handlers and the client turn it back into a value. */

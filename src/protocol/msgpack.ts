@@ -5,12 +5,10 @@
 // The entry that is plain JavaScript everywhere: the package's main one loads a native addon in Node.
 import { Packr } from 'msgpackr/pack'
 import { type FrameLimits, prescan } from './prescan.ts'
+import { unpackScanned } from './unpacker.ts'
 
-/**
- * `int64AsType: 'number'`: rounding never turns an integer beyond ±(2^53 - 1) into one within, so the schema's check
- * afterwards still finds it. Sharing of record shapes is off: it is a private extension with state.
- */
-const packr = new Packr({ useRecords: false, int64AsType: 'number', encodeUndefinedAsNil: true, moreTypes: false })
+/** Sharing of record shapes is off: it is a private extension with state. */
+const packr = new Packr({ useRecords: false, moreTypes: false, encodeUndefinedAsNil: true })
 
 /**
  * msgpackr writes into a buffer it keeps, so that small frames cost no allocation of their own. Behind a large frame
@@ -19,7 +17,10 @@ const packr = new Packr({ useRecords: false, int64AsType: 'number', encodeUndefi
 const keptBufferBytesMax = 1024 * 1024
 const freshBufferBytes = 16 * 1024
 
-/** The bytes are the caller's. */
+/**
+ * The bytes are the caller's. Integers beyond 32 bits are written as float64 unless they are BigInts, as the schema's
+ * `int64` makes them; both read back as the same number.
+ */
 export function pack(value: unknown): Uint8Array {
   const bytes = packr.pack(value)
   if (bytes.buffer.byteLength > keptBufferBytesMax) packr.useBuffer(new Uint8Array(freshBufferBytes))
@@ -29,5 +30,5 @@ export function pack(value: unknown): Uint8Array {
 /** Throws `ProtocolError` for bytes that are not one value within the limits. `bin` values are views of `bytes`. */
 export function unpack(bytes: Uint8Array, limits: FrameLimits): unknown {
   prescan(bytes, limits)
-  return packr.unpack(bytes)
+  return unpackScanned(bytes)
 }

@@ -16,7 +16,10 @@ export const createPartitions = defineApi({
         struct({
           name: topicField,
           count: field(int32, 'Partitions the topic shall have in the end.'),
-          assignments: field(nullable(array(nodeIds, { countMax: limits.items })), 'Replicas of the new partitions, or nil.'),
+          assignments: field(
+            nullable(array(nodeIds, { countMax: limits.items })),
+            'Replicas of the new partitions, or nil.',
+          ),
         }),
         { countMax: limits.items },
       ),

@@ -1,5 +1,14 @@
 import { defineApi } from '../api.ts'
-import { configEntry, errorCodeField, errorMessageField, limits, nodeIds, sessionField, topicField, topicId } from '../common.ts'
+import {
+  configEntry,
+  errorCodeField,
+  errorMessageField,
+  limits,
+  nodeIds,
+  sessionField,
+  topicField,
+  topicId,
+} from '../common.ts'
 import { array, boolean, field, int16, int32, nullable, struct } from '../schema.ts'
 
 export const createTopics = defineApi({
@@ -21,7 +30,10 @@ export const createTopics = defineApi({
             nullable(array(nodeIds, { countMax: limits.items })),
             'Replicas of each partition, or nil to let the controller place them; then numPartitions and replicationFactor must be -1.',
           ),
-          configs: field(array(configEntry, { countMax: limits.items }), 'Topic configs that differ from the defaults.'),
+          configs: field(
+            array(configEntry, { countMax: limits.items }),
+            'Topic configs that differ from the defaults.',
+          ),
         }),
         { countMax: limits.items },
       ),

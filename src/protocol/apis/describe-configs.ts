@@ -17,7 +17,10 @@ export const describeConfigs = defineApi({
         struct({
           type: field(resourceType, 'Kind of resource.'),
           name: field(resourceName, 'Topic name, or node id as text.'),
-          keys: field(nullable(array(string({ lengthMax: limits.configKeyLength }), { countMax: limits.items })), 'Keys wanted; nil for all.'),
+          keys: field(
+            nullable(array(string({ lengthMax: limits.configKeyLength }), { countMax: limits.items })),
+            'Keys wanted; nil for all.',
+          ),
         }),
         { countMax: limits.items },
       ),
@@ -36,7 +39,10 @@ export const describeConfigs = defineApi({
             array(
               struct({
                 key: field(string({ lengthMax: limits.configKeyLength }), 'Config name.'),
-                value: field(nullable(string({ lengthMax: limits.configValueLength })), 'Effective value; nil when secret.'),
+                value: field(
+                  nullable(string({ lengthMax: limits.configValueLength })),
+                  'Effective value; nil when secret.',
+                ),
                 source: field(configSource, 'Where the value comes from.'),
                 isReadOnly: field(boolean, 'Cannot be altered at run time.'),
                 doc: field(string({ lengthMax: 4096 }), 'What it does.'),

@@ -1,5 +1,15 @@
 import { defineApi } from '../api.ts'
-import { errorCodeField, errorMessageField, isolationLevel, leaderEpochField, limits, partitionField, recordsOut, topicField, topicIdField } from '../common.ts'
+import {
+  errorCodeField,
+  errorMessageField,
+  isolationLevel,
+  leaderEpochField,
+  limits,
+  partitionField,
+  recordsOut,
+  topicField,
+  topicIdField,
+} from '../common.ts'
 import { array, field, int32, int64, oneOf, struct } from '../schema.ts'
 
 export const fetch = defineApi({

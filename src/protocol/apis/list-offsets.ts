@@ -1,5 +1,14 @@
 import { defineApi } from '../api.ts'
-import { errorCodeField, errorMessageField, isolationLevel, leaderEpochField, limits, partitionField, topicField, topicIdField } from '../common.ts'
+import {
+  errorCodeField,
+  errorMessageField,
+  isolationLevel,
+  leaderEpochField,
+  limits,
+  partitionField,
+  topicField,
+  topicIdField,
+} from '../common.ts'
 import { array, field, int32, int64, struct } from '../schema.ts'
 
 /** Special values of `timestamp`, as in Kafka. */

@@ -1,5 +1,14 @@
 import { defineApi } from '../api.ts'
-import { errorCodeField, errorMessageField, leaderEpochField, limits, partitionField, recordsIn, topicField, topicIdField } from '../common.ts'
+import {
+  errorCodeField,
+  errorMessageField,
+  leaderEpochField,
+  limits,
+  partitionField,
+  recordsIn,
+  topicField,
+  topicIdField,
+} from '../common.ts'
 import { array, field, int16, int32, int64, struct } from '../schema.ts'
 
 export const produce = defineApi({
@@ -8,7 +17,10 @@ export const produce = defineApi({
   versions: [0, 0],
   doc: 'Appends records to partitions. With acks 0 there is no answer. Requests of one connection are appended in the order they were sent. Each partition is accepted or refused whole.',
   request: struct({
-    acks: field(int16, '0: do not answer; 1: the leader has it; -1: all in-sync replicas have it. “Has it” means on disk when log.flush.policy=sync.'),
+    acks: field(
+      int16,
+      '0: do not answer; 1: the leader has it; -1: all in-sync replicas have it. “Has it” means on disk when log.flush.policy=sync.',
+    ),
     timeoutMs: field(int32, 'How long to wait for acks before REQUEST_TIMED_OUT.'),
     partitions: field(
       array(
