@@ -1,0 +1,199 @@
+/**
+ * The admin client. A request that changes metadata carries `{clientId, requestId}` and is retried with the same pair,
+ * so that a retry after a lost answer is applied once and gets the first answer (Raft thesis, section 6.3).
+ */
+import {
+  alterConfigs,
+  createPartitions,
+  createTopics,
+  deleteRecords,
+  deleteTopics,
+  describeCluster,
+  describeConfigs,
+  describeQuorum,
+} from '../../protocol/apis/index.ts'
+import { ApiError } from '../../protocol/errors.ts'
+import { AbortError } from '../../util/errors.ts'
+import { askLeaders } from '../by-leader.ts'
+import { Cluster } from '../cluster.ts'
+import type { Connect } from '../connection.ts'
+import { findOffsets, type OffsetQuery } from '../offsets.ts'
+import { resolveClient, type WithPorts } from '../options.ts'
+import { AdminRequests } from './admin-requests.ts'
+import { describeTopics } from './describe-topics.ts'
+import type {
+  AdminOptions,
+  ClusterDescription,
+  ConfigChange,
+  ConfigDescription,
+  ConfigResource,
+  CreatedTopic,
+  FoundPartitionOffset,
+  NewTopic,
+  PartitionOffset,
+  QuorumDescription,
+  TopicDescription,
+  TopicListing,
+} from './types.ts'
+
+/**
+ * Administers a cluster. Every method rejects with `ApiError` when the cluster refuses: with the code of the first item
+ * refused and a message that names all of them; the items that are not named were done.
+ */
+export class Admin implements AsyncDisposable {
+  readonly #cluster: Cluster
+  readonly #requests: AdminRequests
+  readonly #closing = new AbortController()
+
+  constructor(options: WithPorts<AdminOptions>, connect: Connect) {
+    this.#cluster = new Cluster(resolveClient(options), connect, { allowAutoTopicCreation: false })
+    this.#requests = new AdminRequests(this.#cluster, this.#closing.signal)
+  }
+
+  async createTopics(request: { topics: readonly NewTopic[]; validateOnly?: boolean }): Promise<CreatedTopic[]> {
+    const topics = request.topics.map(topic => ({
+      name: topic.name,
+      numPartitions: topic.numPartitions ?? -1,
+      replicationFactor: topic.replicationFactor ?? -1,
+      assignments: topic.assignments?.map(replicas => [...replicas]) ?? null,
+      configs: Object.entries(topic.configs ?? {}).map(([key, value]) => ({ key, value: String(value) })),
+    }))
+    const validateOnly = request.validateOnly ?? false
+    const response = await this.#requests.change(createTopics, { validateOnly, topics }, answer => answer.topics)
+    return response.topics.map(({ name, topicId, numPartitions, replicationFactor }) => ({
+      name,
+      topicId,
+      numPartitions,
+      replicationFactor,
+    }))
+  }
+
+  async deleteTopics(request: { topics: readonly string[] }): Promise<void> {
+    const topics = request.topics.map(name => ({ name, topicId: null }))
+    await this.#requests.change(deleteTopics, { topics }, answer => answer.topics)
+  }
+
+  /** `count`: how many partitions each topic shall have in the end. */
+  async createPartitions(request: {
+    topics: readonly { name: string; count: number; assignments?: readonly (readonly number[])[] | undefined }[]
+    validateOnly?: boolean
+  }): Promise<void> {
+    const topics = request.topics.map(({ name, count, assignments }) => ({
+      name,
+      count,
+      assignments: assignments?.map(replicas => [...replicas]) ?? null,
+    }))
+    const validateOnly = request.validateOnly ?? false
+    await this.#requests.change(createPartitions, { validateOnly, topics }, answer => answer.topics)
+  }
+
+  /** All topics, sorted by name; without those the cluster keeps for itself unless asked for. */
+  async listTopics(request: { includeInternal?: boolean } = {}): Promise<TopicListing[]> {
+    const { topics } = await this.#requests.retry(() => this.#cluster.fetchMetadata(null))
+    return topics
+      .filter(topic => topic.errorCode === 0 && (request.includeInternal === true || !topic.isInternal))
+      .map(({ name, topicId, isInternal, partitions }) => ({
+        name,
+        topicId,
+        isInternal,
+        partitionCount: partitions.length,
+        replicationFactor: partitions[0]?.replicas.length ?? 0,
+      }))
+      .sort((a, b) => (a.name < b.name ? -1 : 1))
+  }
+
+  /** Topics with leaders, replicas, offsets and the configs set on them; all that are not internal by default. */
+  async describeTopics(request: { topics?: readonly string[] } = {}): Promise<TopicDescription[]> {
+    const names = request.topics ?? (await this.listTopics()).map(topic => topic.name)
+    return describeTopics(this.#cluster, this.#requests, names)
+  }
+
+  /** The effective configuration of each resource, in the order asked for. `keys`: only these. */
+  async describeConfigs(request: {
+    resources: readonly (ConfigResource & { keys?: readonly string[] | undefined })[]
+  }): Promise<Array<ConfigResource & { readonly configs: readonly ConfigDescription[] }>> {
+    const resources = request.resources.map(({ type, name, keys }) => ({ type, name, keys: keys ? [...keys] : null }))
+    const response = await this.#requests.ask(describeConfigs, { resources }, answer => answer.resources)
+    return response.resources.map(({ type, name, configs }) => ({ type, name, configs }))
+  }
+
+  /** Sets or deletes single configs; those not named stay. All changes of a resource are made, or none. */
+  async alterConfigs(request: {
+    resources: readonly (ConfigResource & { changes: readonly ConfigChange[] })[]
+    validateOnly?: boolean
+  }): Promise<void> {
+    const resources = request.resources.map(({ type, name, changes }) => ({
+      type,
+      name,
+      changes: changes.map(({ op, key, value }) => ({ op, key, value: value === undefined ? null : String(value) })),
+    }))
+    const validateOnly = request.validateOnly ?? false
+    await this.#requests.change(alterConfigs, { validateOnly, resources }, answer => answer.resources)
+  }
+
+  /** Deletes the records below `offset` of each partition (-1: all). Returns the log start offsets. */
+  async deleteRecords(request: { partitions: readonly PartitionOffset[] }): Promise<PartitionOffset[]> {
+    const timeoutMs = this.#cluster.settings.requestTimeoutMs
+    const { signal } = this.#closing
+    const answers = await askLeaders(
+      this.#cluster,
+      request.partitions,
+      { timeoutMs, signal },
+      async (connection, routed) => {
+        const partitions = routed.map(({ item, topicId }) => ({
+          topic: item.topic,
+          topicId,
+          partition: item.partition,
+          offset: item.offset,
+        }))
+        return (await connection.request(deleteRecords, { timeoutMs, partitions }, { signal })).partitions
+      },
+    )
+    return withoutErrors(answers).map(answer => ({
+      topic: answer.topic,
+      partition: answer.partition,
+      offset: answer.logStartOffset,
+    }))
+  }
+
+  /** Offsets by position or time. `offset` is -1 when no record is that young. */
+  async listOffsets(request: {
+    partitions: readonly OffsetQuery[]
+    isolationLevel?: 'read_uncommitted' | 'read_committed'
+  }): Promise<FoundPartitionOffset[]> {
+    const answers = await findOffsets(this.#cluster, request.partitions, {
+      isolationLevel: request.isolationLevel === 'read_committed' ? 1 : 0,
+      timeoutMs: this.#cluster.settings.requestTimeoutMs,
+      signal: this.#closing.signal,
+    })
+    return withoutErrors(answers).map(({ offset, timestamp, leaderEpoch }, i) => {
+      const { topic, partition } = request.partitions[i]!
+      return { topic, partition, offset, timestamp, leaderEpoch }
+    })
+  }
+
+  describeCluster(): Promise<ClusterDescription> {
+    return this.#requests.ask(describeCluster, {}, () => [])
+  }
+
+  describeQuorum(): Promise<QuorumDescription> {
+    return this.#requests.ask(describeQuorum, {}, () => [])
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort(new AbortError('the admin client is closed'))
+    await this.#cluster.close()
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+}
+
+/** The answers if all are; else throws an `ApiError` about those that are not. */
+function withoutErrors<A>(answers: ReadonlyArray<A | ApiError>): A[] {
+  const errors = answers.filter(answer => answer instanceof ApiError)
+  const [first] = errors
+  if (first === undefined) return answers as A[]
+  throw new ApiError(first.code, errors.map(error => error.message).join('; '), { cause: first })
+}

@@ -1,0 +1,235 @@
+/**
+ * The client's view of the cluster: brokers, topics, who leads what, and the connections to them. The view is fetched
+ * from any node that answers, single-flight; it goes stale at any time, and whoever gets an error that says so asks
+ * for a refresh. Leader epochs only move forward: a node that lags cannot turn the view back (KIP-320).
+ */
+import { metadata } from '../protocol/apis/index.ts'
+import type { ResponseOf } from '../protocol/api.ts'
+import { ApiError, type ErrorName, errorName, errorTable } from '../protocol/errors.ts'
+import { AbortError } from '../util/errors.ts'
+import type { Timer } from '../util/clock.ts'
+import type { Connect, Connection } from './connection.ts'
+import { ConnectionPool, describe } from './connection-pool.ts'
+import { type ClientSettings, normalUrl } from './options.ts'
+import { backoffDelayMs, sleep } from './wait.ts'
+
+export interface PartitionMetadata {
+  readonly partition: number
+  /** -1 for none. */
+  readonly leaderId: number
+  readonly leaderEpoch: number
+  readonly replicas: readonly number[]
+  readonly isr: readonly number[]
+  readonly offlineReplicas: readonly number[]
+}
+
+export interface TopicMetadata {
+  readonly name: string
+  readonly topicId: string | null
+  readonly isInternal: boolean
+  /** Indexed by partition. */
+  readonly partitions: readonly PartitionMetadata[]
+}
+
+export type MetadataResponse = ResponseOf<typeof metadata>
+
+export interface ClusterOptions {
+  /** Asks the node to create topics it does not know, which it does if its configuration says so. */
+  readonly allowAutoTopicCreation: boolean
+}
+
+export class Cluster {
+  readonly settings: ClientSettings
+  readonly #pool: ConnectionPool
+  readonly #allowAutoTopicCreation: boolean
+  readonly #closing = new AbortController()
+  #brokerUrls = new Map<number, string>()
+  #controllerId = -1
+  #clusterId: string | null = null
+  readonly #topics = new Map<string, TopicMetadata>()
+  readonly #topicErrors = new Map<string, ErrorName>()
+  /** Topics every refresh asks for. */
+  readonly #wanted = new Set<string>()
+  #refreshing: { wantedCount: number; promise: Promise<void> } | null = null
+  #freshTimer: Timer | null = null
+  readonly #listeners: Array<() => void> = []
+
+  constructor(settings: ClientSettings, connect: Connect, options: ClusterOptions) {
+    this.settings = settings
+    this.#pool = new ConnectionPool(settings, connect)
+    this.#allowAutoTopicCreation = options.allowAutoTopicCreation
+  }
+
+  /** Calls `listener` after every refresh that went well. */
+  onUpdate(listener: () => void): void {
+    this.#listeners.push(listener)
+  }
+
+  get clusterId(): string | null {
+    return this.#clusterId
+  }
+
+  get connectionsOpened(): number {
+    return this.#pool.opened
+  }
+
+  topic(name: string): TopicMetadata | null {
+    return this.#topics.get(name) ?? null
+  }
+
+  /** The partition with a leader whose address is known; `null` otherwise. */
+  leader(topic: string, partition: number): PartitionMetadata | null {
+    const found = this.#topics.get(topic)?.partitions[partition]
+    return found !== undefined && this.#brokerUrls.has(found.leaderId) ? found : null
+  }
+
+  /** The open connection to a broker, if there is one. */
+  openTo(nodeId: number): Connection | null {
+    const url = this.#brokerUrls.get(nodeId)
+    return url === undefined ? null : this.#pool.openTo(url)
+  }
+
+  /** A connection to a broker, opened if need be. */
+  connectTo(nodeId: number): Promise<Connection> {
+    const url = this.#brokerUrls.get(nodeId)
+    if (url !== undefined) return this.#pool.get(url)
+    return Promise.reject(new ApiError('LEADER_NOT_AVAILABLE', `the address of node ${nodeId} is not known`))
+  }
+
+  /** The active controller if its address is known, else any node. */
+  connectToController(): Promise<Connection> {
+    return this.#brokerUrls.has(this.#controllerId) ? this.connectTo(this.#controllerId) : this.connectToAny()
+  }
+
+  /** Any node: one that is connected if possible, else the first that can be. Rejects with all that was tried. */
+  async connectToAny(): Promise<Connection> {
+    const urls = [...new Set([...this.#brokerUrls.values(), ...this.settings.bootstrap])]
+    const open = urls.flatMap(url => this.#pool.openTo(url) ?? [])
+    if (open.length > 0) return open[this.settings.random.nextInt(open.length)]!
+    const tried: string[] = []
+    for (const url of urls.sort((a, b) => this.#pool.notBeforeMs(a) - this.#pool.notBeforeMs(b))) {
+      try {
+        return await this.#pool.get(url)
+      } catch (error) {
+        if (error instanceof AbortError) throw error
+        tried.push(`${url} (${describe(error)})`)
+      }
+    }
+    throw new ApiError('NETWORK_EXCEPTION', `no node could be reached; tried ${tried.join(', ')}`)
+  }
+
+  /** Gives up a connection whose node no longer answers. */
+  discard(connection: Connection): void {
+    this.#pool.discard(connection)
+  }
+
+  /** Makes every refresh ask for `topic` from now on. */
+  want(topic: string): void {
+    this.#wanted.add(topic)
+  }
+
+  /** Fetches the view once. Callers at the same time share one request. Rejects when no node answers. */
+  refresh(): Promise<void> {
+    const current = this.#refreshing
+    // A request under way does not ask for a topic that became wanted after it left.
+    if (current !== null && current.wantedCount === this.#wanted.size) return current.promise
+    const before = current === null ? Promise.resolve() : current.promise.catch(() => {})
+    const promise = before.then(async () => this.#apply(await this.fetchMetadata([...this.#wanted])))
+    const mine = { wantedCount: this.#wanted.size, promise }
+    this.#refreshing = mine
+    const done = (): void => {
+      if (this.#refreshing === mine) this.#refreshing = null
+      this.#keepFresh()
+    }
+    promise.then(done, done)
+    return promise
+  }
+
+  /** The metadata of `topics` (`null`: all) as some node sees it now; the view is not changed. */
+  async fetchMetadata(topics: string[] | null): Promise<MetadataResponse> {
+    const connection = await this.connectToAny()
+    // A node that accepts connections and answers nothing must not hold up the search for one that does.
+    const timeoutMs = Math.min(this.settings.requestTimeoutMs, this.settings.connectTimeoutMs)
+    const { allowAutoTopicCreation } = { allowAutoTopicCreation: this.#allowAutoTopicCreation }
+    try {
+      return await connection.request(metadata, { topics, allowAutoTopicCreation }, { timeoutMs, signal: this.#closing.signal })
+    } catch (error) {
+      if (error instanceof ApiError && error.code === 'REQUEST_TIMED_OUT') this.discard(connection)
+      throw error
+    }
+  }
+
+  /**
+   * The topic's metadata, fetched until it is there. Rejects after `metadataTimeoutMs` with what stood in the way
+   * last (`UNKNOWN_TOPIC_OR_PARTITION`, `NETWORK_EXCEPTION`), at once with what will not change.
+   */
+  async topicReady(name: string): Promise<TopicMetadata> {
+    const { clock, random, metadataTimeoutMs } = this.settings
+    const deadlineMs = clock.nowMs() + metadataTimeoutMs
+    this.want(name)
+    for (let failures = 1; ; failures++) {
+      const error = await this.#refreshError(name)
+      const topic = this.#topics.get(name)
+      if (topic !== undefined) return topic
+      if (!isRetriable(error) || clock.nowMs() >= deadlineMs) throw error
+      await sleep(clock, backoffDelayMs(this.settings, failures, random), this.#closing.signal)
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort(new AbortError('the client is closed'))
+    this.#freshTimer?.cancel()
+    await this.#pool.close()
+  }
+
+  /** Refreshes, and says why `name` is still not known. */
+  async #refreshError(name: string): Promise<unknown> {
+    try {
+      await this.refresh()
+    } catch (error) {
+      return error
+    }
+    const code = this.#topicErrors.get(name) ?? 'UNKNOWN_TOPIC_OR_PARTITION'
+    return new ApiError(code, `topic '${name}': ${errorTable[code].message}`)
+  }
+
+  #apply(response: MetadataResponse): void {
+    this.#clusterId = response.clusterId
+    this.#controllerId = response.controllerId
+    this.#brokerUrls = new Map(response.brokers.map(broker => [broker.nodeId, normalUrl(broker.url)]))
+    for (const topic of response.topics) {
+      const code = errorName(topic.errorCode)
+      if (code === null) {
+        this.#topicErrors.delete(topic.name)
+        this.#topics.set(topic.name, merge(this.#topics.get(topic.name), topic))
+      } else {
+        this.#topicErrors.set(topic.name, code)
+        if (code === 'UNKNOWN_TOPIC_OR_PARTITION') this.#topics.delete(topic.name)
+      }
+    }
+    for (const listener of this.#listeners) listener()
+  }
+
+  /** Arms the next periodic refresh; one that fails is simply the turn of the next. */
+  #keepFresh(): void {
+    this.#freshTimer?.cancel()
+    if (this.#closing.signal.aborted || this.#wanted.size === 0) return
+    this.#freshTimer = this.settings.clock.setTimer(this.settings.metadataMaxAgeMs, () => {
+      this.refresh().catch(() => {})
+    })
+  }
+}
+
+/** Network trouble and everything the error table calls retriable. */
+export function isRetriable(error: unknown): boolean {
+  return error instanceof ApiError && error.isRetriable
+}
+
+function merge(known: TopicMetadata | undefined, topic: MetadataResponse['topics'][number]): TopicMetadata {
+  const partitions: PartitionMetadata[] = []
+  for (const fresh of topic.partitions) {
+    const old = known?.topicId === topic.topicId ? known.partitions[fresh.partition] : undefined
+    partitions[fresh.partition] = old !== undefined && old.leaderEpoch > fresh.leaderEpoch ? old : fresh
+  }
+  return { name: topic.name, topicId: topic.topicId, isInternal: topic.isInternal, partitions }
+}

@@ -1,0 +1,107 @@
+/**
+ * One connection per node URL, opened when first wanted, shared, opened anew after it closed. A URL that just failed is
+ * tried again only after a backoff that grows, so a dead node costs nobody a busy loop.
+ */
+import { ApiError } from '../protocol/errors.ts'
+import { AbortError } from '../util/errors.ts'
+import type { Connect, Connection } from './connection.ts'
+import type { ClientSettings } from './options.ts'
+import { backoffDelayMs, sleep } from './wait.ts'
+
+interface Slot {
+  readonly url: string
+  connection: Connection | null
+  opening: Promise<Connection> | null
+  /** Failed attempts since the last success. */
+  failures: number
+  /** On the monotonic clock: no attempt before this. */
+  notBeforeMs: number
+}
+
+export class ConnectionPool {
+  readonly #settings: ClientSettings
+  readonly #connect: Connect
+  readonly #slots = new Map<string, Slot>()
+  readonly #closing = new AbortController()
+  /** Connections opened so far, reconnections included. */
+  opened = 0
+
+  constructor(settings: ClientSettings, connect: Connect) {
+    this.#settings = settings
+    this.#connect = connect
+  }
+
+  /** The connection to `url` if it is open right now. */
+  openTo(url: string): Connection | null {
+    const connection = this.#slots.get(url)?.connection ?? null
+    return connection === null || connection.isClosed ? null : connection
+  }
+
+  /** When `url` may be tried next, on the monotonic clock; 0 when it never failed. */
+  notBeforeMs(url: string): number {
+    return this.#slots.get(url)?.notBeforeMs ?? 0
+  }
+
+  /** Opens a connection to `url`, or joins whoever is at it. Waits out the backoff of earlier failures first. */
+  get(url: string): Promise<Connection> {
+    const open = this.openTo(url)
+    if (open !== null) return Promise.resolve(open)
+    if (this.#closing.signal.aborted) return Promise.reject(new AbortError('the client is closed'))
+    let slot = this.#slots.get(url)
+    if (slot === undefined) {
+      slot = { url, connection: null, opening: null, failures: 0, notBeforeMs: 0 }
+      this.#slots.set(url, slot)
+    }
+    slot.opening ??= this.#open(slot)
+    return slot.opening
+  }
+
+  /** Gives up a connection that no longer answers; whoever needs the node opens another. */
+  discard(connection: Connection): void {
+    for (const slot of this.#slots.values()) {
+      if (slot.connection === connection) slot.connection = null
+    }
+    connection[Symbol.asyncDispose]().then(undefined, () => {})
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort(new AbortError('the client is closed'))
+    const open = [...this.#slots.values()].flatMap(slot => slot.connection ?? [])
+    this.#slots.clear()
+    await Promise.all(open.map(connection => connection[Symbol.asyncDispose]()))
+  }
+
+  async #open(slot: Slot): Promise<Connection> {
+    const { clock, random } = this.#settings
+    const { signal } = this.#closing
+    try {
+      const waitMs = slot.notBeforeMs - clock.nowMs()
+      if (waitMs > 0) await sleep(clock, waitMs, signal)
+      const connection = await this.#connect(slot.url, signal)
+      if (signal.aborted) {
+        await connection[Symbol.asyncDispose]()
+        throw new AbortError('the client is closed')
+      }
+      slot.connection = connection
+      slot.failures = 0
+      slot.notBeforeMs = 0
+      this.opened++
+      connection.onClose(() => {
+        if (slot.connection === connection) slot.connection = null
+      })
+      return connection
+    } catch (error) {
+      slot.failures++
+      slot.notBeforeMs = clock.nowMs() + backoffDelayMs(this.#settings, slot.failures, random)
+      if (error instanceof ApiError || error instanceof AbortError) throw error
+      throw new ApiError('NETWORK_EXCEPTION', `${slot.url}: ${describe(error)}`, { cause: error })
+    } finally {
+      slot.opening = null
+    }
+  }
+}
+
+/** The sentence of an error, whatever was thrown. */
+export function describe(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}

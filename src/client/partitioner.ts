@@ -1,0 +1,28 @@
+/**
+ * Which partition a message goes to. Keyed messages follow Kafka's default partitioner, so that a key lands where
+ * Kafka would put it; messages without a key stick to one partition until a batch is full (KIP-480, KIP-794), which
+ * the accumulator does, because only it knows when that is.
+ */
+import { murmur2, murmur2Text } from './murmur2.ts'
+
+/**
+ * Chooses a partition in [0, partitionCount), or returns `null` to leave it to the sticky choice. Called once per
+ * message that names no partition itself, on the hot path.
+ */
+export type Partitioner = (
+  message: { readonly key?: Uint8Array | string | null },
+  topic: string,
+  partitionCount: number,
+) => number | null
+
+/** Kafka's: `toPositive(murmur2(key)) % partitionCount` over all partitions, with or without a leader. */
+export const defaultPartitioner: Partitioner = (message, _topic, partitionCount) => {
+  const { key } = message
+  return key === undefined || key === null ? null : partitionForKey(key, partitionCount)
+}
+
+/** The partition Kafka's default partitioner gives `key`. */
+export function partitionForKey(key: Uint8Array | string, partitionCount: number): number {
+  const hash = typeof key === 'string' ? murmur2Text(key) : murmur2(key)
+  return (hash & 0x7fff_ffff) % partitionCount
+}
