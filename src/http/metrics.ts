@@ -1,0 +1,50 @@
+/**
+ * `/metrics`, Prometheus text through prom-client with a registry of our own. Every scrape first takes one look at each
+ * source, so that all series of a scrape belong together and a source that hands over samples is asked once.
+ */
+import { Registry } from 'prom-client'
+import type { MetricsSources, PartitionView } from './metrics-sources.ts'
+import { registerProcessMetrics } from './process-metrics.ts'
+import { registerQuorumMetrics } from './quorum-metrics.ts'
+import type { Route } from './router.ts'
+import { registerBrokerMetrics, registerLogMetrics, registerPartitionMetrics } from './storage-metrics.ts'
+import { registerPortMetrics, registerTransportMetrics } from './transport-metrics.ts'
+
+export interface Metrics {
+  readonly route: Route
+  /** Stops measuring the event loop. */
+  close(): void
+}
+
+export function openMetrics(sources: MetricsSources): Metrics {
+  const registry = new Registry()
+  const looks: Array<() => void> = []
+  /** The source as it was at the beginning of the scrape. */
+  const once = <T>(source: () => T): (() => T) => {
+    let seen: T
+    looks.push(() => {
+      seen = source()
+    })
+    return () => seen
+  }
+  const close = registerProcessMetrics(registry, sources.version, sources.nodeId)
+  if (sources.transport !== undefined) {
+    registerTransportMetrics(registry, once(sources.transport), sources.latencyBucketsMs ?? [])
+  }
+  if (sources.port !== undefined) registerPortMetrics(registry, once(sources.port))
+  if (sources.log !== undefined) looks.push(registerLogMetrics(registry, once(sources.log)))
+  if (sources.broker !== undefined) registerBrokerMetrics(registry, once(sources.broker))
+  if (sources.quorum !== undefined) registerQuorumMetrics(registry, once(sources.quorum))
+  const { partitions } = sources
+  if (partitions !== undefined) {
+    const read = once((): readonly PartitionView[] => [...partitions()])
+    registerPartitionMetrics(registry, read, sources.partitionSeriesMax)
+  }
+  return {
+    route: async () => {
+      for (const look of looks) look()
+      return { status: 200, contentType: registry.contentType, body: await registry.metrics() }
+    },
+    close,
+  }
+}
