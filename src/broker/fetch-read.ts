@@ -8,7 +8,7 @@ import type { fetch } from '../protocol/apis/index.ts'
 import { unpackToPlain } from '../protocol/batch/plain.ts'
 import { ApiError, errorCode, type Failure, isFailure, noError } from '../protocol/errors.ts'
 import type { RequestContext } from '../transport/handler.ts'
-import { CorruptionError, StorageError } from '../util/errors.ts'
+import { partitionFailure } from './failures.ts'
 import type { WaitedPartition } from './fetch-wait.ts'
 import type { Partition } from './partition.ts'
 import type { BrokerRuntime } from './runtime.ts'
@@ -59,7 +59,7 @@ export async function lookAtPartitions(
       continue
     }
     for (const batch of batches) bytes += batch.length
-    const records = await inFormat(broker, request, item, batches)
+    const records = await inFormat(broker, request, partition, item, batches)
     partitions[place] = isFailure(records) ? failed(item, records) : found(item, partition, records)
     if (isFailure(records)) failures += 1
   }
@@ -94,27 +94,31 @@ async function readBatches(
     const batches = partition.log.read({ fromOffset: item.fetchOffset, endOffset, ...limit })
     return batches instanceof Promise ? await batches : batches
   } catch (error) {
-    if (error instanceof ApiError) return { error: error.code, message: error.message }
-    if (!(error instanceof CorruptionError || error instanceof StorageError)) throw error
-    broker.logger.error({ ...partition.id, fetchOffset: item.fetchOffset, error }, 'a read from disk failed')
-    return { error: 'KAFKA_STORAGE_ERROR', message: error.message }
+    return readFailure(broker, partition, item, error)
   }
 }
 
 async function inFormat(
   broker: BrokerRuntime,
   request: FetchRequest,
+  partition: Partition,
   item: PartitionRequest,
   batches: readonly Uint8Array[],
 ): Promise<PartitionResponse['records'] | Failure> {
   if (request.format === 'batches') return joined(batches)
   try {
-    const records = await unpackToPlain([...batches], broker.codecs)
-    return records.filter(record => record.offset >= item.fetchOffset)
+    return await unpackToPlain(batches, broker.codecs, { fromOffset: item.fetchOffset })
   } catch (error) {
-    if (error instanceof ApiError) return { error: error.code, message: error.message }
-    throw error
+    return readFailure(broker, partition, item, error)
   }
+}
+
+function readFailure(broker: BrokerRuntime, partition: Partition, item: PartitionRequest, error: unknown): Failure {
+  const failure = partitionFailure(error)
+  if (!(error instanceof ApiError)) {
+    broker.logger.error({ ...partition.id, fetchOffset: item.fetchOffset, error }, 'records could not be read')
+  }
+  return failure
 }
 
 /** Back to back. A read from the file is one piece already; only batches from the tail cache are copied together. */

@@ -18,6 +18,13 @@ export class Fifo<T> {
     return this.#items[this.#head]
   }
 
+  /** Takes back what was pushed last, while `isTaken` says so; returns it in the order it was pushed. */
+  takeTail(isTaken: (item: T) => boolean): T[] {
+    let from = this.#items.length
+    while (from > this.#head && isTaken(this.#items[from - 1] as T)) from -= 1
+    return this.#items.splice(from) as T[]
+  }
+
   shift(): T | undefined {
     if (this.#head === this.#items.length) return undefined
     const item = this.#items[this.#head]

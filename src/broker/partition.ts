@@ -7,10 +7,11 @@
  */
 import type { AppendResult, PartitionLog, TopicPartition } from '../log/types.ts'
 import type { ResolvedTopicConfig } from '../metadata/topic-configs.ts'
-import type { ErrorName, Failure } from '../protocol/errors.ts'
+import { ApiError, type ErrorName, type Failure } from '../protocol/errors.ts'
 import { LeaderReplica } from '../replication/leader-replica.ts'
 import { assertAtMost } from '../util/assert.ts'
 import type { LeaderEpoch, NodeId, Offset } from '../util/numbers.ts'
+import { MiB } from '../util/units.ts'
 import { Fifo } from './fifo.ts'
 
 /** A produce that waits for one of its partitions; `slot` is the place in its request. */
@@ -41,6 +42,12 @@ export interface PartitionOptions {
 }
 
 export type Acks = 0 | 1 | -1
+
+/**
+ * Bytes a log may hold that the disk has not taken. Requests count as in flight until theirs are durable, which bounds
+ * a disk that is slow; this bounds one that stands still while requests time out.
+ */
+const pendingBytesMax = 64 * MiB
 
 interface Waiting {
   readonly endOffset: Offset
@@ -75,6 +82,9 @@ export class Partition {
     this.#terms = options.terms
     this.#highWatermark = this.log.logStartOffset
     this.log.onProgress(() => this.#onLogProgress())
+    this.log.onAppendFailure(({ fromOffset, error }) =>
+      this.#onAppendsTakenBack(fromOffset, { error: error.code, message: error.message }),
+    )
     this.apply(options.terms)
     if (this.log.failure !== null) this.#onLogProgress()
   }
@@ -155,6 +165,7 @@ export class Partition {
    * as `acks` asks or cannot become so. Throws `ApiError` when the log takes nothing.
    */
   append(batch: Uint8Array, acks: Acks, waiter: AppendWaiter, slot: number): AppendResult {
+    if (this.log.pendingBytes >= pendingBytesMax) throw new ApiError('BROKER_OVERLOADED', 'The disk does not keep up.')
     const result = this.log.append(batch, this.leaderEpoch)
     const waitsForAll = acks === -1
     const waiting = { endOffset: result.endOffset, sizeBytes: batch.length, waiter, slot }
@@ -216,6 +227,14 @@ export class Partition {
       next.waiter?.onAppendSettled(next.slot, null)
     }
     if (this.#leader?.acknowledge(this.#nodeId, durableEndOffset)) this.#onHighWatermarkMoved()
+  }
+
+  /** The disk was full: what was appended from `fromOffset` on did not happen, and its offsets will be given again. */
+  #onAppendsTakenBack(fromOffset: Offset, failure: Failure): void {
+    for (const queue of [this.#unflushed, this.#uncommitted]) {
+      const lost = queue.takeTail(({ endOffset }) => endOffset > fromOffset)
+      for (const { waiter, slot } of lost) waiter?.onAppendSettled(slot, failure)
+    }
   }
 
   #onHighWatermarkMoved(): void {

@@ -36,8 +36,6 @@ export interface BrokerConfigEntry {
 export interface BrokerRuntime {
   readonly nodeId: NodeId
   readonly clusterId: string
-  /** Server and version, for `ApiVersions`. */
-  readonly software: string
   readonly settings: BrokerSettings
   /** Broker-wide defaults of topic configs, by the broker's keys. */
   readonly topicDefaults: ReadonlyMap<string, string>

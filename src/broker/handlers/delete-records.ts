@@ -1,9 +1,10 @@
 /** DeleteRecords: raises log start offsets, never above the high watermark. */
 import type { RequestOf, ResponseOf } from '../../protocol/api.ts'
 import { deleteRecords } from '../../protocol/apis/index.ts'
-import { ApiError, errorCode, type Failure, isFailure, noError } from '../../protocol/errors.ts'
+import { errorCode, type Failure, isFailure, noError } from '../../protocol/errors.ts'
 import { defineHandler, type Handler, type RequestContext } from '../../transport/handler.ts'
 import type { Offset } from '../../util/numbers.ts'
+import { partitionFailure } from '../failures.ts'
 import type { BrokerRuntime } from '../runtime.ts'
 
 type PartitionRequest = RequestOf<typeof deleteRecords>['partitions'][number]
@@ -52,7 +53,6 @@ async function advance(
     if (offset > log.logStartOffset) await log.advanceLogStart(offset)
     return { logStartOffset: log.logStartOffset }
   } catch (error) {
-    if (error instanceof ApiError) return { error: error.code, message: error.message }
-    throw error
+    return partitionFailure(error)
   }
 }

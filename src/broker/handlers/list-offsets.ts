@@ -2,9 +2,10 @@
 import type { RequestOf, ResponseOf } from '../../protocol/api.ts'
 import { listOffsets } from '../../protocol/apis/index.ts'
 import { earliestTimestamp, latestTimestamp } from '../../protocol/apis/list-offsets.ts'
-import { ApiError, errorCode, type Failure, isFailure, noError } from '../../protocol/errors.ts'
+import { errorCode, type Failure, isFailure, noError } from '../../protocol/errors.ts'
 import { defineHandler, type Handler, type RequestContext } from '../../transport/handler.ts'
 import type { Offset } from '../../util/numbers.ts'
+import { partitionFailure } from '../failures.ts'
 import type { Partition } from '../partition.ts'
 import type { BrokerRuntime } from '../runtime.ts'
 
@@ -66,7 +67,6 @@ async function byTimestamp(partition: Partition, timestampMs: number): Promise<F
     const found = await partition.log.offsetForTimestamp(timestampMs, partition.lastStableOffset)
     return found ?? { offset: -1, timestamp: -1, leaderEpoch: -1 }
   } catch (error) {
-    if (error instanceof ApiError) return { error: error.code, message: error.message }
-    throw error
+    return partitionFailure(error)
   }
 }

@@ -6,11 +6,11 @@
 import type { RequestOf } from '../../protocol/api.ts'
 import { produce } from '../../protocol/apis/index.ts'
 import { checkProducedBatch } from '../../protocol/batch/check.ts'
-import { readBatchHeader } from '../../protocol/batch/header.ts'
 import { packPlainRecords } from '../../protocol/batch/plain.ts'
 import { ApiError, type Failure, isFailure } from '../../protocol/errors.ts'
 import { defineHandler, type Handler, type RequestContext } from '../../transport/handler.ts'
-import type { Acks, Partition } from '../partition.ts'
+import { partitionFailure } from '../failures.ts'
+import type { Acks } from '../partition.ts'
 import { PendingProduce, type ProduceResponse } from '../pending-produce.ts'
 import type { BrokerRuntime } from '../runtime.ts'
 
@@ -60,33 +60,23 @@ function appendOne(
   if (acks === -1 && !partition.hasMinIsr) {
     return { error: 'NOT_ENOUGH_REPLICAS', message: `min.insync.replicas is ${partition.config.minInsyncReplicas}.` }
   }
-  const batch = checkedBatch(broker, partition, item.records)
-  if (isFailure(batch)) return batch
-  // Read before the append: from then on the bytes are the log's.
-  const { recordCount } = readBatchHeader(batch, 0)
   try {
+    const batch = toBatch(broker, item.records)
+    const header = checkProducedBatch(batch, { sizeMax: partition.config.maxMessageBytes })
+    if (isFailure(header)) return header
     const { baseOffset, logAppendTimeMs } = partition.append(batch, acks, pending, slot)
     pending.onAppended(slot, baseOffset, logAppendTimeMs, partition.log.logStartOffset)
+    broker.stats.batchesIn += 1
+    broker.stats.recordsIn += header.recordCount
+    broker.stats.bytesIn += batch.length
+    return null
   } catch (error) {
-    if (error instanceof ApiError) return { error: error.code, message: error.message }
-    throw error
+    return partitionFailure(error)
   }
-  broker.stats.batchesIn += 1
-  broker.stats.recordsIn += recordCount
-  broker.stats.bytesIn += batch.length
-  return null
 }
 
-function checkedBatch(
-  broker: BrokerRuntime,
-  partition: Partition,
-  records: PartitionRequest['records'],
-): Uint8Array | Failure {
-  const isPlain = !(records instanceof Uint8Array)
-  if (isPlain && records.length === 0) return { error: 'INVALID_RECORD', message: 'There is no record in the request.' }
-  const batch = isPlain ? packPlainRecords(records, broker.clock.wallClockMs()) : records
-  const checked = checkProducedBatch(batch, { sizeMax: partition.config.maxMessageBytes })
-  return isFailure(checked) ? checked : batch
+function toBatch(broker: BrokerRuntime, records: PartitionRequest['records']): Uint8Array {
+  return records instanceof Uint8Array ? records : packPlainRecords(records, broker.clock.wallClockMs())
 }
 
 function expire(broker: BrokerRuntime, pending: PendingProduce): void {

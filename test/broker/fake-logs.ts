@@ -1,0 +1,205 @@
+/**
+ * Logs in memory whose durability the test decides: what is appended becomes durable when the test says `flushed`, so
+ * the order of releases can be seen. Keeps the contract of `PartitionLog` as far as the broker relies on it.
+ */
+import assert from 'node:assert/strict'
+import type {
+  AppendFailure,
+  AppendResult,
+  LogConfig,
+  LogManager,
+  LogManagerStats,
+  PartitionLog,
+  ReadRequest,
+  TimestampLookup,
+  TopicPartition,
+} from '../../src/log/types.ts'
+import { patchBatch, readBatchHeader } from '../../src/protocol/batch/header.ts'
+import { ApiError } from '../../src/protocol/errors.ts'
+import type { LeaderEpoch } from '../../src/util/numbers.ts'
+
+interface StoredBatch {
+  readonly baseOffset: number
+  readonly endOffset: number
+  readonly maxTimestamp: number
+  readonly bytes: Uint8Array
+}
+
+export class FakeLog implements PartitionLog {
+  readonly id: TopicPartition
+  config: LogConfig
+  logStartOffset = 0
+  logEndOffset = 0
+  durableEndOffset = 0
+  readonly segmentCount = 1
+  latestEpoch: LeaderEpoch | null = null
+  failure: Error | null = null
+  isClosed = false
+  /** Appends are durable at once. */
+  isInstant = false
+  /** The next append throws it. */
+  refuseWith: Error | null = null
+  /** Reads reject with it. */
+  readFailure: Error | null = null
+  /** Reads answer with a promise, as from a file. */
+  readsFromDisk = false
+  reads = 0
+  batches: StoredBatch[] = []
+  /** What the log says it has not yet made durable; the test sets it. */
+  pendingBytes = 0
+  readonly recovery = { wasClean: true, segmentsScanned: 0, cuts: [], indexesRebuilt: [], tookMs: 0 }
+  #onProgress: () => void = () => {}
+  #onAppendFailure: (failure: AppendFailure) => void = () => {}
+
+  constructor(id: TopicPartition, config: LogConfig) {
+    this.id = id
+    this.config = config
+  }
+
+  get sizeBytes(): number {
+    return this.batches.reduce((sum, { bytes }) => sum + bytes.length, 0)
+  }
+
+  append(bytes: Uint8Array, leaderEpoch: LeaderEpoch): AppendResult {
+    if (this.refuseWith !== null) throw this.refuseWith
+    const { recordCount, maxTimestamp } = readBatchHeader(bytes, 0)
+    const baseOffset = this.logEndOffset
+    const endOffset = baseOffset + recordCount
+    patchBatch(bytes, 0, baseOffset, leaderEpoch)
+    this.batches.push({ baseOffset, endOffset, maxTimestamp, bytes })
+    this.logEndOffset = endOffset
+    this.latestEpoch = leaderEpoch
+    if (this.isInstant) this.durableEndOffset = endOffset
+    return { baseOffset, endOffset, logAppendTimeMs: -1 }
+  }
+
+  onProgress(listener: () => void): void {
+    this.#onProgress = listener
+  }
+
+  onAppendFailure(listener: (failure: AppendFailure) => void): void {
+    this.#onAppendFailure = listener
+  }
+
+  /** The disk was full when everything from `fromOffset` on was to be written. */
+  takeBack(fromOffset: number): void {
+    const endOffset = this.logEndOffset
+    this.batches = this.batches.filter(batch => batch.baseOffset < fromOffset)
+    this.logEndOffset = fromOffset
+    this.#onAppendFailure({ fromOffset, endOffset, error: new ApiError('DISK_FULL') })
+  }
+
+  /** Everything below `endOffset` (default: everything) is durable now. */
+  flushed(endOffset: number = this.logEndOffset): void {
+    assert.ok(endOffset >= this.durableEndOffset && endOffset <= this.logEndOffset)
+    this.durableEndOffset = endOffset
+    this.#onProgress()
+  }
+
+  fail(error: Error): void {
+    this.failure = error
+    this.#onProgress()
+  }
+
+  read({ fromOffset, endOffset, maxBytes, minOneBatch }: ReadRequest): Uint8Array[] | Promise<Uint8Array[]> {
+    this.reads += 1
+    if (this.readFailure !== null) return Promise.reject(this.readFailure)
+    if (fromOffset < this.logStartOffset) throw new ApiError('OFFSET_OUT_OF_RANGE')
+    const found: Uint8Array[] = []
+    let size = 0
+    for (const batch of this.batches) {
+      if (batch.endOffset <= fromOffset) continue
+      if (batch.endOffset > endOffset) break
+      const isAllowed = size + batch.bytes.length <= maxBytes || (minOneBatch && found.length === 0)
+      if (!isAllowed) break
+      found.push(batch.bytes)
+      size += batch.bytes.length
+    }
+    return this.readsFromDisk ? Promise.resolve(found) : found
+  }
+
+  async offsetForTimestamp(timestampMs: number, endOffset: number): Promise<TimestampLookup | null> {
+    const batch = this.batches.find(b => b.maxTimestamp >= timestampMs && b.baseOffset < endOffset)
+    return batch === undefined
+      ? null
+      : { offset: batch.baseOffset, timestamp: batch.maxTimestamp, leaderEpoch: this.latestEpoch! }
+  }
+
+  endOffsetForEpoch(): null {
+    return null
+  }
+
+  async truncateTo(): Promise<void> {
+    assert.fail('nothing truncates here')
+  }
+
+  async advanceLogStart(offset: number): Promise<void> {
+    this.logStartOffset = offset
+  }
+
+  async applyRetention(wallClockMs: number, endOffset: number): Promise<{ segments: number; bytes: number }> {
+    const { retentionMs } = this.config
+    const isOld = (batch: StoredBatch): boolean => retentionMs >= 0 && batch.maxTimestamp < wallClockMs - retentionMs
+    const deleted = this.batches.filter(batch => isOld(batch) && batch.endOffset <= endOffset)
+    this.batches = this.batches.filter(batch => !deleted.includes(batch))
+    this.logStartOffset = this.batches[0]?.baseOffset ?? this.logEndOffset
+    return { segments: deleted.length, bytes: deleted.reduce((sum, { bytes }) => sum + bytes.length, 0) }
+  }
+
+  reconfigure(config: LogConfig): void {
+    this.config = config
+  }
+
+  async flush(): Promise<void> {
+    this.flushed()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.isClosed = true
+  }
+}
+
+export class FakeLogManager implements LogManager {
+  readonly directory = 'data'
+  readonly wasClean = true
+  readonly logs = new Map<string, FakeLog>()
+  readonly opened: TopicPartition[] = []
+  readonly removed: TopicPartition[] = []
+  /** Logs opened from now on make appends durable at once. */
+  isInstant = false
+  /** Opening this topic fails. */
+  failingTopic: string | null = null
+  /** While set, opening and removing wait for it. */
+  gate: Promise<void> = Promise.resolve()
+
+  async openLog(id: TopicPartition, config: LogConfig): Promise<FakeLog> {
+    await this.gate
+    if (id.topic === this.failingTopic) throw new Error(`${id.topic} is damaged`)
+    const name = `${id.topic}-${id.partition}`
+    const known = this.logs.get(name)
+    if (known !== undefined && known.id.topicId !== id.topicId) throw new Error(`${name} belongs to another topic`)
+    const log = known ?? new FakeLog(id, config)
+    log.isInstant = this.isInstant
+    this.logs.set(name, log)
+    this.opened.push(id)
+    return log
+  }
+
+  async removeLog(id: TopicPartition): Promise<void> {
+    await this.gate
+    this.logs.delete(`${id.topic}-${id.partition}`)
+    this.removed.push(id)
+  }
+
+  async checkpoint(): Promise<void> {}
+
+  found(): readonly TopicPartition[] {
+    return []
+  }
+
+  stats(): LogManagerStats {
+    assert.fail('not asked here')
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {}
+}
