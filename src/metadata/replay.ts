@@ -13,6 +13,7 @@ import type { BrokerImage, MetadataDelta } from './image.ts'
 import type { MapEdit } from './persistent-map.ts'
 import type { MetadataRecord, RecordOf } from './record-types.ts'
 import { featureLevelMax } from './record-types.ts'
+import type { MetadataEntry } from './records.ts'
 import { SessionsEdit } from './sessions-edit.ts'
 import { TopicsEdit, withConfig } from './topics-edit.ts'
 
@@ -26,6 +27,17 @@ export function replayAll(image: ClusterImage, records: readonly MetadataRecord[
   const builder = new ImageBuilder(image)
   for (const record of records) builder.replay(record)
   return builder.finish().image
+}
+
+/**
+ * Replays an entry of the quorum's log, whole or not at all: `false` when it was decided for another offset than the
+ * next. A leader that lost and regained leadership without noticing could append such an entry; every node passes over
+ * it alike, and its proposer hears that it did not happen.
+ */
+export function replayEntry(builder: ImageBuilder, entry: MetadataEntry): boolean {
+  if (entry.baseOffset !== builder.lastOffset + 1) return false
+  for (const record of entry.records) builder.replay(record)
+  return true
 }
 
 export class ImageBuilder {

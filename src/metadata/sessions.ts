@@ -25,7 +25,7 @@ export interface ClientSession {
  */
 export function decideOnce<Response>(
   image: ClusterImage,
-  api: Api<never, Response>,
+  api: Pick<Api<unknown, Response>, 'key' | 'name' | 'versionMax' | 'response'>,
   session: ClientSession | null,
   limits: MetadataLimits,
   decide: () => Decision<Response>,

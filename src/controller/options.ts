@@ -1,0 +1,53 @@
+/** What a controller is opened with. */
+import type { ConfigFacts } from '../metadata/alter-configs.ts'
+import { defaultLimits, type MetadataLimits, type TopicDefaults } from '../metadata/decision.ts'
+import type { Quorum, StateMachine } from '../quorum/types.ts'
+import type { Clock } from '../util/clock.ts'
+import type { Logger } from '../util/logger.ts'
+import type { NodeId } from '../util/numbers.ts'
+import type { Random } from '../util/random.ts'
+
+export interface ControllerOptions {
+  readonly nodeId: NodeId
+  /** Opens this node's member of the quorum, with the controller's state in it. Called once. */
+  readonly quorum: (stateMachine: StateMachine) => Promise<Quorum>
+  readonly clock: Clock
+  readonly random: Random
+  readonly logger: Logger
+  /** What topics get that do not say otherwise. */
+  readonly defaults: TopicDefaults
+  /** The cluster this node belongs to, if it knows: the start fails when the metadata are another's. */
+  readonly clusterId?: string | null
+  /** Silence after which a broker is fenced (`broker.session.timeout.ms`). Default 9,000. */
+  readonly brokerSessionTimeoutMs?: number
+  /** How long a request waits for the quorum at most; its own timeout may only be shorter. Default 30,000. */
+  readonly requestTimeoutMs?: number
+  readonly limits?: Partial<MetadataLimits>
+  /** Which broker configs may be altered at run time. By default none. */
+  readonly validateBrokerConfig?: ConfigFacts['validateBrokerConfig']
+  /** Ends the wait for the cluster to have a leader and an id. */
+  readonly signal?: AbortSignal
+}
+
+export type ControllerSettings = Required<Omit<ControllerOptions, 'quorum' | 'signal' | 'limits'>> & {
+  readonly limits: MetadataLimits
+}
+
+export function settingsOf(options: ControllerOptions): ControllerSettings {
+  const refuseAll: ConfigFacts['validateBrokerConfig'] = key => ({
+    error: 'INVALID_CONFIG',
+    message: `Broker config ${key} cannot be altered at run time.`,
+  })
+  return {
+    nodeId: options.nodeId,
+    clock: options.clock,
+    random: options.random,
+    logger: options.logger,
+    defaults: options.defaults,
+    clusterId: options.clusterId ?? null,
+    brokerSessionTimeoutMs: options.brokerSessionTimeoutMs ?? 9_000,
+    requestTimeoutMs: options.requestTimeoutMs ?? 30_000,
+    limits: { ...defaultLimits, ...options.limits },
+    validateBrokerConfig: options.validateBrokerConfig ?? refuseAll,
+  }
+}
