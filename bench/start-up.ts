@@ -51,7 +51,7 @@ for (let round = 0; round < Number(flags.rounds); round++) {
     const idle = residentMiB(child)
     idleMiB.push(idle)
     const admin = new Admin({ bootstrap: url })
-    await admin.createTopics([{ name: 'many', numPartitions: Number(flags.partitions), configs: {} }])
+    await admin.createTopics({ topics: [{ name: 'many', numPartitions: Number(flags.partitions), configs: {} }] })
     await admin.close()
     await delay(settleMs)
     partitionsMiB.push(residentMiB(child) - idle)

@@ -59,7 +59,7 @@ async function fillTopics(dataDir: string): Promise<void> {
     const topics = [...compressionNames.map(codec => `millrace-${codec}`), 'foreign']
     // Small segments and a dense index, so that rolling and both indexes have something to show.
     const configs = { 'segment.bytes': String(64 << 10), 'index.interval.bytes': '4096' }
-    await admin.createTopics(topics.map(name => ({ name, numPartitions: 1, configs })))
+    await admin.createTopics({ topics: topics.map(name => ({ name, numPartitions: 1, configs })) })
     for (const codec of compressionNames) produceByCommandLine(server.url, codec)
     await appendForeign(server.url)
     await admin.close()

@@ -17,7 +17,7 @@ interface Arrived {
 }
 
 const { crc32c } = createRequire(import.meta.url)('@node-rs/crc32') as { crc32c(bytes: Uint8Array): number }
-const packr = new Packr({ useRecords: false, int64AsType: 'auto' })
+const packr = new Packr({ useRecords: false })
 
 process.once('message', (setup: { file: string; mode: 'os' | 'sync' }) => {
   const fd = openSync(setup.file, 'w')
@@ -56,7 +56,10 @@ process.once('message', (setup: { file: string; mode: 'os' | 'sync' }) => {
       if (writevSync(fd, buffers, position) !== bytes) throw new Error('short write')
       position += bytes
     }
-    if (setup.mode === 'os') return acknowledge(items)
+    if (setup.mode === 'os') {
+      acknowledge(items)
+      return
+    }
     unsynced.push(...items)
     sync()
   }

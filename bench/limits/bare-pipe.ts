@@ -47,7 +47,7 @@ async function pump(port: number, options: BarePipeOptions): Promise<PipeResult>
     generateMask: mask => void mask.fill(0),
   })
   await once(socket, 'open')
-  const packr = new Packr({ useRecords: false, int64AsType: 'auto' })
+  const packr = new Packr({ useRecords: false })
   const batch = await makeBatch(options)
   const sentAt: number[] = []
   const latencies: number[] = []

@@ -5,16 +5,21 @@ import type { CommandContext } from '../context.ts'
 
 /** Creates the topic unless it exists; returns its number of partitions. */
 export async function ensureTopic(admin: Admin, name: string, partitions: number): Promise<number> {
-  const [created] = await admin.createTopics([{ name, numPartitions: partitions, configs: {} }])
-  if (created!.error === null) return partitions
-  if (created!.error !== 'TOPIC_ALREADY_EXISTS') throw new ApiError(created!.error, created!.message ?? undefined)
-  const [existing] = await admin.describeTopics([name])
+  try {
+    await admin.createTopics({ topics: [{ name, numPartitions: partitions }] })
+    return partitions
+  } catch (error) {
+    if (!(error instanceof ApiError) || error.code !== 'TOPIC_ALREADY_EXISTS') throw error
+  }
+  const [existing] = await admin.describeTopics({ topics: [name] })
   return existing!.partitions.length
 }
 
 /** `sync`: acknowledged means on disk. `os`: acknowledged means in the page cache. */
 export async function durabilityOf(admin: Admin, topic: string): Promise<string> {
-  const [described] = await admin.describeConfigs([{ type: 'topic', name: topic, keys: ['flush.policy'] }])
+  const [described] = await admin.describeConfigs({
+    resources: [{ type: 'topic', name: topic, keys: ['flush.policy'] }],
+  })
   return described?.configs.find(config => config.key === 'flush.policy')?.value ?? 'unknown'
 }
 

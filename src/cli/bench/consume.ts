@@ -6,8 +6,8 @@ import { Progress, printResult } from './report.ts'
 
 export async function benchConsume(context: CommandContext, options: BenchConsumeOptions): Promise<void> {
   const admin = await context.admin()
-  const [topic] = await admin.describeTopics([options.topic])
-  const available = topic!.partitions.reduce((sum, p) => sum + p.highWatermark - p.logStartOffset, 0)
+  const [topic] = await admin.describeTopics({ topics: [options.topic] })
+  const available = topic!.partitions.reduce((sum, p) => sum + (p.highWatermark ?? 0) - (p.logStartOffset ?? 0), 0)
   const wanted = Math.min(options.records, available)
   const consumer = await context.consumer({
     topics: [options.topic],

@@ -20,7 +20,7 @@ export function registerCluster(program: Command, run: Run): void {
 async function info(context: CommandContext): Promise<void> {
   const admin = await context.admin()
   const [described, topics] = await Promise.all([admin.describeCluster(), admin.listTopics()])
-  const partitions = topics.reduce((sum, topic) => sum + topic.partitions, 0)
+  const partitions = topics.reduce((sum, topic) => sum + topic.partitionCount, 0)
   const summary = { ...described, topics: topics.length, partitions }
   context.output.print(summary, () =>
     [

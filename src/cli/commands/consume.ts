@@ -84,14 +84,14 @@ async function endOffsets(
   options: ConsumeOptions,
 ): Promise<Map<string, number>> {
   const admin = await context.admin()
-  const described = await admin.describeTopics(topics)
+  const described = await admin.describeTopics({ topics })
   const partitions = described.flatMap(topic =>
     topic.partitions.map(p => ({ key: `${topic.name}:${p.partition}`, ...p })),
   )
   return new Map(
     partitions
       .filter(p => options.partition === undefined || p.partition === options.partition)
-      .map(p => [p.key, p.highWatermark]),
+      .map(p => [p.key, p.highWatermark ?? 0]),
   )
 }
 

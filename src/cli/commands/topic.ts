@@ -1,5 +1,6 @@
 /** `millrace topic …`: create, list, describe, delete, alter, add-partitions, trim. */
 import type { Command } from 'commander'
+import { ApiError } from '../../protocol/errors.ts'
 import type { CommandContext } from '../context.ts'
 import { ReportedFailure, UsageError } from '../failure.ts'
 import { renderTable } from '../output.ts'
@@ -79,28 +80,37 @@ function registerCreate(topic: Command, run: Run): void {
 
 async function create(context: CommandContext, names: string[], options: CreateOptions): Promise<void> {
   const admin = await context.admin()
-  const results = await admin.createTopics(
-    names.map(name => ({
+  await forEach(context, names, async name => {
+    const topic = {
       name,
-      ...(options.partitions === undefined ? {} : { numPartitions: options.partitions }),
-      ...(options.replicas === undefined ? {} : { replicationFactor: options.replicas }),
-      configs: options.config ?? {},
-    })),
-  )
-  const tolerated = results.map(result =>
-    options.ifNotExists === true && result.error === 'TOPIC_ALREADY_EXISTS' ? { ...result, error: null } : result,
-  )
-  printOutcomes(context, tolerated)
+      numPartitions: options.partitions,
+      replicationFactor: options.replicas,
+      configs: options.config,
+    }
+    try {
+      await admin.createTopics({ topics: [topic] })
+    } catch (error) {
+      if (options.ifNotExists !== true || (error as ApiError).code !== 'TOPIC_ALREADY_EXISTS') throw error
+    }
+  })
 }
 
-interface Outcome {
-  readonly name: string
-  readonly error: string | null
-  readonly message: string | null
-}
-
-/** One line per topic; any failure makes the exit code 1. */
-function printOutcomes(context: CommandContext, outcomes: readonly Outcome[]): void {
+/** Does the same to each topic, so that one refusal does not hide the others: a line each, and exit code 1 if any failed. */
+async function forEach(
+  context: CommandContext,
+  names: readonly string[],
+  act: (name: string) => Promise<void>,
+): Promise<void> {
+  const outcomes: { name: string; error: string | null; message: string | null }[] = []
+  for (const name of names) {
+    try {
+      await act(name)
+      outcomes.push({ name, error: null, message: null })
+    } catch (error) {
+      if (!(error instanceof ApiError) || error.code === 'NETWORK_EXCEPTION') throw error
+      outcomes.push({ name, error: error.code, message: error.message })
+    }
+  }
   context.output.print(outcomes, () =>
     renderTable(
       ['TOPIC', 'STATUS'],
@@ -108,7 +118,7 @@ function printOutcomes(context: CommandContext, outcomes: readonly Outcome[]): v
     ),
   )
   const failed = outcomes.filter(o => o.error !== null)
-  for (const o of failed) context.output.note(`${o.error}: ${o.name}: ${o.message}`)
+  for (const o of failed) context.output.note(`${o.error}: ${o.message}`)
   if (failed.length > 0) throw new ReportedFailure()
 }
 
@@ -118,14 +128,14 @@ async function list(context: CommandContext): Promise<void> {
   context.output.print(topics, () =>
     renderTable(
       ['NAME', 'PARTITIONS', 'REPLICAS'],
-      topics.map(t => [t.name, t.partitions, t.replicas]),
+      topics.map(t => [t.name, t.partitionCount, t.replicationFactor]),
     ),
   )
 }
 
 async function describe(context: CommandContext, names: string[]): Promise<void> {
   const admin = await context.admin()
-  const topics = await admin.describeTopics(names.length === 0 ? undefined : names)
+  const topics = await admin.describeTopics(names.length === 0 ? {} : { topics: names })
   context.output.print(topics, () =>
     topics
       .map(topic => {
@@ -148,34 +158,32 @@ async function describe(context: CommandContext, names: string[]): Promise<void>
 
 async function remove(context: CommandContext, names: string[]): Promise<void> {
   const admin = await context.admin()
-  printOutcomes(context, await admin.deleteTopics(names))
+  await forEach(context, names, name => admin.deleteTopics({ topics: [name] }))
 }
 
 async function alter(context: CommandContext, name: string, options: AlterOptions): Promise<void> {
   const set = Object.entries(options.config ?? {}).map(([key, value]) => ({ op: 'set' as const, key, value }))
-  const deleted = (options.deleteConfig ?? []).map(key => ({ op: 'delete' as const, key, value: null }))
+  const deleted = (options.deleteConfig ?? []).map(key => ({ op: 'delete' as const, key }))
   if (set.length + deleted.length === 0)
     throw new UsageError('nothing to alter: give -c key=value or --delete-config key')
   const admin = await context.admin()
-  const results = await admin.alterConfigs([{ type: 'topic', name, changes: [...set, ...deleted] }])
-  printOutcomes(context, results)
+  const resource = { type: 'topic' as const, name, changes: [...set, ...deleted] }
+  await forEach(context, [name], () => admin.alterConfigs({ resources: [resource] }))
 }
 
 async function addPartitions(context: CommandContext, name: string, count: number): Promise<void> {
   const admin = await context.admin()
-  printOutcomes(context, await admin.createPartitions([{ name, count }]))
+  await forEach(context, [name], () => admin.createPartitions({ topics: [{ name, count }] }))
 }
 
 async function trim(context: CommandContext, cuts: string[]): Promise<void> {
   const admin = await context.admin()
-  const results = await admin.deleteRecords(cuts.map(parsePartitionOffset))
-  context.output.print(results, () =>
+  const results = await admin.deleteRecords({ partitions: cuts.map(parsePartitionOffset) })
+  const rows = results.map(({ topic, partition, offset }) => ({ topic, partition, logStartOffset: offset }))
+  context.output.print(rows, () =>
     renderTable(
-      ['TOPIC', 'PARTITION', 'LOG-START-OFFSET', 'STATUS'],
-      results.map(r => [r.topic, r.partition, r.logStartOffset, r.error ?? 'OK']),
+      ['TOPIC', 'PARTITION', 'LOG-START-OFFSET'],
+      rows.map(r => [r.topic, r.partition, r.logStartOffset]),
     ),
   )
-  const failed = results.filter(r => r.error !== null)
-  for (const r of failed) context.output.note(`${r.error}: ${r.topic}:${r.partition}: ${r.message}`)
-  if (failed.length > 0) throw new ReportedFailure()
 }
