@@ -35,12 +35,12 @@ export interface Broker extends AsyncDisposable {
 
 /** Resolves once every partition the metadata gives this node is open or known to be offline. */
 export async function openBroker(options: BrokerOptions): Promise<Broker> {
-  const { nodeId, metadata, logs, logger, clock, topicDefaults, settings, onFatal } = options
+  const { nodeId, incarnationId, metadata, logs, logger, clock, topicDefaults, settings, onFatal } = options
   const owned = new Disposables()
   const stats = new BrokerStats()
   const deadlines = new Deadlines(clock)
   owned.defer(() => deadlines.close())
-  const partitions = new PartitionRegistry({ nodeId, metadata, logs, logger, topicDefaults, onFatal })
+  const partitions = new PartitionRegistry({ nodeId, incarnationId, metadata, logs, logger, topicDefaults, onFatal })
   owned.defer(() => partitions.close())
   const fetchMemory = new FetchMemory(settings.fetchMemoryBytesMax)
   let isDraining = false

@@ -15,6 +15,8 @@ import { Partition, type PartitionTerms } from './partition.ts'
 
 export interface PartitionRegistryOptions {
   readonly nodeId: NodeId
+  /** Of this process: what the metadata gave an earlier one of the same node is not this one's to lead. */
+  readonly incarnationId: string
   readonly metadata: MetadataSource
   readonly logs: LogManager
   readonly logger: Logger
@@ -126,8 +128,9 @@ export class PartitionRegistry {
       // A topic of the same name may already be there again: then that one says what is wanted.
       if (topic !== undefined && !image.topics.byName.has(topic.name)) this.#wantNothing(topic.name)
     }
-    const defaultsChanged = delta.changedBrokerConfigs.has(this.#options.nodeId)
-    const changed = defaultsChanged ? image.topics.byId.keys() : delta.changedTopicIds
+    const { nodeId } = this.#options
+    const concernsAll = delta.changedBrokerConfigs.has(nodeId) || delta.changedBrokers.has(nodeId)
+    const changed = concernsAll ? image.topics.byId.keys() : delta.changedTopicIds
     for (const topicId of changed) {
       const topic = image.topics.byId.get(topicId)
       if (topic !== undefined) this.#wantTopic(topic)
@@ -136,6 +139,7 @@ export class PartitionRegistry {
 
   #wantTopic(topic: TopicImage): void {
     const config = this.#resolveConfig(topic)
+    const isRegistered = this.#image.brokers.get(this.#options.nodeId)?.incarnationId === this.#options.incarnationId
     const slots = this.#topics.get(topic.name) ?? new Map<number, Slot>()
     this.#topics.set(topic.name, slots)
     for (const [partition, image] of topic.partitions.entries()) {
@@ -143,7 +147,8 @@ export class PartitionRegistry {
         this.#want(topic.name, slots, partition, null)
         continue
       }
-      const { leaderId, leaderEpoch, isr } = image
+      const { leaderEpoch, isr } = image
+      const leaderId = isRegistered ? image.leaderId : null
       const id = { topic: topic.name, topicId: topic.id, partition }
       this.#want(topic.name, slots, partition, { id, terms: { leaderId, leaderEpoch, isr, config } })
     }

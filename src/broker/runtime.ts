@@ -35,6 +35,8 @@ export interface BrokerConfigEntry {
 
 export interface BrokerRuntime {
   readonly nodeId: NodeId
+  /** Of this process; the one it registers with. */
+  readonly incarnationId: string
   readonly clusterId: string
   readonly settings: BrokerSettings
   /** Broker-wide defaults of topic configs, by the broker's keys. */

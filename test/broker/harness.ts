@@ -29,13 +29,15 @@ export const other = toNodeId(2)
 export class FakeMetadata implements MetadataSource {
   topics = new Map<string, TopicImage>()
   brokerConfigs = new Map<NodeId, ReadonlyMap<string, string>>()
+  /** Of the process that registered as `self`. */
+  incarnationId = 'i'
   readonly #listeners = new Set<(image: MetadataImage, delta: MetadataDelta) => void>()
 
   image(): MetadataImage {
     return {
       clusterId: 'cluster',
       lastOffset: 0,
-      brokers: new Map([self, other].map(nodeId => [nodeId, brokerImage(nodeId)])),
+      brokers: new Map([self, other].map(nodeId => [nodeId, brokerImage(nodeId, this.incarnationId)])),
       topics: {
         byName: new Map(this.topics),
         byId: new Map([...this.topics.values()].map(topic => [topic.id, topic])),
@@ -71,6 +73,11 @@ export class FakeMetadata implements MetadataSource {
     this.#publish({ changedBrokerConfigs: new Set([nodeId]) })
   }
 
+  register(incarnationId: string): void {
+    this.incarnationId = incarnationId
+    this.#publish({ changedBrokers: new Set([self]) })
+  }
+
   #publish(delta: Partial<MetadataDelta>): void {
     const none = new Set<never>()
     const whole = {
@@ -84,14 +91,14 @@ export class FakeMetadata implements MetadataSource {
   }
 }
 
-function brokerImage(nodeId: NodeId) {
+function brokerImage(nodeId: NodeId, incarnationId: string) {
   const epoch = toBrokerEpoch(nodeId)
   return {
     nodeId,
     epoch,
     url: `ws://node-${nodeId}`,
     rack: null,
-    incarnationId: 'i',
+    incarnationId,
     isFenced: nodeId !== self,
     isDraining: false,
   }
@@ -137,6 +144,7 @@ export interface HarnessOptions {
   answer?: (api: string, body: unknown) => unknown
   topicDefaults?: Record<string, string>
   codecs?: Partial<Codecs>
+  incarnationId?: string
 }
 
 export async function openHarness(options: HarnessOptions = {}): Promise<Harness> {
@@ -163,6 +171,7 @@ export async function openHarness(options: HarnessOptions = {}): Promise<Harness
   }
   const broker = await openBroker({
     nodeId: self,
+    incarnationId: options.incarnationId ?? 'i',
     clusterId: 'cluster',
     settings,
     topicDefaults: new Map(Object.entries(options.topicDefaults ?? {})),

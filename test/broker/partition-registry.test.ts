@@ -143,6 +143,15 @@ describe('leadership', () => {
       ],
     })
 
+  test('given to an earlier process of this node: not led before this one is registered', async () => {
+    const h = await openHarness({ incarnationId: 'second life', isInstant: true })
+    assert.deepEqual(errorsOf(await h.call(produce, produceRequest())), ['NOT_LEADER_OR_FOLLOWER'])
+    h.metadata.register('second life')
+    assert.deepEqual(errorsOf(await h.call(produce, produceRequest())), [null])
+    h.metadata.register('a third one elsewhere')
+    assert.deepEqual(errorsOf(await h.call(produce, produceRequest())), ['NOT_LEADER_OR_FOLLOWER'])
+  })
+
   test('lost: those who wait for acknowledgement hear it', async () => {
     const h = await openHarness({ topics: [led(0)] })
     const waiting = h.call(produce, produceRequest())

@@ -1,0 +1,35 @@
+/** What one node is told, already in its own words: no file, no environment, no text to parse. */
+import type { BrokerConfigEntry, BrokerSettings } from '../broker/runtime.ts'
+import type { ControllerOptions } from '../controller/options.ts'
+import type { TopicDefaults } from '../metadata/decision.ts'
+import type { QuorumTiming } from '../quorum/options.ts'
+import type { TransportLimits } from '../transport/limits.ts'
+import type { NodeId } from '../util/numbers.ts'
+
+export interface LogManagerSettings {
+  readonly tailCacheBytesMax: number
+  readonly openFilesMax: number
+  readonly syncsInFlightMax: number
+  readonly unflushedBytesMax: number
+}
+
+export interface NodeSettings {
+  readonly nodeId: NodeId
+  readonly rack: string | null
+  /** The cluster this node's data belong to; `null` before its first start. */
+  readonly clusterId: string | null
+  readonly logs: LogManagerSettings
+  readonly broker: BrokerSettings
+  readonly transport: Partial<TransportLimits>
+  readonly quorumTiming: Partial<QuorumTiming>
+  readonly topicCreation: TopicDefaults
+  /** Broker-wide defaults of topic configs, by the broker's keys. */
+  readonly topicDefaults: ReadonlyMap<string, string>
+  readonly describeConfig: () => readonly BrokerConfigEntry[]
+  readonly validateBrokerConfig: NonNullable<ControllerOptions['validateBrokerConfig']>
+  readonly brokerSessionTimeoutMs: number
+  readonly brokerHeartbeatIntervalMs: number
+  readonly controllerRequestTimeoutMs: number
+  /** How long a stop waits for others: leaderships to move, requests under way to be answered. */
+  readonly shutdownGraceMs: number
+}

@@ -1,0 +1,98 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import type { Controller } from '../../src/controller/types.ts'
+import { ApiError } from '../../src/protocol/errors.ts'
+import { BrokerMembership, untilAnswered } from '../../src/server/registration.ts'
+import { VirtualClock } from '../../src/simulation/virtual-clock.ts'
+import { silentLogger } from '../../src/util/logger.ts'
+import { type BrokerEpoch, toBrokerEpoch, toNodeId } from '../../src/util/numbers.ts'
+import { turn } from '../broker/harness.ts'
+
+const registration = { nodeId: toNodeId(1), incarnationId: 'i', url: 'ws://x', rack: null, clusterId: null }
+
+function setUp() {
+  const clock = new VirtualClock()
+  const calls: string[] = []
+  let registrations = 0
+  /** What the next calls reject with. */
+  const refusals: ApiError[] = []
+  let mayStop = true
+  const refuse = (): void => {
+    const error = refusals.shift()
+    if (error !== undefined) throw error
+  }
+  const controller = {
+    async registerBroker(): Promise<BrokerEpoch> {
+      calls.push('register')
+      refuse()
+      return toBrokerEpoch(++registrations)
+    },
+    async heartbeat(_id: number, epoch: BrokerEpoch, wantsShutdown: boolean) {
+      calls.push(`${wantsShutdown ? 'stop' : 'beat'} ${epoch}`)
+      refuse()
+      return { isFenced: false, mayStop }
+    },
+  } as Partial<Controller> as Controller
+  const advance = async (ms: number, steps = 1): Promise<void> => {
+    for (let i = 0; i < steps; i++) {
+      clock.advance(ms)
+      await turn()
+    }
+  }
+  const open = () =>
+    BrokerMembership.open({ controller, registration, clock, logger: silentLogger, heartbeatIntervalMs: 2_000 })
+  return { clock, calls, refusals, advance, open, letStop: (may: boolean) => (mayStop = may) }
+}
+
+describe('membership', () => {
+  test('registers as soon as there is a controller, then says at intervals that it lives', async () => {
+    const t = setUp()
+    t.refusals.push(new ApiError('NOT_CONTROLLER'), new ApiError('REQUEST_TIMED_OUT'))
+    const opening = t.open()
+    await t.advance(10, 5)
+    const membership = await opening
+    await t.advance(2_000, 3)
+    assert.deepEqual(t.calls, ['register', 'register', 'register', 'beat 1', 'beat 1', 'beat 1'])
+    await membership[Symbol.asyncDispose]()
+    assert.equal(t.clock.nextEventMs(), null)
+  })
+
+  test('a refusal that does not pass fails the start', async () => {
+    const t = setUp()
+    t.refusals.push(new ApiError('DUPLICATE_BROKER_REGISTRATION'))
+    await assert.rejects(t.open(), { code: 'DUPLICATE_BROKER_REGISTRATION' })
+  })
+
+  test('forgotten by the controller, it registers anew; another failure waits for the next beat', async () => {
+    const t = setUp()
+    const membership = await t.open()
+    t.refusals.push(new ApiError('NOT_CONTROLLER'))
+    await t.advance(2_000)
+    t.refusals.push(new ApiError('STALE_BROKER_EPOCH'))
+    await t.advance(2_000, 2)
+    assert.deepEqual(t.calls, ['register', 'beat 1', 'beat 1', 'register', 'beat 2'])
+    await membership[Symbol.asyncDispose]()
+  })
+
+  test('drains until the controller lets it go, and no longer than its grace', async () => {
+    const t = setUp()
+    const membership = await t.open()
+    t.letStop(false)
+    const draining = membership.drain(1_000)
+    await t.advance(10, 3)
+    t.letStop(true)
+    await t.advance(100, 2)
+    await draining
+    assert.ok(t.calls.filter(call => call === 'stop 1').length >= 2)
+    t.letStop(false)
+    const late = membership.drain(1_000)
+    await t.advance(250, 8)
+    await late
+  })
+})
+
+test('untilAnswered gives up when it is cancelled', async () => {
+  const cancelled = AbortSignal.abort()
+  const ask = () => Promise.reject(new ApiError('NOT_CONTROLLER'))
+  await assert.rejects(untilAnswered(new VirtualClock(), ask, cancelled), { name: 'AbortError' })
+})
