@@ -75,6 +75,7 @@ function appendReceived(raft: Raft, entry: Entry): void {
 function truncate(raft: Raft, from: LogIndex): void {
   raft.log.truncate(from)
   raft.configurations.truncate(from)
+  raft.effects.push({ kind: 'truncated', from })
   if (raft.rules.truncationClampsWrites) raft.durability.clampTo(toLogIndex(from - 1))
 }
 

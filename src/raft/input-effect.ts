@@ -52,6 +52,8 @@ export type Effect =
   | { readonly kind: 'send'; readonly to: NodeId; readonly message: Message; readonly after: 'now' | 'persisted' }
   /** Send the newest saved snapshot, as leader of `term`. Answered by `snapshotSent`. */
   | { readonly kind: 'sendSnapshot'; readonly to: NodeId; readonly term: Term; readonly round: number }
+  /** The log lost `from` and everything after it: a newer leader did not have it. The disk learns it with a `persist`. */
+  | { readonly kind: 'truncated'; readonly from: LogIndex }
   /** Committed and on this server's disk, dense and in order, each exactly once. */
   | { readonly kind: 'apply'; readonly entries: readonly Entry[] }
   | { readonly kind: 'restore'; readonly snapshot: Snapshot }

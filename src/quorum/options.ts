@@ -1,0 +1,64 @@
+/** What a member of a quorum is opened with. Times are milliseconds here and ticks in the core. */
+import { defaultRaftOptions, type RaftOptions } from '../raft/options.ts'
+import type { RaftStorage } from '../raft/storage.ts'
+import type { Configuration } from '../raft/types.ts'
+import type { Clock } from '../util/clock.ts'
+import type { Logger } from '../util/logger.ts'
+import type { NodeId } from '../util/numbers.ts'
+import type { Random } from '../util/random.ts'
+import { MiB } from '../util/units.ts'
+import type { PeerTransport } from './peer-transport.ts'
+import type { StateMachine } from './types.ts'
+
+export interface QuorumTiming {
+  /** The resolution of everything below, and of the timeouts of proposals and reads. */
+  readonly tickMs: number
+  /** A follower waits between one and two of these; a leader without quorum or disk leaves after one. */
+  readonly electionTimeoutMs: number
+  readonly heartbeatMs: number
+}
+
+export interface SnapshotPolicy {
+  /** A snapshot is taken when so many entries were applied since the last one… */
+  readonly entriesMax: number
+  /** …or so many bytes of them. */
+  readonly bytesMax: number
+  /** Entries kept behind a snapshot for followers that are a little late. */
+  readonly retainedEntries: number
+}
+
+export interface QuorumOptions {
+  readonly nodeId: NodeId
+  /** Opened by the caller and closed by it, after the quorum. */
+  readonly storage: RaftStorage
+  /** The first voters of a new cluster; used only when the storage is blank. `null`: wait to be contacted by a leader. */
+  readonly bootstrap: Configuration | null
+  readonly stateMachine: StateMachine
+  readonly clock: Clock
+  readonly random: Random
+  readonly logger: Logger
+  readonly peers: PeerTransport
+  readonly timing?: Partial<QuorumTiming>
+  readonly snapshots?: Partial<SnapshotPolicy>
+  /** Sizes and counts of the core. */
+  readonly limits?: Partial<Omit<RaftOptions, 'electionTimeoutTicks' | 'heartbeatTicks'>>
+  /**
+   * Called once, when the storage failed, the state machine threw, or an invariant broke. The quorum has stopped; what
+   * reached the disk is unknown. The process must end.
+   */
+  readonly onFatal: (error: Error) => void
+}
+
+/** A Node process pauses for its garbage and its disk: nearer a second than the paper's 150 ms. */
+export const defaultTiming: QuorumTiming = { tickMs: 50, electionTimeoutMs: 1000, heartbeatMs: 150 }
+
+export const defaultSnapshotPolicy: SnapshotPolicy = { entriesMax: 20_000, bytesMax: 32 * MiB, retainedEntries: 1_000 }
+
+export function raftOptionsOf(options: QuorumOptions, timing: QuorumTiming): RaftOptions {
+  return {
+    ...defaultRaftOptions,
+    ...options.limits,
+    electionTimeoutTicks: Math.max(3, Math.ceil(timing.electionTimeoutMs / timing.tickMs)),
+    heartbeatTicks: Math.max(1, Math.floor(timing.heartbeatMs / timing.tickMs)),
+  }
+}

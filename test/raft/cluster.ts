@@ -1,0 +1,259 @@
+/**
+ * A cluster of cores in plain memory, moved one event at a time: a tick, a message, a finished write, a crash. What a
+ * server has on "disk" is an image that only finished writes change; a crash forgets everything else.
+ */
+
+import type { Effect, Input } from '../../src/raft/input-effect.ts'
+import type { InstallSnapshot, Message } from '../../src/raft/messages.ts'
+import { defaultRaftOptions, type RaftOptions, type Rules, soundRules } from '../../src/raft/options.ts'
+import { Outbox, type Write } from '../../src/raft/outbox.ts'
+import { describeSnapshot } from '../../src/raft/snapshot.ts'
+import { createRaft, type Raft } from '../../src/raft/state.ts'
+import { step } from '../../src/raft/step.ts'
+import type { Configuration, Entry, HardState, Snapshot } from '../../src/raft/types.ts'
+import { type NodeId, toLogIndex, toNodeId, toTerm } from '../../src/util/numbers.ts'
+import { seededRandom } from '../../src/util/random.ts'
+import { bootstrapEntry } from './entries.ts'
+
+export interface DiskImage {
+  hardState: HardState
+  snapshot: Snapshot | null
+  /** Dense, the first one anywhere up to just after the snapshot. */
+  entries: Entry[]
+}
+
+/** One life of a server, from start to crash. */
+export interface Life {
+  readonly raft: Raft
+  readonly outbox: Outbox
+  writing: Write | null
+  /** The state machine: texts applied, in order. */
+  applied: string[]
+}
+
+export interface Server {
+  readonly id: NodeId
+  readonly image: DiskImage
+  life: Life | null
+}
+
+export interface Packet {
+  readonly from: NodeId
+  readonly to: NodeId
+  readonly message: Message
+}
+
+/** Sees everything; throws when something must not be. */
+export interface Observer {
+  started?(server: Server): void
+  stepped?(server: Server, input: Input, effects: readonly Effect[]): void
+  /** A message is leaving `server`: its disk must already hold what the message promises. */
+  leaving?(server: Server, packet: Packet): void
+  written?(server: Server, write: Write): void
+  crashed?(server: Server): void
+  note?(text: string): void
+}
+
+export interface ClusterOptions {
+  readonly voters: readonly number[]
+  readonly learners?: readonly number[]
+  /** Servers that exist but are in no configuration yet. */
+  readonly spares?: readonly number[]
+  readonly seed?: number
+  readonly options?: Partial<RaftOptions>
+  readonly rules?: Partial<Rules>
+}
+
+export class Cluster {
+  readonly servers = new Map<NodeId, Server>()
+  network: Packet[] = []
+  readonly observers: Observer[] = []
+  readonly configuration: Configuration
+  readonly #options: RaftOptions
+  readonly #rules: Rules
+  readonly #seed: number
+  #lives = 0
+
+  constructor({ voters, learners = [], spares = [], seed = 1, options = {}, rules = {} }: ClusterOptions) {
+    this.#options = { ...defaultRaftOptions, ...options }
+    this.#rules = { ...soundRules, ...rules }
+    this.#seed = seed
+    this.configuration = { voters: voters.map(toNodeId), oldVoters: [], learners: learners.map(toNodeId) }
+    for (const id of [...voters, ...learners]) this.#add(toNodeId(id), [bootstrapEntry(this.configuration)])
+    for (const id of spares) this.#add(toNodeId(id), [])
+  }
+
+  #add(id: NodeId, entries: Entry[]): void {
+    const term = toTerm(entries.length)
+    this.servers.set(id, { id, image: { hardState: { term, votedFor: null }, snapshot: null, entries }, life: null })
+  }
+
+  server(id: number): Server {
+    const server = this.servers.get(toNodeId(id))
+    if (server === undefined) throw new Error(`no server ${id}`)
+    return server
+  }
+
+  raft(id: number): Raft {
+    const { life } = this.server(id)
+    if (life === null) throw new Error(`server ${id} is down`)
+    return life.raft
+  }
+
+  start(id: number): void {
+    const server = this.server(id)
+    const { hardState, snapshot, entries } = server.image
+    const after = entries.filter(entry => entry.index > (snapshot?.meta.index ?? 0))
+    const random = seededRandom(this.#seed * 1_000_003 + this.#lives++)
+    const raft = createRaft(server.id, { hardState, snapshot, entries: after }, this.#options, random, this.#rules)
+    const applied = snapshot === null ? [] : decodeState(snapshot.data)
+    server.life = { raft, outbox: new Outbox(), writing: null, applied }
+    for (const observer of this.observers) observer.started?.(server)
+  }
+
+  startAll(): void {
+    for (const id of this.servers.keys()) this.start(id)
+  }
+
+  crash(id: number): void {
+    const server = this.server(id)
+    for (const observer of this.observers) observer.crashed?.(server)
+    server.life = null
+  }
+
+  drive(id: number, input: Input): readonly Effect[] {
+    const server = this.server(id)
+    const { life } = server
+    if (life === null) return []
+    const effects = step(life.raft, input)
+    const leaving: Packet[] = []
+    for (const effect of effects) this.#perform(server, life, effect, leaving)
+    for (const observer of this.observers) observer.stepped?.(server, input, effects)
+    for (const packet of leaving) this.#send(server, packet)
+    life.writing ??= life.outbox.next()
+    return effects
+  }
+
+  #perform(server: Server, life: Life, effect: Effect, leaving: Packet[]): void {
+    if (effect.kind === 'persist' || effect.kind === 'persistSnapshot' || effect.kind === 'send') {
+      const send = life.outbox.add(effect)
+      if (send !== null) leaving.push({ from: server.id, to: send.to, message: send.message })
+    } else if (effect.kind === 'apply') {
+      for (const entry of effect.entries) if (entry.kind === 'data') life.applied.push(textOf(entry))
+    } else if (effect.kind === 'restore') {
+      life.applied = decodeState(effect.snapshot.data)
+    } else if (effect.kind === 'sendSnapshot') {
+      const { snapshot } = server.image
+      if (snapshot === null) throw new Error('a leader sends the snapshot it has')
+      const { term, round } = effect
+      const message: InstallSnapshot = { kind: 'installSnapshot', from: server.id, term, round, snapshot }
+      leaving.push({ from: server.id, to: effect.to, message })
+    }
+  }
+
+  /** Finishes the write under way, if there is one. */
+  finishWrite(id: number): boolean {
+    const server = this.server(id)
+    const { life } = server
+    if (life === null || life.writing === null) return false
+    applyWrite(server.image, life.writing)
+    for (const observer of this.observers) observer.written?.(server, life.writing!)
+    life.writing = null
+    const { write, messages } = life.outbox.done()
+    for (const { to, message } of messages) this.#send(server, { from: server.id, to, message })
+    this.drive(id, { kind: 'persisted', write })
+    return true
+  }
+
+  /** Takes a snapshot of what is applied; it is on disk when this returns. */
+  takeSnapshot(id: number, retained: number): boolean {
+    const server = this.server(id)
+    const { life } = server
+    const { appliedIndex, baseIndex } = life?.raft.log ?? {}
+    if (life === null || life.raft.installing !== null || life.writing?.kind === 'snapshot') return false
+    if (appliedIndex! <= (life.raft.snapshot?.index ?? 0) || appliedIndex! < baseIndex!) return false
+    const meta = describeSnapshot(life.raft)
+    const discardUpTo = toLogIndex(Math.max(0, meta.index - retained))
+    server.image.snapshot = { meta, data: encodeState(life.applied) }
+    server.image.entries = server.image.entries.filter(entry => entry.index > discardUpTo)
+    this.drive(id, { kind: 'snapshotSaved', meta, discardUpTo })
+    return true
+  }
+
+  #send(server: Server, packet: Packet): void {
+    for (const observer of this.observers) observer.leaving?.(server, packet)
+    this.network.push(packet)
+  }
+
+  /** Takes a packet off the network and hands it over; `isKept` leaves a copy to arrive again. */
+  deliver(packet: Packet, isKept = false): void {
+    if (!isKept) this.#remove(packet)
+    this.drive(packet.to, { kind: 'message', message: packet.message })
+    if (packet.message.kind === 'installSnapshot' && !isKept)
+      this.#snapshotSent(packet, this.server(packet.to).life !== null)
+  }
+
+  drop(packet: Packet): void {
+    this.#remove(packet)
+    if (packet.message.kind === 'installSnapshot') this.#snapshotSent(packet, false)
+  }
+
+  #snapshotSent(packet: Packet, isDelivered: boolean): void {
+    this.drive(packet.from, { kind: 'snapshotSent', to: packet.to, isDelivered })
+  }
+
+  #remove(packet: Packet): void {
+    const index = this.network.indexOf(packet)
+    if (index !== -1) this.network.splice(index, 1)
+  }
+
+  /** Finishes writes and delivers messages in order until nothing moves. `isOpen` says which links work. */
+  settle(isOpen: (packet: Packet) => boolean = () => true): void {
+    for (let rounds = 0; rounds < 10_000; rounds++) {
+      let hasMoved = false
+      for (const id of this.servers.keys()) while (this.finishWrite(id)) hasMoved = true
+      const packet = this.network[0]
+      if (packet !== undefined) {
+        hasMoved = true
+        if (isOpen(packet)) this.deliver(packet)
+        else this.drop(packet)
+      }
+      if (!hasMoved) return
+    }
+    throw new Error('the cluster does not come to rest')
+  }
+
+  leader(): Server | null {
+    let found: Server | null = null
+    for (const server of this.servers.values()) {
+      const raft = server.life?.raft
+      if (raft?.role.kind === 'leader' && raft.term >= (found?.life?.raft.term ?? 0)) found = server
+    }
+    return found
+  }
+}
+
+export function applyWrite(image: DiskImage, write: Write): void {
+  if (write.kind === 'snapshot') {
+    image.hardState = write.hardState
+    image.snapshot = write.snapshot
+    image.entries = []
+    return
+  }
+  const { hardState, truncateFrom, entries } = write.batch
+  if (truncateFrom !== null) image.entries = image.entries.filter(entry => entry.index < truncateFrom)
+  for (const entry of entries) {
+    const next = (image.entries.at(-1)?.index ?? image.snapshot?.meta.index ?? 0) + 1
+    if (entry.index !== next) throw new Error(`disk: entry ${entry.index} written where ${next} was next`)
+    image.entries.push(entry)
+  }
+  if (hardState !== null) image.hardState = hardState
+}
+
+const encoder = new TextEncoder()
+const decoder = new TextDecoder()
+
+export const bytesOf = (text: string): Uint8Array => encoder.encode(text)
+export const textOf = (entry: Entry): string => decoder.decode(entry.data)
+const encodeState = (applied: readonly string[]): Uint8Array => encoder.encode(JSON.stringify(applied))
+const decodeState = (data: Uint8Array): string[] => JSON.parse(decoder.decode(data))
