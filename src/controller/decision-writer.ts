@@ -51,6 +51,10 @@ export class DecisionWriter {
   readonly #logger: Logger
   #queue: Waiting[] = []
   #reign: Reign | null = null
+  /** Proposals without an outcome, of this reign and of earlier ones: losing leadership settles none of them. */
+  #inFlight = 0
+  /** Entries passed over while something was in flight. */
+  readonly #skipped = new Set<LogIndex>()
   #isFlushScheduled = false
 
   constructor(options: { quorum: Quorum; committed: () => ClusterImage; clock: Clock; logger: Logger }) {
@@ -83,9 +87,8 @@ export class DecisionWriter {
 
   /** An entry at `index` was passed over by the state machine. */
   onSkipped(index: LogIndex): void {
-    if (this.#reign === null) return
-    this.#reign.skippedFrom ??= index
-    this.#reign.isStale = true
+    if (this.#reign !== null) this.#reign.isStale = true
+    if (this.#inFlight > 0) this.#skipped.add(index)
   }
 
   /**
@@ -131,11 +134,21 @@ export class DecisionWriter {
   }
 
   #flush(): void {
-    const reign = this.#reign
-    if (reign === null || reign.isStale || reign.inFlightBytes > inFlightBytesMax) return
+    const reign = this.#currentReign()
+    if (reign === null || reign.inFlightBytes > inFlightBytesMax) return
     const batch = this.#decideBatch(reign)
     if (batch.outcomes.length > 0) this.#settleWhenCommitted(reign, batch)
     this.#scheduleFlush()
+  }
+
+  /** `null` also while what a stale reign has in flight is still open. */
+  #currentReign(): Reign | null {
+    const reign = this.#reign
+    if (reign === null || !reign.isStale) return reign
+    if (reign.inFlight > 0) return null
+    this.#logger.warn({ term: reign.term }, 'decisions were not committed as they were made; starting over')
+    this.#reign = new Reign(reign.term, this.#committed())
+    return this.#reign
   }
 
   #decideBatch(reign: Reign): Batch {
@@ -180,15 +193,15 @@ export class DecisionWriter {
   }
 
   async #propose(reign: Reign, batch: Batch): Promise<void> {
+    this.#inFlight++
     reign.inFlight++
     reign.inFlightBytes += batch.sizeBytes
     try {
       const proposed = this.#quorum.propose(batch.entries, timeoutOf(batch))
       reign.tail = proposed
       const lastIndex = await proposed
-      if (reign.skippedFrom !== null && lastIndex >= reign.skippedFrom) {
-        throw notController(this.#quorum.status().leaderId)
-      }
+      // The entries of a batch build on each other: all of them were passed over or none.
+      if (this.#skipped.has(lastIndex)) throw notController(this.#quorum.status().leaderId)
     } catch (error) {
       // A timeout leaves the entries in the log, and they may still be committed: `appended` holds. After anything
       // else they are not there, and what was decided after them must not be built upon.
@@ -197,7 +210,8 @@ export class DecisionWriter {
     } finally {
       reign.inFlight--
       reign.inFlightBytes -= batch.sizeBytes
-      this.#onSettled(reign)
+      if (--this.#inFlight === 0) this.#skipped.clear()
+      this.#scheduleFlush()
     }
   }
 
@@ -209,15 +223,6 @@ export class DecisionWriter {
     const seen = reign.inFlight === 0 ? undefined : reign.tail
     await Promise.all([seen, this.#quorum.readBarrier(timeoutOf(batch))])
     if (reign.isStale) throw notController(this.#quorum.status().leaderId)
-  }
-
-  #onSettled(reign: Reign): void {
-    if (this.#reign !== reign) return
-    if (reign.isStale && reign.inFlight === 0) {
-      this.#logger.warn({ term: reign.term }, 'decisions were not committed as they were made; starting over')
-      this.#reign = new Reign(reign.term, this.#committed())
-    }
-    this.#scheduleFlush()
   }
 
   #rejectQueue(error: () => ApiError): void {

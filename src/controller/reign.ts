@@ -1,6 +1,6 @@
 /** What a leader knows that a follower does not: one object for each time this node leads. */
 import type { ClusterImage } from '../metadata/cluster-image.ts'
-import type { LogIndex, Term } from '../util/numbers.ts'
+import type { Term } from '../util/numbers.ts'
 
 export class Reign {
   readonly term: Term
@@ -14,8 +14,6 @@ export class Reign {
   tail: Promise<unknown> = Promise.resolve()
   /** `appended` is not what the log will be: decide nothing more; a new reign begins when `inFlight` is 0. */
   isStale = false
-  /** From here on, entries of this reign were passed over by the state machine. */
-  skippedFrom: LogIndex | null = null
 
   constructor(term: Term, committed: ClusterImage) {
     this.term = term

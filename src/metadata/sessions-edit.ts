@@ -27,8 +27,8 @@ export class SessionsEdit {
     for (const evicted of evictedClientIds) this.#forget(evicted)
     if (before !== undefined) this.#forget(clientId)
     const order = this.#nextOrder++
-    // A copy: the record's bytes are a view that would keep the whole entry alive.
-    this.#byClient.set(clientId, { requestId, apiKey, apiVersion, response: response.slice(), order })
+    // A copy: the record's bytes are a view that would keep the whole entry alive. (`slice` of a Buffer copies nothing.)
+    this.#byClient.set(clientId, { requestId, apiKey, apiVersion, response: Uint8Array.from(response), order })
     this.#byOrder.set(order, clientId)
     this.#responseBytes += response.length
     // Each order is passed once in the life of a cluster, so this loop costs a step per session written.

@@ -7,7 +7,7 @@ export const uuidBytes = 16
 /** Never begins with `-`, which a command line would take for an option. `random` is 16 random bytes. */
 export function uuidFrom(random: Uint8Array): string {
   assert(random.length === uuidBytes, 'a UUID is made of 16 bytes')
-  const bytes = random.slice()
+  const bytes = Uint8Array.from(random)
   bytes[6] = (bytes[6]! & 0x0f) | 0x40
   bytes[8] = (bytes[8]! & 0x3f) | 0x80
   // The first character is the top six bits; 62 is '-'.

@@ -1,0 +1,202 @@
+/** Random histories of a small cluster, made by the decisions themselves: what the property tests run on. */
+import fc from 'fast-check'
+import { decideAlterConfigs } from '../../src/metadata/alter-configs.ts'
+import { decideDrain, decideFence, decideRegisterBroker, decideUnfence } from '../../src/metadata/brokers.ts'
+import { type ClusterImage, emptyImage } from '../../src/metadata/cluster-image.ts'
+import { decideCreatePartitions } from '../../src/metadata/create-partitions.ts'
+import { decideCreateTopics } from '../../src/metadata/create-topics.ts'
+import { defaultLimits, type MetadataLimits, type TopicFacts } from '../../src/metadata/decision.ts'
+import { decideDeleteTopics } from '../../src/metadata/delete-topics.ts'
+import type { MetadataRecord } from '../../src/metadata/record-types.ts'
+import { replayAll } from '../../src/metadata/replay.ts'
+import { type ClientSession, decideOnce } from '../../src/metadata/sessions.ts'
+import { uuidFrom } from '../../src/metadata/uuid.ts'
+import type { RequestOf } from '../../src/protocol/api.ts'
+import { type alterConfigs, createTopics, deleteTopics } from '../../src/protocol/apis/index.ts'
+import { type Failure, isFailure } from '../../src/protocol/errors.ts'
+import { toNodeId } from '../../src/util/numbers.ts'
+import { seededRandom } from '../../src/util/random.ts'
+
+export type CreateTopicsRequest = RequestOf<typeof createTopics>
+export type Topic = CreateTopicsRequest['topics'][number]
+export type AlterConfigsRequest = RequestOf<typeof alterConfigs>
+
+export const defaults = { numPartitions: 2, replicationFactor: 1, minInsyncReplicas: 1 }
+export const bootstrap: MetadataRecord = { kind: 'bootstrap', clusterId: 'cluster', featureLevel: 1 }
+
+/** Facts with ids drawn from `seed`. */
+export function topicFacts(seed: number, limits: Partial<MetadataLimits> = {}): TopicFacts {
+  const random = seededRandom(seed)
+  return {
+    defaults,
+    limits: { ...defaultLimits, ...limits },
+    placementStart: random.nextInt(1000),
+    topicIds: Array.from({ length: 100 }, () => uuidFrom(random.nextBytes(16))),
+  }
+}
+
+/** A topic of a request, everything left to the defaults. */
+export function topicRequest(name: string, rest: Partial<Topic> = {}): Topic {
+  return { name, numPartitions: -1, replicationFactor: -1, assignments: null, configs: [], ...rest }
+}
+
+export function createRequest(...topics: Topic[]): CreateTopicsRequest {
+  return { session: null, timeoutMs: 1000, validateOnly: false, topics }
+}
+
+export type Operation =
+  | { kind: 'create'; topics: Topic[]; session: ClientSession | null; seed: number }
+  | { kind: 'delete'; name: string; session: ClientSession | null }
+  | { kind: 'grow'; name: string; count: number; seed: number }
+  | { kind: 'configure'; name: string; key: string; value: string | null }
+  | { kind: 'register'; id: number; incarnation: number; rack: string | null }
+  | { kind: 'fence' | 'unfence' | 'drain'; id: number }
+
+const name = fc.constantFrom('a', 'b', 'c.d', 'c_d', '..', 'e')
+const brokerId = fc.integer({ min: 1, max: 4 })
+const session = fc.option(
+  fc.record({ clientId: fc.constantFrom('x', 'y', 'z'), requestId: fc.integer({ min: 0, max: 30 }) }),
+)
+const seed = fc.integer()
+
+const topic: fc.Arbitrary<Topic> = fc.record({
+  name,
+  numPartitions: fc.constantFrom(-1, 0, 1, 3),
+  replicationFactor: fc.constantFrom(-1, 1, 2, 3, 9),
+  assignments: fc.constant(null),
+  configs: fc.constantFrom([], [{ key: 'min.insync.replicas', value: '2' }], [{ key: 'no.such', value: '1' }]),
+})
+
+export const operation: fc.Arbitrary<Operation> = fc.oneof(
+  {
+    weight: 3,
+    arbitrary: fc.record({ kind: fc.constant('create'), topics: fc.array(topic, { maxLength: 3 }), session, seed }),
+  },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('delete'), name, session }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('grow'), name, count: fc.integer({ min: 0, max: 6 }), seed }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      kind: fc.constant('configure'),
+      name,
+      key: fc.constantFrom('min.insync.replicas', 'retention.ms', 'bogus'),
+      value: fc.constantFrom('1', '3', null),
+    }),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      kind: fc.constant('register'),
+      id: brokerId,
+      incarnation: fc.integer({ min: 1, max: 3 }),
+      rack: fc.constantFrom(null, 'r1', 'r2'),
+    }),
+  },
+  { weight: 4, arbitrary: fc.record({ kind: fc.constantFrom('fence', 'unfence', 'drain'), id: brokerId }) },
+) as fc.Arbitrary<Operation>
+
+/** Room for two sessions only, so that eviction happens. */
+export const historyLimits: MetadataLimits = { ...defaultLimits, sessionsMax: 2, brokersMax: 3 }
+
+export interface Outcome {
+  readonly records: readonly MetadataRecord[]
+  /** The items of the response, or the failure of the whole. */
+  readonly response: unknown
+  readonly failure: Failure | null
+}
+
+export function decide(image: ClusterImage, operation: Operation): Outcome {
+  const outcome = decideOperation(image, operation)
+  return isFailure(outcome)
+    ? { records: [], response: null, failure: outcome }
+    : { records: outcome.records, response: outcome.response, failure: null }
+}
+
+function decideOperation(image: ClusterImage, op: Operation) {
+  switch (op.kind) {
+    case 'create': {
+      const request = { ...createRequest(...op.topics), session: op.session }
+      return once(image, createTopics, op.session, () =>
+        decideCreateTopics(image, request, { ...topicFacts(op.seed), limits: historyLimits }),
+      )
+    }
+    case 'delete': {
+      const request = { session: op.session, timeoutMs: 0, topics: [{ name: op.name, topicId: null }] }
+      return once(image, deleteTopics, op.session, () => decideDeleteTopics(image, request))
+    }
+    case 'grow': {
+      const topics = [{ name: op.name, count: op.count, assignments: null }]
+      const request = { session: null, timeoutMs: 0, validateOnly: false, topics }
+      return decideCreatePartitions(image, request, topicFacts(op.seed))
+    }
+    case 'configure': {
+      const changes = [{ op: op.value === null ? ('delete' as const) : ('set' as const), key: op.key, value: op.value }]
+      const request = {
+        session: null,
+        validateOnly: false,
+        resources: [{ type: 'topic' as const, name: op.name, changes }],
+      }
+      return decideAlterConfigs(image, request, { minInsyncReplicas: 1, validateBrokerConfig: () => null })
+    }
+    case 'register': {
+      const { id, incarnation, rack } = op
+      const registration = {
+        nodeId: toNodeId(id),
+        incarnationId: `i${incarnation}`,
+        url: `ws://${id}`,
+        rack,
+        clusterId: null,
+      }
+      return decideRegisterBroker(image, registration, { minInsyncReplicas: 1, limits: historyLimits, isHeard: false })
+    }
+    default: {
+      const broker = image.brokers.get(toNodeId(op.id))
+      if (broker === undefined) return { records: [], response: null }
+      const decideChange = { fence: decideFence, unfence: decideUnfence, drain: decideDrain }[op.kind]
+      return decideChange(image, broker, { minInsyncReplicas: 1 })
+    }
+  }
+}
+
+function once<Response>(
+  image: ClusterImage,
+  api: Parameters<typeof decideOnce<Response>>[1],
+  clientSession: ClientSession | null,
+  decision: () => { records: readonly MetadataRecord[]; response: Response },
+) {
+  return decideOnce(image, api, clientSession, historyLimits, decision)
+}
+
+/** All records of a history, each decided on the image the ones before it made. */
+export function recordsOf(operations: readonly Operation[]): MetadataRecord[] {
+  const records: MetadataRecord[] = [bootstrap]
+  let image = replayAll(emptyImage, records)
+  for (const op of operations) {
+    const decision = decide(image, op)
+    image = replayAll(image, decision.records)
+    records.push(...decision.records)
+  }
+  return records
+}
+
+/** The contents of an image as plain values, for comparison and for reading a failure. */
+export function plain(image: ClusterImage) {
+  const sorted = <K extends string | number, V>(map: ReadonlyMap<K, V>): [K, V][] =>
+    [...map].sort(([a], [b]) => (a < b ? -1 : 1))
+  const sessions = [...image.sessions.byClient]
+    .sort(([, a], [, b]) => a.order - b.order)
+    .map(([clientId, { order: _, response, ...rest }]) => ({ clientId, response: [...response], ...rest }))
+  return {
+    clusterId: image.clusterId,
+    lastOffset: image.lastOffset,
+    featureLevel: image.featureLevel,
+    brokers: sorted(image.brokers),
+    brokerConfigs: sorted(image.brokerConfigs).map(([id, configs]) => [id, sorted(configs)]),
+    topics: sorted(image.topics.byName).map(([, topic]) => ({ ...topic, configs: sorted(topic.configs) })),
+    ids: sorted(image.topics.byId).map(([id, topic]) => [id, topic.name]),
+    collisionKeys: sorted(image.topics.byCollisionKey),
+    partitionCount: image.topics.partitionCount,
+    sessions,
+    responseBytes: image.sessions.responseBytes,
+  }
+}
