@@ -1,6 +1,7 @@
 /** What one connection's unanswered requests hold; mirrors every change into the node's budget and counters. */
 import { requestOverheadBytes } from './limits.ts'
 import type { ListenerCore } from './listener-core.ts'
+import type { BudgetMember } from './node-budget.ts'
 
 export class InFlight {
   readonly #core: ListenerCore
@@ -22,10 +23,10 @@ export class InFlight {
   }
 
   /** Returns what must be discharged when the request is answered. */
-  charge(messageBytes: number): number {
+  charge(messageBytes: number, by: BudgetMember): number {
     const bytes = messageBytes + requestOverheadBytes
     this.#add(1, bytes)
-    this.#core.budget.charge(bytes)
+    this.#core.budget.charge(bytes, by)
     return bytes
   }
 

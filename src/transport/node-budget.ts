@@ -1,6 +1,6 @@
 /**
  * The bytes of requests in flight over all connections of a node. At the limit every connection stops reading; below
- * half of it they go on, in turns: who was let on first goes to the end of the row, so none starves.
+ * half of it they go on one after the other. Who brought the limit about goes to the end of the row, so none starves.
  */
 import { assertCount } from '../util/assert.ts'
 
@@ -39,10 +39,11 @@ export class NodeBudget {
     this.#members.delete(member)
   }
 
-  charge(bytes: number): void {
+  charge(bytes: number, by: BudgetMember): void {
     this.#bytes += bytes
     if (this.#isExceeded || this.#bytes < this.#bytesMax) return
     this.#isExceeded = true
+    if (this.#members.delete(by)) this.#members.add(by)
     for (const member of this.#members) member.hold()
   }
 
@@ -54,10 +55,7 @@ export class NodeBudget {
     for (const member of [...this.#members]) {
       // A member just released may have used the room up: the rest stays held until next time.
       if (this.#isExceeded) return
-      if (!this.#members.has(member)) continue
-      this.#members.delete(member)
-      this.#members.add(member)
-      member.release()
+      if (this.#members.has(member)) member.release()
     }
   }
 }

@@ -187,7 +187,7 @@ export class OpenServerConnection implements ServerConnection, BudgetMember {
       this.#answer({ served, version, correlationId, startedMs, chargedBytes: 0, body, error })
       return
     }
-    const chargedBytes = this.inFlight.charge(messageBytes)
+    const chargedBytes = this.inFlight.charge(messageBytes, this)
     if (this.inFlight.isFull) this.#block(blocked.connection)
     body.then(
       result =>
