@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ApiError } from '../../src/protocol/errors.ts'
 import { MemoryStorageImage } from '../../src/raft-storage/memory-storage.ts'
-import { bytes, openLeader, openNode, type soleVoter, turns } from './harness.ts'
+import { bytes, openLeader, openNode, type soleVoter } from './harness.ts'
 
 const isApiError = (code: string) => (error: unknown) => error instanceof ApiError && error.code === code
 
