@@ -16,6 +16,7 @@ import { CorruptionError } from '../util/errors.ts'
 const headerBytes = 24
 const metaMagic = 0xbeefc0de
 const dataVersion = 2
+const mapBytesMax = 2 ** 40
 const noPage = 0xffff_ffff_ffff_ffffn
 const pageFlag = { branch: 0x01, leaf: 0x02, overflow: 0x04, meta: 0x08 }
 const bigDataFlag = 0x01
@@ -94,6 +95,10 @@ class FileCheck {
       lastPage: Number(bytes.readBigUInt64LE(144)),
       transaction: Number(bytes.readBigUInt64LE(152)),
     }
+    const mapBytes = Number(bytes.readBigUInt64LE(40))
+    // LMDB maps as much as these say, whatever the file has; an absurd number kills the process.
+    if (mapBytes > mapBytesMax || mapBytes % size !== 0 || (meta.lastPage + 1) * size > mapBytes)
+      throw this.#damage(page, 'no possible size of the map')
     if (meta.main.flags !== 0 || bytes.readUInt32LE(96) !== 0) throw this.#damage(page, 'unknown flags of the tree')
     if ((meta.free.flags & ~environmentFlags) !== freeTreeFlags)
       throw this.#damage(page, 'unknown flags of the free tree')
