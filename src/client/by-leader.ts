@@ -47,7 +47,9 @@ export async function askLeaders<Item extends TopicPartition, A extends Answer>(
   for (let failures = 1; ; failures++) {
     await askOnce(cluster, items, left, results, ask)
     const nowMs = clock.nowMs()
-    left = left.filter(index => isRetriable(results[index]) && nowMs < (isUnknown(results[index]) ? knownByMs : deadlineMs))
+    left = left.filter(
+      index => isRetriable(results[index]) && nowMs < (isUnknown(results[index]) ? knownByMs : deadlineMs),
+    )
     if (left.length === 0) return results
     await sleep(clock, backoffDelayMs(cluster.settings, failures, random), options.signal)
     // A node that cannot be reached now may be by the next round, which says so otherwise.
@@ -96,7 +98,9 @@ async function askOnce<Item extends TopicPartition, A extends Answer>(
 function outcomeOf<A extends Answer>(item: TopicPartition, answer: A | undefined): A | ApiError {
   if (answer === undefined) return new ApiError('UNKNOWN_SERVER_ERROR', `${nameOf(item)}: the answer leaves it out`)
   const code = errorName(answer.errorCode)
-  return code === null ? answer : new ApiError(code, `${nameOf(item)}: ${answer.errorMessage ?? errorTable[code].message}`)
+  return code === null
+    ? answer
+    : new ApiError(code, `${nameOf(item)}: ${answer.errorMessage ?? errorTable[code].message}`)
 }
 
 function noLeader(cluster: Cluster, item: TopicPartition): ApiError {

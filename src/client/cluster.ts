@@ -3,11 +3,12 @@
  * from any node that answers, single-flight; it goes stale at any time, and whoever gets an error that says so asks
  * for a refresh. Leader epochs only move forward: a node that lags cannot turn the view back (KIP-320).
  */
-import { metadata } from '../protocol/apis/index.ts'
+
 import type { ResponseOf } from '../protocol/api.ts'
+import { metadata } from '../protocol/apis/index.ts'
 import { ApiError, type ErrorName, errorName, errorTable } from '../protocol/errors.ts'
-import { AbortError } from '../util/errors.ts'
 import type { Timer } from '../util/clock.ts'
+import { AbortError } from '../util/errors.ts'
 import type { Connect, Connection } from './connection.ts'
 import { ConnectionPool, describe } from './connection-pool.ts'
 import { type ClientSettings, normalUrl } from './options.ts'
@@ -152,7 +153,11 @@ export class Cluster {
     const timeoutMs = Math.min(this.settings.requestTimeoutMs, this.settings.connectTimeoutMs)
     const { allowAutoTopicCreation } = { allowAutoTopicCreation: this.#allowAutoTopicCreation }
     try {
-      return await connection.request(metadata, { topics, allowAutoTopicCreation }, { timeoutMs, signal: this.#closing.signal })
+      return await connection.request(
+        metadata,
+        { topics, allowAutoTopicCreation },
+        { timeoutMs, signal: this.#closing.signal },
+      )
     } catch (error) {
       if (error instanceof ApiError && error.code === 'REQUEST_TIMED_OUT') this.discard(connection)
       throw error

@@ -1,6 +1,7 @@
 /** Looks offsets up at the partitions' leaders: the start, the end, or the first record at or after a time. */
-import { earliestTimestamp, latestTimestamp } from '../protocol/apis/list-offsets.ts'
+
 import { listOffsets } from '../protocol/apis/index.ts'
+import { earliestTimestamp, latestTimestamp } from '../protocol/apis/list-offsets.ts'
 import type { ApiError } from '../protocol/errors.ts'
 import { askLeaders, type TopicPartition } from './by-leader.ts'
 import type { Cluster } from './cluster.ts'

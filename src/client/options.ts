@@ -2,8 +2,9 @@
  * What every client class is configured with. The entries (`src/index.ts`, `src/browser.ts`) fill in the ports; the
  * classes here are handed all of them and touch neither a clock nor a socket of their own.
  */
-import { limits } from '../protocol/common.ts'
+
 import type { Codecs } from '../protocol/batch/types.ts'
+import { limits } from '../protocol/common.ts'
 import type { SocketFactory } from '../transport/socket.ts'
 import type { Clock } from '../util/clock.ts'
 import { ConfigError } from '../util/errors.ts'
@@ -76,7 +77,12 @@ export function resolveClient(options: WithPorts<ClientOptions>): ClientSettings
     metadataTimeoutMs: integer('metadataTimeoutMs', options.metadataTimeoutMs, 5 * secondMs, 0),
     metadataMaxAgeMs: integer('metadataMaxAgeMs', options.metadataMaxAgeMs, minuteMs, 1),
     backoffMs: retryBackoffMs,
-    backoffMsMax: integer('retryBackoffMsMax', options.retryBackoffMsMax, Math.max(secondMs, retryBackoffMs), retryBackoffMs),
+    backoffMsMax: integer(
+      'retryBackoffMsMax',
+      options.retryBackoffMsMax,
+      Math.max(secondMs, retryBackoffMs),
+      retryBackoffMs,
+    ),
     socketFactory,
     codecs,
     clock,
@@ -95,9 +101,15 @@ export function integer(key: string, value: number | undefined, byDefault: numbe
 }
 
 /** One of a closed list, or its default. Throws `ConfigError`. */
-export function oneOf<T extends string | number>(key: string, value: T | undefined, byDefault: T, all: readonly T[]): T {
+export function oneOf<T extends string | number>(
+  key: string,
+  value: T | undefined,
+  byDefault: T,
+  all: readonly T[],
+): T {
   if (value === undefined) return byDefault
-  if (!all.includes(value)) throw new ConfigError(key, `${key}: expected one of ${all.join(', ')}, found ${String(value)}`)
+  if (!all.includes(value))
+    throw new ConfigError(key, `${key}: expected one of ${all.join(', ')}, found ${String(value)}`)
   return value
 }
 
@@ -117,4 +129,16 @@ function bootstrapUrls(bootstrap: string | readonly string[]): readonly string[]
 export function normalUrl(url: string): string {
   const trimmed = url.trim()
   return trimmed.endsWith('/') ? trimmed.slice(0, -1) : trimmed
+}
+
+/** `options` with `ports` wherever they name none. */
+export function withPorts<Options extends ClientOptions>(options: Options, ports: ClientPorts): WithPorts<Options> {
+  return {
+    ...options,
+    socketFactory: options.socketFactory ?? ports.socketFactory,
+    codecs: options.codecs ?? ports.codecs,
+    clock: options.clock ?? ports.clock,
+    random: options.random ?? ports.random,
+    logger: options.logger ?? ports.logger,
+  }
 }

@@ -69,7 +69,8 @@ export class AdminRequests {
   #patienceMs(error: unknown): number {
     const { requestTimeoutMs, metadataTimeoutMs } = this.#cluster.settings
     // A topic that was just created is known everywhere within moments; one that is not there stays so.
-    if (error instanceof ApiError && error.code === 'UNKNOWN_TOPIC_OR_PARTITION') return Math.min(1_000, metadataTimeoutMs)
+    if (error instanceof ApiError && error.code === 'UNKNOWN_TOPIC_OR_PARTITION')
+      return Math.min(1_000, metadataTimeoutMs)
     // Until a node has been reached once it is more likely that the address is wrong than that the cluster is slow.
     return this.#cluster.clusterId === null ? metadataTimeoutMs : requestTimeoutMs
   }

@@ -55,7 +55,10 @@ async function offsetsOf(
   const led = topics.flatMap(({ name, partitions }) =>
     partitions.filter(({ leaderId }) => leaderId >= 0).map(({ partition }) => ({ topic: name, partition })),
   )
-  const queries: OffsetQuery[] = [...led.map(p => ({ ...p, at: 'start' as const })), ...led.map(p => ({ ...p, at: 'end' as const }))]
+  const queries: OffsetQuery[] = [
+    ...led.map(p => ({ ...p, at: 'start' as const })),
+    ...led.map(p => ({ ...p, at: 'end' as const })),
+  ]
   // A leader that does not answer must not keep the rest from being described.
   const { connectTimeoutMs } = cluster.settings
   const options = { isolationLevel: 0, timeoutMs: connectTimeoutMs, signal: new AbortController().signal } as const

@@ -9,22 +9,11 @@ import { assert } from '../../util/assert.ts'
 import type { Cluster } from '../cluster.ts'
 import { Deque } from '../deque.ts'
 import { recordHeaders } from './messages.ts'
-import { PartitionQueue } from './partition-queue.ts'
+import type { PartitionQueue } from './partition-queue.ts'
 import { ProducerBatch } from './producer-batch.ts'
 import type { SendCall } from './send-call.ts'
+import { TopicLine } from './topic-line.ts'
 import type { Message, ProducerSettings } from './types.ts'
-
-interface TopicLine {
-  readonly name: string
-  readonly partitions: PartitionQueue[]
-  /** Calls with messages that are in no batch yet, in order. */
-  readonly waiting: Deque<SendCall>
-  isLoading: boolean
-  isInMemoryLine: boolean
-  /** Where messages without a key go at the moment; -1 for not chosen. */
-  sticky: number
-  stickyBytes: number
-}
 
 type Outcome = 'appended' | 'no memory' | 'no such partition'
 
@@ -46,7 +35,7 @@ export class Accumulator {
     this.#cluster = cluster
     this.#onChange = onChange
     cluster.onUpdate(() => {
-      for (const line of this.#lines.values()) this.#grow(line)
+      for (const line of this.#lines.values()) line.grow()
     })
   }
 
@@ -136,26 +125,9 @@ export class Accumulator {
   }
 
   #openLine(name: string): TopicLine {
-    const line: TopicLine = {
-      name,
-      partitions: [],
-      waiting: new Deque(),
-      isLoading: false,
-      isInMemoryLine: false,
-      sticky: -1,
-      stickyBytes: 0,
-    }
+    const line = new TopicLine(name, this.#settings, this.#cluster)
     this.#lines.set(name, line)
-    this.#grow(line)
     return line
-  }
-
-  /** Partitions are only ever added to a topic. */
-  #grow(line: TopicLine): void {
-    const count = this.#cluster.topic(line.name)?.partitions.length ?? 0
-    for (let partition = line.partitions.length; partition < count; partition++) {
-      line.partitions.push(new PartitionQueue(line.name, partition))
-    }
   }
 
   #enqueue(line: TopicLine, call: SendCall): void {
@@ -164,10 +136,11 @@ export class Accumulator {
   }
 
   #onBlocked(line: TopicLine, outcome: Exclude<Outcome, 'appended'>): void {
-    if (outcome === 'no such partition') return this.#load(line)
-    if (line.isInMemoryLine) return
-    line.isInMemoryLine = true
-    this.#memoryLine.push(line)
+    if (outcome === 'no such partition') this.#load(line)
+    else if (!line.isInMemoryLine) {
+      line.isInMemoryLine = true
+      this.#memoryLine.push(line)
+    }
   }
 
   /** Fetches the topic's metadata, then serves its line; if there is none to be had, the whole line fails. */
@@ -176,7 +149,7 @@ export class Accumulator {
     this.#cluster.topicReady(line.name).then(
       () => {
         line.isLoading = false
-        this.#grow(line)
+        line.grow()
         this.#serve(line)
         this.#onChange()
       },
@@ -194,7 +167,10 @@ export class Accumulator {
   #serve(line: TopicLine): void {
     for (let call = line.waiting.peek(); call !== undefined; call = line.waiting.peek()) {
       const outcome = this.#append(line, call)
-      if (outcome !== 'appended') return this.#onBlocked(line, outcome)
+      if (outcome !== 'appended') {
+        this.#onBlocked(line, outcome)
+        return
+      }
       line.waiting.shift()
       this.waitingCount--
     }
@@ -221,8 +197,8 @@ export class Accumulator {
       while (call.next < messages.length) {
         if (!this.#hasMemory()) return 'no memory'
         const message = messages[call.next]!
-        const chosen = this.#choose(line, message)
-        const queue = line.partitions[chosen ?? this.#stick(line)]
+        const chosen = line.choose(message)
+        const queue = line.partitions[chosen ?? line.stick()]
         if (queue === undefined) {
           if (!call.hasRefreshed) {
             call.hasRefreshed = true
@@ -251,8 +227,7 @@ export class Accumulator {
       this.close(queue)
       // A full batch is when messages without a key move on (KIP-480): the next batch is another partition's.
       if (isSticky) {
-        this.#stickAnew(line)
-        queue = line.partitions[line.sticky]!
+        queue = line.partitions[line.stickAnew()]!
       }
       batch = queue.open ?? this.#openBatch(queue)
     }
@@ -280,26 +255,5 @@ export class Accumulator {
     queue.open = batch
     this.active.add(queue)
     return batch
-  }
-
-  /** `null`: the message does not care. */
-  #choose(line: TopicLine, message: Message): number | null {
-    if (message.partition !== undefined) return message.partition
-    return this.#settings.partitioner(message as { key?: string | Uint8Array | null }, line.name, line.partitions.length)
-  }
-
-  #stick(line: TopicLine): number {
-    if (line.sticky < 0 || line.stickyBytes >= this.#settings.batchBytes) this.#stickAnew(line)
-    return line.sticky
-  }
-
-  /** Another partition, uniformly among those that have a leader (KIP-794). */
-  #stickAnew(line: TopicLine): void {
-    const { random } = this.#settings
-    const others = line.partitions.filter(queue => queue.partition !== line.sticky)
-    const led = others.filter(queue => this.#cluster.leader(line.name, queue.partition) !== null)
-    const choices = led.length > 0 ? led : others
-    if (choices.length > 0) line.sticky = choices[random.nextInt(choices.length)]!.partition
-    line.stickyBytes = 0
   }
 }

@@ -16,8 +16,10 @@ export function checkMessages(messages: readonly Message[]): void {
     if (key !== undefined && key !== null && typeof key !== 'string' && !(key instanceof Uint8Array)) {
       throw refused(i, '.key', 'a string, a Uint8Array or null')
     }
-    if (message.timestamp !== undefined && !isCount(message.timestamp)) throw refused(i, '.timestamp', 'milliseconds since 1970')
-    if (message.partition !== undefined && !isCount(message.partition)) throw refused(i, '.partition', 'a partition number')
+    if (message.timestamp !== undefined && !isCount(message.timestamp))
+      throw refused(i, '.timestamp', 'milliseconds since 1970')
+    if (message.partition !== undefined && !isCount(message.partition))
+      throw refused(i, '.partition', 'a partition number')
     if (message.headers !== undefined) checkHeaders(message.headers, i)
   }
 }

@@ -1,4 +1,5 @@
 /** One Produce request: its body, and what its answer, or the lack of one, means for each batch in it. */
+import type { ResponseOf } from '../../protocol/api.ts'
 import { produce } from '../../protocol/apis/index.ts'
 import { ApiError, errorName, errorTable } from '../../protocol/errors.ts'
 import type { Connection } from '../connection.ts'
@@ -22,7 +23,7 @@ export interface BatchError {
 }
 
 export type BatchOutcome =
-  | { readonly error: null; /** -1 when nobody said. */ readonly baseOffset: number }
+  | { readonly error: null /** -1 when nobody said. */; readonly baseOffset: number }
   | { readonly error: BatchError }
 
 export interface ProduceEvents {
@@ -59,26 +60,28 @@ export function sendProduce(
   if (acks === 0) {
     try {
       connection.requestNoResponse(produce, body)
+      for (const item of items) events.onSettled(item, { error: null, baseOffset: -1 })
+      events.onDone(null)
     } catch (error) {
-      return onFailed(error)
+      onFailed(error)
     }
-    for (const item of items) events.onSettled(item, { error: null, baseOffset: -1 })
-    return events.onDone(null)
+    return
   }
   connection.request(produce, body, { timeoutMs: requestTimeoutMs }).then(response => {
     if (response.partitions.length !== items.length) {
-      return onFailed(new ApiError('UNKNOWN_SERVER_ERROR', 'the answer to Produce is for other partitions'))
+      onFailed(new ApiError('UNKNOWN_SERVER_ERROR', 'the answer to Produce is for other partitions'))
+      return
     }
-    items.forEach((item, i) => {
-      const answer = response.partitions[i]!
-      const code = errorName(answer.errorCode)
-      if (code === null) return events.onSettled(item, { error: null, baseOffset: answer.baseOffset })
-      const where = `${item.batch.topic}-${item.batch.partition}`
-      const error = new ApiError(code, `${where}: ${answer.errorMessage ?? errorTable[code].message}`)
-      events.onSettled(item, { error: batchError(error) })
-    })
+    for (const [i, item] of items.entries()) events.onSettled(item, outcomeOf(item, response.partitions[i]!))
     events.onDone(null)
   }, onFailed)
+}
+
+function outcomeOf({ batch }: ProduceItem, answer: ResponseOf<typeof produce>['partitions'][number]): BatchOutcome {
+  const code = errorName(answer.errorCode)
+  if (code === null) return { error: null, baseOffset: answer.baseOffset }
+  const message = `${batch.topic}-${batch.partition}: ${answer.errorMessage ?? errorTable[code].message}`
+  return { error: batchError(new ApiError(code, message)) }
 }
 
 function batchError(cause: unknown): BatchError {

@@ -2,8 +2,9 @@
  * The producer: `send` puts messages into batches, one per partition, and resolves when the brokers have them. The
  * accumulator owns memory and order of arrival, the sender owns requests and retries.
  */
-import { AbortError } from '../../util/errors.ts'
+
 import { ApiError } from '../../protocol/errors.ts'
+import { AbortError } from '../../util/errors.ts'
 import { Cluster } from '../cluster.ts'
 import type { Connect } from '../connection.ts'
 import type { WithPorts } from '../options.ts'

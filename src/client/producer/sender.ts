@@ -8,14 +8,15 @@
  */
 import { ApiError } from '../../protocol/errors.ts'
 import { KiB } from '../../util/units.ts'
-import type { Timer } from '../../util/clock.ts'
 import type { Cluster } from '../cluster.ts'
 import type { Connection } from '../connection.ts'
+import { Staleness } from '../staleness.ts'
 import { backoffDelayMs } from '../wait.ts'
+import { WakeTimer } from '../wake-timer.ts'
 import type { Accumulator } from './accumulator.ts'
 import type { PartitionQueue } from './partition-queue.ts'
-import type { ProducerBatch } from './producer-batch.ts'
 import { type BatchOutcome, type ProduceItem, sendProduce } from './produce-request.ts'
+import type { ProducerBatch } from './producer-batch.ts'
 import { splitBatch } from './split-batch.ts'
 import type { ProducerSettings, ProducerStats } from './types.ts'
 
@@ -39,12 +40,9 @@ export class Sender {
   #flushes = 0
   #isScheduled = false
   #isStopped = false
-  #timer: { atMs: number; timer: Timer } | null = null
-  #isMetadataStale = false
-  #isRefreshing = false
-  #refreshFailures = 0
-  #refreshNotBeforeMs = 0
-  /** Of the last failed attempt to reach a node. */
+  readonly #timer: WakeTimer
+  readonly #staleness: Staleness
+  /** Of the last failed attempt to reach a leader. */
   #lastError: Error | null = null
 
   constructor(settings: ProducerSettings, cluster: Cluster, accumulator: Accumulator, stats: ProducerStats) {
@@ -52,6 +50,8 @@ export class Sender {
     this.#cluster = cluster
     this.#accumulator = accumulator
     this.#stats = stats
+    this.#timer = new WakeTimer(settings.clock, () => this.schedule())
+    this.#staleness = new Staleness(cluster, () => this.schedule())
   }
 
   /** Looks at everything once, at the end of this turn. */
@@ -75,7 +75,7 @@ export class Sender {
 
   stop(): void {
     this.#isStopped = true
-    this.#timer?.timer.cancel()
+    this.#timer.cancel()
   }
 
   #pump(): void {
@@ -88,8 +88,7 @@ export class Sender {
       hasSent = plans.size > 0
       for (const [connection, items] of plans) this.#send(connection, items)
     }
-    if (this.#isMetadataStale) wakeMs = Math.min(wakeMs, this.#refresh(nowMs))
-    this.#wakeAt(wakeMs, nowMs)
+    this.#timer.wakeAt(Math.min(wakeMs, this.#staleness.refreshIfDue(nowMs)))
   }
 
   /** Adds the next batch of `queue` to the plan of its leader if it may leave. Returns when to look again. */
@@ -102,7 +101,7 @@ export class Sender {
     if (queue.notBeforeMs > nowMs) return queue.notBeforeMs
     const leader = this.#cluster.leader(queue.topic, queue.partition)
     if (leader === null) {
-      this.#isMetadataStale = true
+      this.#staleness.mark()
       return first.deadlineMs
     }
     const connection = this.#cluster.openTo(leader.leaderId)
@@ -160,17 +159,16 @@ export class Sender {
   #connect(nodeId: number): void {
     if (this.#connecting.has(nodeId)) return
     this.#connecting.add(nodeId)
-    this.#cluster
-      .connectTo(nodeId)
-      .then(undefined, (error: Error) => {
-        this.#lastError = error
-        // The node may be gone for good, and its partitions led by another.
-        this.#isMetadataStale = true
-      })
-      .then(() => {
-        this.#connecting.delete(nodeId)
-        this.schedule()
-      })
+    const onDone = (): void => {
+      this.#connecting.delete(nodeId)
+      this.schedule()
+    }
+    this.#cluster.connectTo(nodeId).then(onDone, (error: Error) => {
+      this.#lastError = error
+      // The node may be gone for good, and its partitions led by another.
+      this.#staleness.mark()
+      onDone()
+    })
   }
 
   #send(connection: Connection, items: ProduceItem[]): void {
@@ -199,7 +197,7 @@ export class Sender {
     }
     const { error } = outcome
     const nowMs = this.#settings.clock.nowMs()
-    if (error.refreshMetadata) this.#isMetadataStale = true
+    if (error.refreshMetadata) this.#staleness.mark()
     if (error.isTooLarge && batch.recordCount > 1) this.#split(queue, batch)
     else if (error.isRetriable && nowMs < batch.deadlineMs) {
       this.#stats.batchesRetried++
@@ -264,42 +262,10 @@ export class Sender {
   }
 
   #timeoutOf(queue: PartitionQueue): ApiError {
-    const cause = queue.lastError ?? this.#lastError
+    const cause = queue.lastError ?? this.#lastError ?? this.#staleness.lastError
     const why = cause === null ? '' : `; last error: ${cause.message}`
     const message = `${queue.topic}-${queue.partition}: not delivered within ${this.#settings.deliveryTimeoutMs} ms${why}`
     return new ApiError('REQUEST_TIMED_OUT', message, cause === null ? undefined : { cause })
-  }
-
-  /** Fetches metadata, at most one request at a time and with backoff. Returns when to look again. */
-  #refresh(nowMs: number): number {
-    if (this.#isRefreshing) return Number.POSITIVE_INFINITY
-    if (nowMs < this.#refreshNotBeforeMs) return this.#refreshNotBeforeMs
-    this.#isRefreshing = true
-    this.#isMetadataStale = false
-    const { clock, random } = this.#settings
-    const onDone = (error: Error | null): void => {
-      this.#isRefreshing = false
-      this.#refreshFailures = error === null ? 0 : this.#refreshFailures + 1
-      if (error !== null) {
-        this.#lastError = error
-        this.#isMetadataStale = true
-      }
-      this.#refreshNotBeforeMs = clock.nowMs() + backoffDelayMs(this.#settings, this.#refreshFailures, random)
-      this.schedule()
-    }
-    this.#cluster.refresh().then(() => onDone(null), onDone)
-    return Number.POSITIVE_INFINITY
-  }
-
-  /** One timer, at the earliest moment something may have to be done. One that comes too early does no harm. */
-  #wakeAt(atMs: number, nowMs: number): void {
-    if (atMs === Number.POSITIVE_INFINITY || (this.#timer !== null && this.#timer.atMs <= atMs)) return
-    this.#timer?.timer.cancel()
-    const timer = this.#settings.clock.setTimer(Math.max(0, atMs - nowMs), () => {
-      this.#timer = null
-      this.schedule()
-    })
-    this.#timer = { atMs, timer }
   }
 }
 

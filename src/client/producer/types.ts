@@ -6,8 +6,8 @@ import { limits } from '../../protocol/common.ts'
 import { ApiError } from '../../protocol/errors.ts'
 import { ConfigError } from '../../util/errors.ts'
 import { KiB, MiB, minuteMs } from '../../util/units.ts'
-import { type ClientOptions, type ClientSettings, type WithPorts, integer, oneOf, resolveClient } from '../options.ts'
-import { type Partitioner, defaultPartitioner } from '../partitioner.ts'
+import { type ClientOptions, type ClientSettings, integer, oneOf, resolveClient, type WithPorts } from '../options.ts'
+import { defaultPartitioner, type Partitioner } from '../partitioner.ts'
 
 /** Headers as an object of names, or as a list when order or repeated names matter. */
 export type HeadersInput = Readonly<Record<string, string | Uint8Array | null>> | readonly RecordHeader[]

@@ -1,0 +1,127 @@
+/**
+ * One partition being read:
+ *
+ *     handed out ─ position ─ batches that wait here ─ fetchOffset ─ to be fetched ─ highWatermark
+ *
+ * Every jump (seek, pause, unassign) raises `generation`, so that answers and batches from before it are recognised
+ * and dropped. A failure stands behind what was fetched before it and stays until the position is set anew.
+ */
+import { readBatchHeader } from '../../protocol/batch/header.ts'
+import { assert } from '../../util/assert.ts'
+import { Deque } from '../deque.ts'
+import type { StartPosition } from './types.ts'
+
+/** Bytes that wait in all partitions of a consumer together. */
+export interface Budget {
+  bytes: number
+}
+
+export class AssignedPartition {
+  readonly topic: string
+  readonly partition: number
+  /** Of the topic the position belongs to; `null` until it is known. */
+  topicId: string | null = null
+  /** Where to begin, until that is turned into an offset; then `null`. */
+  start: StartPosition | null
+  /** Next offset to be handed out; -1 until known. */
+  position = -1
+  /** Next offset to be fetched; not below `position`. */
+  fetchOffset = -1
+  generation = 0
+  isPaused = false
+  /** It is part of a fetch that is not answered. */
+  isFetching = false
+  /** It is in the line of partitions that have something for the application. */
+  isReady = false
+  readonly batches = new Deque<Uint8Array>()
+  bufferedBytes = 0
+  /** Exclusive; -1 until known. */
+  highWatermark = -1
+  logStartOffset = -1
+  /** Nothing from here on is handed out; `null` for no end, -1 until it is known. */
+  stopOffset: number | null
+  failure: Error | null = null
+  /** Attempts in a row that failed, and until when to wait for the next, on the monotonic clock. */
+  failures = 0
+  notBeforeMs = 0
+  /** Since when the cluster does not know it, on the monotonic clock; `null` while it does. */
+  unknownSinceMs: number | null = null
+  readonly #budget: Budget
+
+  constructor(topic: string, partition: number, start: StartPosition, untilEnd: boolean, budget: Budget) {
+    this.#budget = budget
+    this.topic = topic
+    this.partition = partition
+    this.start = start
+    this.stopOffset = untilEnd ? -1 : null
+    this.jump(start)
+  }
+
+  /** Forgets what is buffered and continues at `start`. */
+  jump(start: StartPosition): void {
+    this.forget()
+    this.failure = null
+    this.failures = 0
+    this.notBeforeMs = 0
+    const isOffset = typeof start === 'number' && start >= 0
+    this.start = isOffset ? null : start
+    this.position = isOffset ? start : -1
+    this.fetchOffset = this.position
+  }
+
+  /** `start` was looked up. */
+  locate(offset: number): void {
+    this.start = null
+    this.position = offset
+    this.fetchOffset = offset
+  }
+
+  /** Drops what was fetched ahead; it will be fetched again. */
+  forget(): void {
+    this.generation++
+    this.batches.clear()
+    this.#budget.bytes -= this.bufferedBytes
+    this.bufferedBytes = 0
+    this.fetchOffset = this.position
+  }
+
+  get isLocated(): boolean {
+    return this.start === null && this.stopOffset !== -1
+  }
+
+  /** Everything up to `stopOffset` was handed out. */
+  get isDone(): boolean {
+    return this.stopOffset !== null && this.isLocated && this.failure === null && this.position >= this.stopOffset
+  }
+
+  /** Something is waiting for the application: batches, or the error behind them. */
+  get hasNews(): boolean {
+    return this.batches.length > 0 || this.failure !== null
+  }
+
+  /** Takes in a batch that continues at `fetchOffset`; false if it does not, and then nothing changed. */
+  accept(batch: Uint8Array): boolean {
+    const next = nextOffsetOf(batch)
+    if (!Number.isSafeInteger(next) || next <= this.fetchOffset) return false
+    this.batches.push(batch)
+    this.bufferedBytes += batch.length
+    this.#budget.bytes += batch.length
+    this.fetchOffset = next
+    return true
+  }
+
+  shift(): Uint8Array | undefined {
+    const batch = this.batches.shift()
+    if (batch === undefined) return undefined
+    this.bufferedBytes -= batch.length
+    this.#budget.bytes -= batch.length
+    assert(this.bufferedBytes >= 0, 'buffered bytes are not negative')
+    return batch
+  }
+}
+
+/** The offset that follows the batch's last one, records or none. */
+export function nextOffsetOf(batch: Uint8Array): number {
+  const { baseOffset, lastOffsetDelta } = readBatchHeader(batch, 0)
+  return baseOffset + lastOffsetDelta + 1
+}

@@ -1,0 +1,47 @@
+/** One Fetch request and its answer. */
+import type { ResponseOf } from '../../protocol/api.ts'
+import { fetch } from '../../protocol/apis/index.ts'
+import { ApiError } from '../../protocol/errors.ts'
+import type { Connection } from '../connection.ts'
+import type { AssignedPartition } from './assigned-partition.ts'
+import type { ConsumerSettings } from './types.ts'
+
+export interface FetchItem {
+  readonly partition: AssignedPartition
+  /** The partition's when this was sent: an answer to an older one is about a position that was left. */
+  readonly generation: number
+  readonly leaderEpoch: number
+}
+
+export type FetchAnswer = ResponseOf<typeof fetch>['partitions'][number]
+
+/** The answers in the order of `items`. Rejects when the request fails as a whole. */
+export async function sendFetch(
+  connection: Connection,
+  items: readonly FetchItem[],
+  maxBytes: number,
+  settings: ConsumerSettings,
+  signal: AbortSignal,
+): Promise<FetchAnswer[]> {
+  const { fetchMaxWaitMs, fetchMinBytes, isolationLevel, partitionMaxBytes, requestTimeoutMs } = settings
+  const request = {
+    maxWaitMs: fetchMaxWaitMs,
+    minBytes: fetchMinBytes,
+    maxBytes,
+    isolationLevel,
+    format: 'batches' as const,
+    partitions: items.map(({ partition, leaderEpoch }) => ({
+      topic: partition.topic,
+      topicId: partition.topicId,
+      partition: partition.partition,
+      leaderEpoch,
+      fetchOffset: partition.fetchOffset,
+      maxBytes: Math.min(partitionMaxBytes, maxBytes),
+    })),
+  }
+  const response = await connection.request(fetch, request, { timeoutMs: requestTimeoutMs + fetchMaxWaitMs, signal })
+  const answers = response.partitions
+  const isComplete = answers.length === items.length && answers.every(answer => answer.records instanceof Uint8Array)
+  if (!isComplete) throw new ApiError('UNKNOWN_SERVER_ERROR', 'the answer to Fetch is not about what was asked')
+  return answers
+}

@@ -1,0 +1,57 @@
+/** What the answer of a fetch means for a partition. */
+import { splitBatches } from '../../protocol/batch/decoder.ts'
+import { ApiError, errorName, errorTable } from '../../protocol/errors.ts'
+import { nameOf } from '../by-leader.ts'
+import type { AssignedPartition } from './assigned-partition.ts'
+import type { FetchAnswer } from './fetch-request.ts'
+
+export type AnswerOutcome =
+  | { readonly kind: 'taken' }
+  /** Nothing was taken; ask again after a while, of another leader if `refreshMetadata`. */
+  | { readonly kind: 'retry'; readonly refreshMetadata: boolean }
+  | { readonly kind: 'failed'; readonly error: ApiError }
+
+/** Takes in the batches of an answer, or says why there are none. */
+export function takeAnswer(
+  partition: AssignedPartition,
+  answer: FetchAnswer,
+  onOffsetOutOfRange: 'start' | 'end' | 'error',
+): AnswerOutcome {
+  const code = errorName(answer.errorCode)
+  if (code === null) {
+    partition.failures = 0
+    partition.highWatermark = answer.highWatermark
+    partition.logStartOffset = answer.logStartOffset
+    return takeBatches(partition, answer.records as Uint8Array)
+  }
+  const error = new ApiError(code, `${nameOf(partition)}: ${answer.errorMessage ?? errorTable[code].message}`)
+  if (code === 'OFFSET_OUT_OF_RANGE') return outOfRange(partition, error, onOffsetOutOfRange)
+  if (error.isRetriable) return { kind: 'retry', refreshMetadata: errorTable[code].refreshMetadata }
+  return { kind: 'failed', error }
+}
+
+function takeBatches(partition: AssignedPartition, records: Uint8Array): AnswerOutcome {
+  if (records.length === 0) return { kind: 'taken' }
+  let batches: Uint8Array[] = []
+  try {
+    batches = splitBatches(records)
+  } catch {
+    // Damaged lengths: there is no telling where the next batch begins, which is what the failure below says.
+  }
+  if (batches.length > 0 && batches.every(batch => partition.accept(batch))) return { kind: 'taken' }
+  const { fetchOffset } = partition
+  const what = `what was fetched at offset ${fetchOffset} is no sequence of record batches`
+  const message = `${nameOf(partition)}: ${what}; seek to ${fetchOffset + 1} or further to go past it`
+  return { kind: 'failed', error: new ApiError('CORRUPT_MESSAGE', message) }
+}
+
+function outOfRange(partition: AssignedPartition, error: ApiError, policy: 'start' | 'end' | 'error'): AnswerOutcome {
+  if (policy === 'error') {
+    const advice = `Offset ${partition.fetchOffset} was asked for; seek, or set onOffsetOutOfRange to 'start' or 'end'.`
+    return { kind: 'failed', error: new ApiError('OFFSET_OUT_OF_RANGE', `${error.message} ${advice}`) }
+  }
+  // What was fetched before is handed out first; by the next attempt it may be.
+  if (partition.batches.length > 0) return { kind: 'retry', refreshMetadata: false }
+  partition.jump(policy)
+  return { kind: 'taken' }
+}

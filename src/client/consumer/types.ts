@@ -1,0 +1,168 @@
+/** What a caller of the consumer sees: options, records, batches, counters. */
+import type { RecordHeader } from '../../protocol/batch/types.ts'
+import { ConfigError } from '../../util/errors.ts'
+import { KiB, MiB } from '../../util/units.ts'
+import type { TopicPartition } from '../by-leader.ts'
+import type { OffsetSpec } from '../offsets.ts'
+import { type ClientOptions, type ClientSettings, integer, oneOf, resolveClient, type WithPorts } from '../options.ts'
+
+/**
+ * Where to begin: the start, the end, the first record at or after a time (the end if there is none), an offset, or,
+ * below zero, that many records before the end.
+ */
+export type StartPosition = OffsetSpec | number
+
+export interface Assignment extends TopicPartition {
+  /** By default what `from` says. */
+  readonly offset?: StartPosition | undefined
+}
+
+/** Turns the bytes of a key or a value into what the application wants. Throwing ends the iteration with that error. */
+export type Deserializer<T> = (bytes: Uint8Array | null, record: TopicPartition & { readonly offset: number }) => T
+
+export interface Deserializers<K, V> {
+  readonly key?: Deserializer<K> | undefined
+  readonly value?: Deserializer<V> | undefined
+}
+
+export interface ConsumerRecord<K = Uint8Array | null, V = Uint8Array | null> {
+  readonly topic: string
+  readonly partition: number
+  readonly offset: number
+  /** Milliseconds since 1970. */
+  readonly timestamp: number
+  readonly key: K
+  readonly value: V
+  readonly headers: readonly RecordHeader[]
+}
+
+/** A record in a batch, which says topic and partition once for all of them. */
+export type BatchRecord<K = Uint8Array | null, V = Uint8Array | null> = Omit<
+  ConsumerRecord<K, V>,
+  'topic' | 'partition'
+>
+
+export interface ConsumerBatch<K = Uint8Array | null, V = Uint8Array | null> extends TopicPartition {
+  /** Not empty, in the order of offsets. */
+  readonly records: readonly BatchRecord<K, V>[]
+  /** End of what could be read when this was fetched (exclusive). */
+  readonly highWatermark: number
+}
+
+export interface PartitionProgress extends TopicPartition {
+  /** Offset of the next record to be handed out; `null` while it is being looked up. */
+  readonly position: number | null
+  /** As the last fetch saw it; `null` before the first. */
+  readonly highWatermark: number | null
+  readonly logStartOffset: number | null
+  readonly isPaused: boolean
+}
+
+export interface ConsumerOptions<K = Uint8Array | null, V = Uint8Array | null> extends ClientOptions {
+  /** Reads all partitions of these topics, also those added later (from their start). */
+  readonly topics?: readonly string[] | undefined
+  /** Reads these partitions. Instead of `topics`. */
+  readonly assignments?: readonly Assignment[] | undefined
+  /** Where to begin. Default `end`: what is written from now on. */
+  readonly from?: StartPosition | undefined
+  /** `end`: the iteration is over when it has reached what was the end when it began. */
+  readonly until?: 'end' | undefined
+  readonly deserializers?: Deserializers<K, V> | undefined
+  /** What to do when a position is not in the log any more. Default `error`. */
+  readonly onOffsetOutOfRange?: 'start' | 'end' | 'error' | undefined
+  /** A fetch is answered once this many bytes are there. Default 1. */
+  readonly fetchMinBytes?: number | undefined
+  /** … or after this long. Default 500. */
+  readonly fetchMaxWaitMs?: number | undefined
+  /** Largest answer to one fetch. Default 8 MiB. */
+  readonly fetchMaxBytes?: number | undefined
+  /** Largest part of it for one partition. Default 1 MiB. */
+  readonly partitionMaxBytes?: number | undefined
+  /** Bytes fetched ahead of the application; beyond, nothing is fetched. One batch larger than that still passes. Default 16 MiB. */
+  readonly prefetchBytes?: number | undefined
+  /** `read_committed` leaves out what belongs to a transaction that is open. Default `read_uncommitted`. */
+  readonly isolationLevel?: 'read_uncommitted' | 'read_committed' | undefined
+  /** Ends the iteration with the signal's reason, and closes the consumer. */
+  readonly signal?: AbortSignal | undefined
+  /** Consumer groups are not part of this version. */
+  readonly groupId?: undefined
+}
+
+export interface ConsumerSettings extends ClientSettings {
+  readonly topics: readonly string[]
+  readonly assignments: readonly Assignment[]
+  readonly from: StartPosition
+  readonly untilEnd: boolean
+  readonly onOffsetOutOfRange: 'start' | 'end' | 'error'
+  readonly fetchMinBytes: number
+  readonly fetchMaxWaitMs: number
+  readonly fetchMaxBytes: number
+  readonly partitionMaxBytes: number
+  readonly prefetchBytes: number
+  readonly isolationLevel: 0 | 1
+}
+
+export function resolveConsumer(options: WithPorts<ConsumerOptions<unknown, unknown>>): ConsumerSettings {
+  const client = resolveClient(options)
+  if ((options as { groupId?: unknown }).groupId !== undefined) {
+    const message = 'groupId: this version has no consumer groups yet; name partitions with topics or assignments'
+    throw new ConfigError('groupId', message)
+  }
+  const topics = options.topics ?? []
+  const assignments = options.assignments ?? []
+  if (!Array.isArray(topics) || topics.some(topic => typeof topic !== 'string' || topic === '')) {
+    throw new ConfigError('topics', 'topics: expected a list of topic names')
+  }
+  if (topics.length > 0 && assignments.length > 0) {
+    throw new ConfigError('assignments', 'assignments: expected either topics or assignments, not both')
+  }
+  for (const assignment of assignments) checkAssignment(assignment)
+  const isolation = oneOf('isolationLevel', options.isolationLevel, 'read_uncommitted', [
+    'read_uncommitted',
+    'read_committed',
+  ])
+  return {
+    ...client,
+    topics: [...new Set(topics)],
+    assignments,
+    from: checkPosition('from', options.from ?? 'end'),
+    untilEnd: oneOf<string>('until', options.until, '', ['', 'end']) === 'end',
+    onOffsetOutOfRange: oneOf('onOffsetOutOfRange', options.onOffsetOutOfRange, 'error', ['start', 'end', 'error']),
+    fetchMinBytes: integer('fetchMinBytes', options.fetchMinBytes, 1, 0),
+    fetchMaxWaitMs: integer('fetchMaxWaitMs', options.fetchMaxWaitMs, 500, 0),
+    fetchMaxBytes: integer('fetchMaxBytes', options.fetchMaxBytes, 8 * MiB, 1),
+    partitionMaxBytes: integer('partitionMaxBytes', options.partitionMaxBytes, MiB, 1),
+    prefetchBytes: integer('prefetchBytes', options.prefetchBytes, 16 * MiB, KiB),
+    isolationLevel: isolation === 'read_committed' ? 1 : 0,
+  }
+}
+
+/** Throws `ConfigError` unless `assignment` names a partition. */
+export function checkAssignment(assignment: Assignment): void {
+  const { topic, partition, offset } = assignment
+  if (typeof topic !== 'string' || topic === '' || !Number.isSafeInteger(partition) || partition < 0) {
+    throw new ConfigError('assignments', 'assignments: expected { topic: name, partition: number from 0 }')
+  }
+  if (offset !== undefined) checkPosition('assignments', offset)
+}
+
+/** Throws `ConfigError` unless `position` is one. */
+export function checkPosition(key: string, position: StartPosition): StartPosition {
+  const isOffset = typeof position === 'number' && Number.isSafeInteger(position)
+  const isTime = typeof position === 'object' && position !== null && Number.isSafeInteger(position.timestampMs)
+  if (position === 'start' || position === 'end' || isOffset || isTime) return position
+  throw new ConfigError(key, `${key}: expected 'start', 'end', an offset, -N from the end, or { timestampMs }`)
+}
+
+/** Counters since the consumer was made, and one gauge. */
+export interface ConsumerStats {
+  recordsConsumed: number
+  batchesConsumed: number
+  /** Record bytes as they came, compressed. */
+  bytesFetched: number
+  fetchesSent: number
+  fetchesFailed: number
+  connectionsOpened: number
+  /** Gauge: bytes fetched and not handed out. */
+  bufferedBytes: number
+}
