@@ -1,0 +1,128 @@
+/** The kinds of setting there are: what each accepts as text, and what it becomes. */
+import { type Listener, listenersFault, parseListeners, parseVoters, type Voter, votersFault } from './addresses.ts'
+
+export type Unit = 'bytes' | 'ms' | 'count'
+
+export interface Kind<T> {
+  /** For the table: `integer`, `sync or os`. */
+  readonly name: string
+  readonly unit?: Unit
+  /** Bounds of a number, inclusive. */
+  readonly min?: number
+  readonly max?: number
+  /** What is wrong with the text, as a clause that says what was expected; `null`: nothing. */
+  fault(text: string): string | null
+  /** Of text without fault. */
+  parse(text: string): T
+}
+
+export function integer(min: number, max: number, unit: Unit = 'count'): Kind<number> {
+  return {
+    name: 'integer',
+    unit,
+    min,
+    max,
+    fault(text) {
+      const value = /^-?\d{1,16}$/.test(text) ? Number(text) : Number.NaN
+      if (Number.isSafeInteger(value) && value >= min && value <= max) return null
+      return `expected an integer from ${min} to ${max}${unit === 'count' ? '' : ` (${unit})`}`
+    },
+    parse: Number,
+  }
+}
+
+export const boolean: Kind<boolean> = {
+  name: 'true or false',
+  fault: text => (text === 'true' || text === 'false' ? null : 'expected true or false'),
+  parse: text => text === 'true',
+}
+
+/** `later` names values that will exist, each with the reason why not yet. */
+export function oneOf<const T extends string>(
+  values: readonly T[],
+  later: Readonly<Record<string, string>> = {},
+): Kind<T> {
+  const expected = values.join(' or ')
+  return {
+    name: expected,
+    fault(text) {
+      if ((values as readonly string[]).includes(text)) return null
+      return Object.hasOwn(later, text) ? later[text]! : `expected ${expected}`
+    },
+    parse: text => text as T,
+  }
+}
+
+export const nonEmptyText: Kind<string> = {
+  name: 'text',
+  fault: text => (text.trim() === '' ? 'expected a text that is not empty' : null),
+  parse: text => text,
+}
+
+/** One directory. Kafka allows several; here a node has one. */
+export const directory: Kind<string> = {
+  name: 'directory',
+  fault(text) {
+    if (text.trim() === '') return 'expected a directory'
+    return text.includes(',') ? 'expected one directory: a node keeps its data in one place' : null
+  },
+  parse: text => text,
+}
+
+/** Empty text is `null`. */
+export const optionalText: Kind<string | null> = {
+  name: 'text, or nothing',
+  fault: text => (text.length <= 255 ? null : 'expected at most 255 characters'),
+  parse: text => (text === '' ? null : text),
+}
+
+/** Comma-separated; blanks around the parts do not count. */
+export function list(partName: string, partFault: (part: string) => string | null): Kind<readonly string[]> {
+  return {
+    name: `list of ${partName}`,
+    fault: text =>
+      splitList(text)
+        .map(partFault)
+        .find(fault => fault !== null) ?? null,
+    parse: splitList,
+  }
+}
+
+/** The roles of a node. One process is a whole system; nodes with one role come with clusters. */
+export const roles: Kind<readonly ('broker' | 'controller')[]> = {
+  name: 'broker,controller',
+  fault(text) {
+    const names = splitList(text)
+    if (names.some(name => name !== 'broker' && name !== 'controller')) return 'expected broker,controller'
+    const isCombined = names.length === 2 && new Set(names).size === 2
+    return isCombined ? null : 'expected broker,controller: nodes with one role are not available in this version'
+  },
+  parse: text => splitList(text) as ('broker' | 'controller')[],
+}
+
+export const listeners: Kind<readonly Listener[]> = {
+  name: 'list of ws://host:port',
+  fault: text => listenersFault(splitList(text)),
+  parse: text => parseListeners(splitList(text)),
+}
+
+/** Empty: the same as the listeners. */
+export const optionalListeners: Kind<readonly Listener[] | null> = {
+  name: 'list of ws://host:port, or nothing',
+  fault: text => (text === '' ? null : listenersFault(splitList(text))),
+  parse: text => (text === '' ? null : parseListeners(splitList(text))),
+}
+
+/** Empty: this node alone. */
+export const voters: Kind<readonly Voter[]> = {
+  name: 'list of id@host:port, or nothing',
+  fault: text => votersFault(splitList(text)),
+  parse: text => parseVoters(splitList(text)),
+}
+
+export function splitList(text: string): string[] {
+  return text
+    .split(',')
+    .map(part => part.trim())
+    .filter(part => part !== '')
+}
