@@ -207,15 +207,15 @@ export class Cluster {
     if (index !== -1) this.network.splice(index, 1)
   }
 
-  /** Finishes writes and delivers messages in order until nothing moves. `isOpen` says which links work. */
-  settle(isOpen: (packet: Packet) => boolean = () => true): void {
+  /** Writes and messages among the given servers, in order, until all is quiet; what others send or should get is lost. */
+  settle(among: ReadonlySet<number> = new Set(this.servers.keys())): void {
     for (let rounds = 0; rounds < 10_000; rounds++) {
       let hasMoved = false
-      for (const id of this.servers.keys()) while (this.finishWrite(id)) hasMoved = true
+      for (const id of among) while (this.finishWrite(id)) hasMoved = true
       const packet = this.network[0]
       if (packet !== undefined) {
         hasMoved = true
-        if (isOpen(packet)) this.deliver(packet)
+        if (among.has(packet.from) && among.has(packet.to)) this.deliver(packet)
         else this.drop(packet)
       }
       if (!hasMoved) return
