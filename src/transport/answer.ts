@@ -50,3 +50,8 @@ export function reportFailure(core: ListenerCore, remote: string, served: Served
   if (isFatal(error)) core.onFatal(error)
   return failure
 }
+
+/** A handler's answer that is still to come. Bodies are plain structs: none has a `then`. */
+export function isPromise(value: unknown): value is Promise<unknown> {
+  return typeof (value as { then?: unknown } | null | undefined)?.then === 'function'
+}

@@ -12,7 +12,7 @@ import { errorCode } from '../protocol/errors.ts'
 import { decodeRequestEnvelope, encodeErrorResponse } from '../protocol/frame.ts'
 import { requestFrameLimits } from '../protocol/prescan.ts'
 import { ProtocolError } from '../protocol/protocol-error.ts'
-import { type Answer, encodeAnswer, reportFailure } from './answer.ts'
+import { type Answer, encodeAnswer, isPromise, reportFailure } from './answer.ts'
 import type { RequestContext } from './handler.ts'
 import type { ServedApi } from './handler-table.ts'
 import { InFlight } from './in-flight.ts'
@@ -296,8 +296,4 @@ export class OpenServerConnection implements ServerConnection, BudgetMember {
     for (const answer of this.#held.splice(0)) this.#settle(answer)
     this.#gone.abort()
   }
-}
-
-function isPromise(value: unknown): value is Promise<unknown> {
-  return typeof (value as { then?: unknown } | null | undefined)?.then === 'function'
 }
