@@ -38,12 +38,6 @@ export const nodeSettings = {
     '',
     'Rack of this node: replicas of a partition are spread over racks.',
   ),
-  'shutdown.grace.ms': setting(
-    'node',
-    ms(0, hourMs),
-    10 * secondMs,
-    'How long a stop waits for leaderships to move and requests under way to be answered.',
-  ),
 
   listeners: setting(
     'network',
