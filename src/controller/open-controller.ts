@@ -16,13 +16,14 @@ import type { Api } from '../protocol/api.ts'
 import { describeQuorum } from '../protocol/apis/index.ts'
 import { ApiError, type Failure } from '../protocol/errors.ts'
 import type { Quorum, QuorumStatus } from '../quorum/types.ts'
-import { AbortError, AssertionError, ConfigError } from '../util/errors.ts'
+import { AssertionError, ConfigError } from '../util/errors.ts'
 import type { BrokerEpoch, NodeId, Term } from '../util/numbers.ts'
 import { BrokerSessions } from './broker-sessions.ts'
 import { type Decide, DecisionWriter, notController } from './decision-writer.ts'
 import { quorumDescription } from './describe-quorum.ts'
 import { MetadataStateMachine } from './metadata-state-machine.ts'
 import { type ControllerOptions, type ControllerSettings, settingsOf } from './options.ts'
+import { Readiness } from './readiness.ts'
 import { decisionFor, newUuid } from './requests.ts'
 import type { Controller } from './types.ts'
 
@@ -30,7 +31,7 @@ import type { Controller } from './types.ts'
 const bootstrapRetryMs = 250
 
 /**
- * Opens the quorum and waits until the cluster has an id, which takes a majority of the voters. Rejects with
+ * Opens the quorum and waits until the cluster has an id and a leader, which takes a majority of the voters. Rejects with
  * `ConfigError` when the metadata belong to another cluster than `options.clusterId`, `AbortError` when `options.signal`
  * ends the wait, and whatever opening the quorum rejects with; nothing is left open then.
  */
@@ -39,7 +40,7 @@ export async function openController(options: ControllerOptions): Promise<Contro
   const quorum = await options.quorum(stateMachine)
   const controller = new QuorumController(settingsOf(options), stateMachine, quorum)
   try {
-    await controller.clusterIdKnown(options.signal ?? null)
+    await controller.started(options.signal ?? null)
     return controller
   } catch (error) {
     await controller[Symbol.asyncDispose]()
@@ -54,6 +55,7 @@ class QuorumController implements Controller {
   readonly #quorum: Quorum
   readonly #writer: DecisionWriter
   readonly #sessions: BrokerSessions
+  readonly #readiness: Readiness
   #closing: Promise<void> | null = null
 
   constructor(settings: ControllerSettings, stateMachine: MetadataStateMachine, quorum: Quorum) {
@@ -72,6 +74,7 @@ class QuorumController implements Controller {
       sessionTimeoutMs: settings.brokerSessionTimeoutMs,
       onCheck: () => this.#fenceSilentBrokers(),
     })
+    this.#readiness = new Readiness(settings.clock, () => this.#isReady())
     stateMachine.onSkipped(index => this.#writer.onSkipped(index))
     quorum.onLeadership(term => (term === null ? this.#resign() : this.#lead(term)))
   }
@@ -139,34 +142,25 @@ class QuorumController implements Controller {
     return this.#closing
   }
 
-  /** Resolves once the first record of the cluster is applied here and says what the node expects. */
-  async clusterIdKnown(signal: AbortSignal | null): Promise<void> {
-    const expected = this.#settings.clusterId
-    const clusterId = await this.#firstClusterId(signal)
-    if (expected === null || expected === clusterId) return
-    throw new ConfigError(
-      'cluster.id',
-      `this node belongs to cluster ${expected}, but the metadata are of ${clusterId}`,
-    )
+  /** Resolves once the cluster is founded and has a leader that can be asked; rejects when it is not this node's. */
+  async started(signal: AbortSignal | null): Promise<void> {
+    await this.#readiness.wait(signal)
+    if (!this.#isForeign(this.clusterId)) return
+    const message = `this node belongs to cluster ${this.#settings.clusterId}, but the metadata are of ${this.clusterId}`
+    throw new ConfigError('cluster.id', message)
   }
 
-  #firstClusterId(signal: AbortSignal | null): Promise<string> {
-    return new Promise((resolve, reject) => {
-      const onAbort = (): void => finish(() => reject(new AbortError('the cluster has no leader yet')))
-      const look = (): void => {
-        const { clusterId } = this.#stateMachine.image()
-        if (clusterId !== null) finish(() => resolve(clusterId))
-      }
-      const unsubscribe = this.#stateMachine.subscribe(look)
-      const finish = (settle: () => void): void => {
-        unsubscribe()
-        signal?.removeEventListener('abort', onAbort)
-        settle()
-      }
-      signal?.addEventListener('abort', onAbort)
-      if (signal?.aborted === true) onAbort()
-      else look()
-    })
+  /** The cluster is founded, and somebody else leads, or this node does and is ready to; or it is another's cluster. */
+  #isReady(): boolean {
+    const { clusterId } = this.#stateMachine.image()
+    if (clusterId === null) return false
+    if (this.#isForeign(clusterId)) return true
+    const leaderId = this.leaderId()
+    return leaderId === this.#settings.nodeId ? this.#writer.reign !== null : leaderId !== null
+  }
+
+  #isForeign(clusterId: string): boolean {
+    return this.#settings.clusterId !== null && this.#settings.clusterId !== clusterId
   }
 
   #lead(term: Term): void {
@@ -175,6 +169,7 @@ class QuorumController implements Controller {
     this.#writer.lead(term)
     this.#sessions.start()
     if (this.#stateMachine.image().clusterId === null) this.#bootstrap()
+    this.#readiness.look()
   }
 
   #resign(): void {
@@ -192,7 +187,8 @@ class QuorumController implements Controller {
       records: image.clusterId === null ? [{ kind: 'bootstrap', clusterId, featureLevel: featureLevelMax }] : [],
       response: null,
     })
-    this.#submit(decide).catch((error: unknown) => {
+    const founded = this.#submit(decide).then(() => this.#readiness.look())
+    founded.catch((error: unknown) => {
       logger.warn({ error: String(error) }, 'the first record of the cluster was not committed')
       clock.setTimer(bootstrapRetryMs, () => {
         if (this.#writer.reign !== null && this.#stateMachine.image().clusterId === null) this.#bootstrap()
