@@ -1,11 +1,9 @@
 /**
  * Runs a Raft core: feeds it time, messages, proposals and finished writes, and does what it says, in its order. All
- * rules are in the core; here is only what waits. One write is under way at a time, and everything that arrives
- * meanwhile is the next one (group commit).
+ * rules are in the core; here is only what waits.
  */
 import { ApiError, type ErrorName } from '../protocol/errors.ts'
 import type { Effect, Input, Refusal } from '../raft/input-effect.ts'
-import { Outbox, type SendEffect } from '../raft/outbox.ts'
 import { describeSnapshot } from '../raft/snapshot.ts'
 import type { Raft } from '../raft/state.ts'
 import { step } from '../raft/step.ts'
@@ -17,6 +15,7 @@ import { PendingProposals } from './pending-proposals.ts'
 import { PendingReads } from './pending-reads.ts'
 import { Snapshotter } from './snapshotter.ts'
 import { statusOf } from './status.ts'
+import { StorageWriter } from './storage-writer.ts'
 import { Ticker } from './ticker.ts'
 import type { Quorum, QuorumStatus } from './types.ts'
 
@@ -35,9 +34,9 @@ export class QuorumDriver implements Quorum {
   readonly #raft: Raft
   readonly #options: QuorumOptions
   readonly #timing: QuorumTiming
-  readonly #outbox = new Outbox()
   readonly #proposals = new PendingProposals()
   readonly #reads = new PendingReads()
+  readonly #writer: StorageWriter
   readonly #snapshotter: Snapshotter
   readonly #ticker: Ticker
   #leadershipListener: ((term: Term | null) => void) | null = null
@@ -63,6 +62,13 @@ export class QuorumDriver implements Quorum {
     this.#timing = timing
     this.#snapshotter = new Snapshotter(policy, options.storage, loaded)
     const { clock, peers } = options
+    this.#writer = new StorageWriter(options.storage, {
+      send: effect => {
+        if (!this.#isStopped) peers.send(effect.to, effect.message)
+      },
+      onPersisted: write => this.#onPersisted(write),
+      onFailure: error => this.#fail(error),
+    })
     const { electionTimeoutTicks } = raft.options
     this.#ticker = new Ticker(clock, timing.tickMs, 2 * electionTimeoutTicks, count => this.#onTicks(count))
     peers.onMessage(message => this.#drive({ kind: 'message', message }))
@@ -159,7 +165,7 @@ export class QuorumDriver implements Quorum {
         if (this.#isStopped) return
         this.#perform(effect)
       }
-      if (!this.#isStopped) this.#startWrite()
+      if (!this.#isStopped) this.#writer.start()
     } catch (error) {
       this.#fail(error as Error)
     }
@@ -168,17 +174,15 @@ export class QuorumDriver implements Quorum {
   #perform(effect: Effect): void {
     switch (effect.kind) {
       case 'persist':
-        this.#outbox.add(effect)
-        return
-      case 'truncated':
-        this.#proposals.truncated(effect.from)
+      case 'send':
+        this.#writer.add(effect)
         return
       case 'persistSnapshot':
         this.#proposals.replaced(effect.snapshot.meta.index)
-        this.#outbox.add(effect)
+        this.#writer.add(effect)
         return
-      case 'send':
-        this.#send(this.#outbox.add(effect))
+      case 'truncated':
+        this.#proposals.truncated(effect.from)
         return
       case 'sendSnapshot':
         this.#sendSnapshot(effect.to, effect.term, effect.round)
@@ -207,28 +211,9 @@ export class QuorumDriver implements Quorum {
     }
   }
 
-  #startWrite(): void {
-    const write = this.#outbox.next()
-    if (write === null) return
-    const { storage } = this.#options
-    const writing =
-      write.kind === 'batch' ? storage.persist(write.batch) : storage.installSnapshot(write.snapshot, write.hardState)
-    writing.then(
-      () => this.#onWritten(),
-      error => this.#fail(error),
-    )
-  }
-
-  #onWritten(): void {
-    if (this.#state === 'stopped') return
-    const { write, messages } = this.#outbox.done()
-    for (const message of messages) this.#send(message)
+  #onPersisted(write: number): void {
     this.#drive({ kind: 'persisted', write })
     this.#checkDrained()
-  }
-
-  #send(effect: SendEffect | null): void {
-    if (effect !== null) this.#options.peers.send(effect.to, effect.message)
   }
 
   #sendSnapshot(to: NodeId, term: Term, round: number): void {
@@ -301,7 +286,7 @@ export class QuorumDriver implements Quorum {
   }
 
   get #isDrained(): boolean {
-    return this.#outbox.isIdle && !this.#snapshotter.isSaving
+    return this.#writer.isIdle && !this.#snapshotter.isSaving
   }
 
   #checkDrained(): void {
