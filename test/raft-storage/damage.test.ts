@@ -65,7 +65,13 @@ test(`${flips} flipped bits and ${cuts} cuts: refused with one line, or harmless
     const scratch = join(directory, 'scratch')
     mkdirSync(scratch)
     while (pending.length > 0) {
-      const { events, signal, stderr } = await runChild({ kind: 'damage', base, scratch, changes: pending.slice(0, 1000), expected })
+      const { events, signal, stderr } = await runChild({
+        kind: 'damage',
+        base,
+        scratch,
+        changes: pending.slice(0, 1000),
+        expected,
+      })
       const tried = events.filter(event => event.kind === 'trying').length
       for (const event of events) {
         if (event.kind === 'trying') continue

@@ -6,16 +6,9 @@
 import { dayMs, GiB, hourMs, KiB, MiB, minuteMs, secondMs } from '../../util/units.ts'
 import { type ConfigSpec, setting } from './spec.ts'
 import * as type from './types.ts'
+import { bytes, count, ms } from './types.ts'
 
 const int32Max = 2 ** 31 - 1
-const count = (min: number, max: number): type.Kind<number> => type.integer(min, max)
-const bytes = (min: number, max: number): type.Kind<number> => type.integer(min, max, 'bytes')
-const ms = (min: number, max: number): type.Kind<number> => type.integer(min, max, 'ms')
-
-const originFault = (part: string): string | null =>
-  /^https?:\/\/[^/\s]+$/.test(part) ? null : 'expected origins such as https://console.example:8443'
-const hostFault = (part: string): string | null =>
-  /^[a-zA-Z0-9._:[\]-]+$/.test(part) ? null : 'expected host names, without a scheme or a path'
 
 /** The keys and kinds here are those of `NodeConfig`. */
 export const nodeSettings = {
@@ -59,13 +52,13 @@ export const nodeSettings = {
   ),
   'allowed.hosts': setting(
     'network',
-    type.list('host names', hostFault),
+    type.hosts,
     '',
     'Further names the node answers to in `Host`, beside its own: those of a proxy in front.',
   ),
   'allowed.origins': setting(
     'network',
-    type.list('origins', originFault),
+    type.origins,
     '',
     'Web origins whose pages may connect, beside the node’s own; exact: scheme, host and port.',
   ),

@@ -16,7 +16,7 @@ export interface Kind<T> {
   parse(text: string): T
 }
 
-export function integer(min: number, max: number, unit: Unit = 'count'): Kind<number> {
+function integer(min: number, max: number, unit: Unit): Kind<number> {
   return {
     name: 'integer',
     unit,
@@ -29,6 +29,18 @@ export function integer(min: number, max: number, unit: Unit = 'count'): Kind<nu
     },
     parse: Number,
   }
+}
+
+export function count(min: number, max: number): Kind<number> {
+  return integer(min, max, 'count')
+}
+
+export function bytes(min: number, max: number): Kind<number> {
+  return integer(min, max, 'bytes')
+}
+
+export function ms(min: number, max: number): Kind<number> {
+  return integer(min, max, 'ms')
 }
 
 export const boolean: Kind<boolean> = {
@@ -77,16 +89,18 @@ export const optionalText: Kind<string | null> = {
 }
 
 /** Comma-separated; blanks around the parts do not count. */
-export function list(partName: string, partFault: (part: string) => string | null): Kind<readonly string[]> {
+function list(partName: string, pattern: RegExp, expected: string): Kind<readonly string[]> {
   return {
     name: `list of ${partName}`,
-    fault: text =>
-      splitList(text)
-        .map(partFault)
-        .find(fault => fault !== null) ?? null,
+    fault: text => (splitList(text).every(part => pattern.test(part)) ? null : expected),
     parse: splitList,
   }
 }
+
+/** As browsers send them: scheme, host and port, nothing behind. */
+export const origins = list('origins', /^https?:\/\/[^/\s]+$/, 'expected origins such as https://console.example:8443')
+
+export const hosts = list('host names', /^[a-zA-Z0-9._:[\]-]+$/, 'expected host names, without a scheme or a path')
 
 /** The roles of a node. One process is a whole system; nodes with one role come with clusters. */
 export const roles: Kind<readonly ('broker' | 'controller')[]> = {
