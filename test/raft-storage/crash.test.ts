@@ -10,7 +10,7 @@ import { seededRandom } from '../../src/util/random.ts'
 import { entryOf, snapshotOf } from '../contract/raft-storage.ts'
 import { type ChildEvent, runChild } from './run-child.ts'
 
-const lives = 10
+const lives = 8
 
 test(`SIGKILL in the middle of writes, ${lives} lives of one server`, async () => {
   const directory = mkdtempSync(join(tmpdir(), 'millrace-crash-'))

@@ -17,7 +17,7 @@ import { type Change, describe } from './child.ts'
 import { runChild } from './run-child.ts'
 
 const random = seededRandom(Number(process.env.DAMAGE_SEED ?? 1))
-const flips = Number(process.env.DAMAGE_FLIPS ?? 400)
+const flips = Number(process.env.DAMAGE_FLIPS ?? 240)
 const cuts = 60
 
 const options = (path: string, nodeId = 1) => ({ path, nodeId, deadlineMs: 20_000, logger: silentLogger })
