@@ -157,7 +157,7 @@ export interface LogManager extends AsyncDisposable {
   readonly directory: string
   readonly logs: ReadonlyMap<string, PartitionLog>
   /**
-   * Opens what is there or creates it. A directory with another topic id is a `StorageError`: `removeLog` it first, if
+   * Opens what is there or creates it. A directory with another topic id is an `ApiError` `UNKNOWN_TOPIC_ID`: `removeLog` it first, if
    * that topic is known to be gone. Damage does not throw: the log comes back with `failure` set, and the others live.
    */
   openLog(id: TopicPartition, config: LogConfig): Promise<PartitionLog>

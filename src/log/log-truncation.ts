@@ -1,0 +1,82 @@
+/**
+ * Removing the end of a log: what a follower does where it differs from its leader. Crash order: first the recovery
+ * point is lowered, so that a shorter log is no surprise; then whole segments go, newest first and one by one, so that
+ * what is left is always a log without holes; then the file that is left is cut.
+ */
+import { assertAtMost } from '../util/assert.ts'
+import type { Offset } from '../util/numbers.ts'
+import { closed, storageFailure, toError } from './failures.ts'
+import { saveEpochs, syncIndexes } from './log-checkpoint.ts'
+import { failLog, type LogCore } from './log-core.ts'
+import { removeRenamed, renameAway } from './log-deletion.ts'
+import { holdSyncs, syncLogDirectory, syncLogFile } from './log-syncer.ts'
+import { writeOut } from './log-writer.ts'
+import type { Segment } from './segment.ts'
+import { cutSegment, withSoundIndexes } from './segment-tail.ts'
+
+/** See `PartitionLog.truncateTo`. */
+export function truncateTo(core: LogCore, offset: Offset, reason: string): Promise<void> {
+  return core.exclusive(async () => {
+    if (core.failure !== null) throw storageFailure(core.failure)
+    if (core.isClosed) throw closed()
+    assertAtMost(core.logStartOffset, offset, 'truncation stays above the log start')
+    if (offset >= core.logEndOffset) return
+    const fromOffset = core.logEndOffset
+    core.blocks++
+    // What is pending may lie below the cut, so it is written first; the window of unsynced bytes may take several syncs.
+    for (writeOut(core); core.pending.length > 0 && core.syncing !== null; ) await core.syncing
+    const held = await holdSyncs(core)
+    try {
+      // A full disk may have taken back more than was to be cut.
+      if (offset < core.logEndOffset) await truncate(core, offset)
+    } catch (error) {
+      failLog(core, toError(error))
+      throw storageFailure(toError(error))
+    } finally {
+      core.blocks--
+      held.release()
+    }
+    const { directory, logEndOffset } = core
+    core.env.logger.info({ directory, fromOffset, logEndOffset, reason }, 'log truncated')
+    core.notifyProgress()
+  })
+}
+
+async function truncate(core: LogCore, offset: Offset): Promise<void> {
+  const { recoveryPoints } = core.env
+  if (core.failure !== null) throw core.failure
+  if (recoveryPoints.get(core.id) > offset) {
+    recoveryPoints.set(core.id, offset)
+    await recoveryPoints.save()
+  }
+  core.generation++
+  while (core.activeSegment.baseOffset >= offset && core.segments.length > 1) await removeNewestSegment(core)
+  await cutActiveSegment(core, offset)
+  core.generation++
+  await saveEpochs(core)
+}
+
+async function removeNewestSegment(core: LogCore): Promise<void> {
+  const segment = core.segments.pop() as Segment
+  if (!segment.isCreated) return
+  renameAway(core, segment)
+  await syncLogDirectory(core)
+  await removeRenamed(core, segment)
+}
+
+async function cutActiveSegment(core: LogCore, offset: Offset): Promise<void> {
+  const { files } = core.env
+  const segment = core.activeSegment
+  const first = withSoundIndexes(core, segment, () => segment.locate(offset))
+  const position = first?.position ?? segment.writtenBytes
+  const endOffset = first?.header.baseOffset ?? core.writtenEndOffset
+  cutSegment(files, segment, position, endOffset, core.config)
+  await syncLogFile(core, segment)
+  await syncIndexes(core, segment)
+  core.epochs.truncateFromEnd(endOffset)
+  core.env.cache.truncate(core.tail, endOffset)
+  core.logEndOffset = core.writtenEndOffset = core.flushedEndOffset = core.durableEndOffset = endOffset
+  core.flushTarget = Math.min(core.flushTarget, endOffset)
+  core.unsyncedBytes = 0
+  core.addPending(-core.pendingBytes)
+}

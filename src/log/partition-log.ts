@@ -1,0 +1,161 @@
+/** One partition's log as the rest of the broker sees it: a thin face over `LogCore`. */
+import type { LeaderEpoch, Offset } from '../util/numbers.ts'
+import { advanceRecoveryPoint, closeIndexes } from './log-checkpoint.ts'
+import type { LogCore } from './log-core.ts'
+import { advanceLogStart, applyRetention, type Freed, sizeOf } from './log-deletion.ts'
+import { read } from './log-reader.ts'
+import { flush, holdSyncs, requestSync } from './log-syncer.ts'
+import { truncateTo } from './log-truncation.ts'
+import { append, roll } from './log-writer.ts'
+import { offsetForTimestamp } from './time-lookup.ts'
+import type {
+  AppendFailure,
+  AppendResult,
+  LogConfig,
+  PartitionLog,
+  ReadRequest,
+  RecoveryReport,
+  TimestampLookup,
+  TopicPartition,
+} from './types.ts'
+
+export class StoredLog implements PartitionLog {
+  readonly #core: LogCore
+  readonly #onClosed: () => void
+  #closing: Promise<void> | null = null
+
+  /** `onClosed`: the manager forgets the log. */
+  constructor(core: LogCore, onClosed: () => void) {
+    this.#core = core
+    this.#onClosed = onClosed
+  }
+
+  get id(): TopicPartition {
+    return this.#core.id
+  }
+
+  get config(): LogConfig {
+    return this.#core.config
+  }
+
+  get logStartOffset(): Offset {
+    return this.#core.logStartOffset
+  }
+
+  get logEndOffset(): Offset {
+    return this.#core.logEndOffset
+  }
+
+  get durableEndOffset(): Offset {
+    return this.#core.durableEndOffset
+  }
+
+  get pendingBytes(): number {
+    return this.#core.pendingBytes
+  }
+
+  get sizeBytes(): number {
+    return sizeOf(this.#core.segments)
+  }
+
+  get segmentCount(): number {
+    return this.#core.segments.length
+  }
+
+  get latestEpoch(): LeaderEpoch | null {
+    return this.#core.latestEpoch
+  }
+
+  get recovery(): RecoveryReport {
+    return this.#core.recovery
+  }
+
+  get failure(): Error | null {
+    return this.#core.failure
+  }
+
+  append(batches: Uint8Array, leaderEpoch: LeaderEpoch): AppendResult {
+    return append(this.#core, batches, leaderEpoch)
+  }
+
+  onProgress(listener: () => void): void {
+    this.#core.notifyProgress = listener
+  }
+
+  onAppendFailure(listener: (failure: AppendFailure) => void): void {
+    this.#core.notifyAppendFailure = listener
+  }
+
+  read(request: ReadRequest): Uint8Array[] | Promise<Uint8Array[]> {
+    return read(this.#core, request)
+  }
+
+  offsetForTimestamp(timestampMs: number, endOffset: Offset): Promise<TimestampLookup | null> {
+    return offsetForTimestamp(this.#core, timestampMs, endOffset)
+  }
+
+  endOffsetForEpoch(epoch: LeaderEpoch): { epoch: LeaderEpoch; endOffset: Offset } | null {
+    return this.#core.epochs.endOffsetFor(epoch, this.#core.logEndOffset)
+  }
+
+  truncateTo(offset: Offset, reason: string): Promise<void> {
+    return truncateTo(this.#core, offset, reason)
+  }
+
+  advanceLogStart(offset: Offset): Promise<void> {
+    return advanceLogStart(this.#core, offset)
+  }
+
+  applyRetention(wallClockMs: number, endOffset: Offset): Promise<Freed> {
+    return applyRetention(this.#core, wallClockMs, endOffset)
+  }
+
+  reconfigure(config: LogConfig): void {
+    const core = this.#core
+    core.config = config
+    if (core.failure !== null || core.isClosed) return
+    const active = core.activeSegment
+    const ageMs = core.env.clock.wallClockMs() - (active.firstTimestamp ?? active.loadFirstTimestamp())
+    if (active.appendedBytes > 0 && ageMs > config.segmentMs) roll(core)
+    // From `os` to `sync`: what was acknowledged from the page cache becomes durable now.
+    if (config.flushPolicy === 'sync') requestSync(core)
+  }
+
+  flush(): Promise<void> {
+    return flush(this.#core)
+  }
+
+  /** Flushes and closes. A log that failed closes without touching the disk. */
+  [Symbol.asyncDispose](): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
+    try {
+      if (this.#core.failure === null) await flush(this.#core)
+      await this.#core.exclusive(() => closeIndexes(this.#core))
+      await advanceRecoveryPoint(this.#core)
+    } finally {
+      await this.abandon()
+    }
+  }
+
+  /** Closes without flushing: the log is about to be removed, or nothing can be saved any more. */
+  async abandon(): Promise<void> {
+    const core = this.#core
+    core.isClosed = true
+    core.pending = []
+    core.addPending(-core.pendingBytes)
+    core.env.cache.truncate(core.tail, 0)
+    await core.exclusive(() => holdSyncs(core))
+    core.generation++
+    for (const segment of core.segments) for (const path of segment.paths) core.env.files.forget(path)
+    this.#onClosed()
+  }
+
+  /** Moves the recovery point up to what is on disk; the manager saves it. */
+  checkpoint(): Promise<void> {
+    return advanceRecoveryPoint(this.#core)
+  }
+}

@@ -1,0 +1,161 @@
+/**
+ * The newest appends of all logs, as the very buffers that were received, in bounded memory: what followers and
+ * consumers at the tail are served from. Over the bound, the oldest append of the node is forgotten, whichever log it
+ * belongs to.
+ */
+import { batchPrefixBytes } from '../protocol/batch/header.ts'
+import type { Offset } from '../util/numbers.ts'
+import { batchEndOffset, batchSizeBytes } from './batch-fields.ts'
+
+interface CachedAppend {
+  readonly baseOffset: Offset
+  /** Exclusive. */
+  readonly endOffset: Offset
+  /** Whole batches, back to back. */
+  readonly bytes: Uint8Array
+  /** The memory it keeps alive. */
+  readonly costBytes: number
+  isDropped: boolean
+}
+
+/** The cached end of one log: contiguous in offsets, up to the log end. */
+export class LogTail {
+  /** Those before `head` are gone. */
+  appends: CachedAppend[] = []
+  head = 0
+
+  get isEmpty(): boolean {
+    return this.head === this.appends.length
+  }
+}
+
+export class TailCache {
+  readonly #bytesMax: number
+  #bytes = 0
+  #queue: Array<{ readonly tail: LogTail; readonly append: CachedAppend }> = []
+  #queueHead = 0
+  hits = 0
+  misses = 0
+
+  constructor(bytesMax: number) {
+    this.#bytesMax = bytesMax
+  }
+
+  get bytes(): number {
+    return this.#bytes
+  }
+
+  add(tail: LogTail, baseOffset: Offset, endOffset: Offset, received: Uint8Array): void {
+    const bytes = isWasteful(received) ? received.slice() : received
+    const append = { baseOffset, endOffset, bytes, costBytes: bytes.buffer.byteLength, isDropped: false }
+    // After a truncation inside a cached append, or an append too large to keep, what is cached ends too early.
+    if (!tail.isEmpty && tail.appends.at(-1)!.endOffset !== baseOffset) this.truncate(tail, 0)
+    if (append.costBytes > this.#bytesMax) return
+    tail.appends.push(append)
+    this.#queue.push({ tail, append })
+    this.#bytes += append.costBytes
+    while (this.#bytes > this.#bytesMax) this.#evictOldest()
+  }
+
+  /** Forgets what reaches above `offset`. */
+  truncate(tail: LogTail, offset: Offset): void {
+    while (!tail.isEmpty && tail.appends.at(-1)!.endOffset > offset) {
+      const append = tail.appends.pop()!
+      append.isDropped = true
+      this.#bytes -= append.costBytes
+    }
+  }
+
+  /**
+   * Whole batches from the one that contains `fromOffset`, none reaching above `endOffset`, together at most `maxBytes`
+   * (the first may be larger if `minOneBatch`). `null`: not cached.
+   */
+  read(tail: LogTail, fromOffset: Offset, endOffset: Offset, maxBytes: number, minOneBatch: boolean) {
+    let at = findAppend(tail, fromOffset)
+    if (at === null) {
+      this.misses++
+      return null
+    }
+    this.hits++
+    const views: Uint8Array[] = []
+    let room = maxBytes
+    for (; at < tail.appends.length; at++) {
+      const append = tail.appends[at]!
+      const isFirst = views.length === 0
+      const isWhole = append.baseOffset >= fromOffset && append.endOffset <= endOffset && append.bytes.length <= room
+      const view = isWhole
+        ? append.bytes
+        : cutBatches(append.bytes, fromOffset, endOffset, room, isFirst && minOneBatch)
+      if (view.length > 0) views.push(view)
+      if (!isWhole && append.endOffset > batchesEndOffset(view, fromOffset)) break
+      room -= view.length
+    }
+    return views
+  }
+
+  #evictOldest(): void {
+    const { tail, append } = this.#queue[this.#queueHead++]!
+    if (!append.isDropped) {
+      this.#bytes -= append.costBytes
+      append.isDropped = true
+      tail.head++
+      if (tail.isEmpty || tail.head > 1024) {
+        tail.appends.splice(0, tail.head)
+        tail.head = 0
+      }
+    }
+    if (this.#queueHead > 1024 && this.#queueHead * 2 > this.#queue.length) {
+      this.#queue = this.#queue.slice(this.#queueHead)
+      this.#queueHead = 0
+    }
+  }
+}
+
+/** A view of 100 bytes would keep the 64 KiB its socket chunk came in. */
+function isWasteful(bytes: Uint8Array): boolean {
+  return bytes.buffer.byteLength > 2 * bytes.length
+}
+
+function findAppend(tail: LogTail, offset: Offset): number | null {
+  if (tail.isEmpty || tail.appends[tail.head]!.baseOffset > offset) return null
+  let low = tail.head
+  let high = tail.appends.length - 1
+  while (low < high) {
+    const middle = (low + high + 1) >> 1
+    if (tail.appends[middle]!.baseOffset <= offset) low = middle
+    else high = middle - 1
+  }
+  return tail.appends[low]!.endOffset > offset ? low : null
+}
+
+/** The part of back-to-back batches that a reader from `fromOffset` may have. */
+export function cutBatches(
+  bytes: Uint8Array,
+  fromOffset: Offset,
+  endOffset: Offset,
+  maxBytes: number,
+  minOneBatch: boolean,
+): Uint8Array {
+  let from = 0
+  let to = 0
+  while (to + batchPrefixBytes <= bytes.length) {
+    const sizeBytes = batchSizeBytes(bytes, to)
+    const end = batchEndOffset(bytes, to)
+    if (end <= fromOffset) {
+      to += sizeBytes
+      from = to
+      continue
+    }
+    const isAllowedLarge = minOneBatch && to === from
+    if (end > endOffset || (to + sizeBytes - from > maxBytes && !isAllowedLarge)) break
+    to += sizeBytes
+  }
+  return bytes.subarray(from, to)
+}
+
+/** End offset of the last of back-to-back batches; `fallback` when there is none. */
+function batchesEndOffset(bytes: Uint8Array, fallback: Offset): Offset {
+  let end = fallback
+  for (let at = 0; at < bytes.length; at += batchSizeBytes(bytes, at)) end = batchEndOffset(bytes, at)
+  return end
+}
