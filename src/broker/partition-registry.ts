@@ -195,6 +195,7 @@ export class PartitionRegistry {
     const { logs, logger, nodeId } = this.#options
     try {
       const log = await logs.openLog(id, terms.config)
+      if (log.failure !== null) logger.error({ ...id, error: log.failure }, 'a partition is damaged and offline')
       slot.partition = new Partition({
         nodeId,
         log,

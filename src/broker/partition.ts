@@ -37,7 +37,7 @@ export interface PartitionOptions {
   readonly nodeId: NodeId
   readonly log: PartitionLog
   readonly terms: PartitionTerms
-  /** The disk failed under the log; called once. */
+  /** The disk failed under the log, after it was opened; called once. */
   readonly onFailure: (partition: Partition, error: Error) => void
 }
 
@@ -85,8 +85,8 @@ export class Partition {
     this.log.onAppendFailure(({ fromOffset, error }) =>
       this.#onAppendsTakenBack(fromOffset, { error: error.code, message: error.message }),
     )
-    this.apply(options.terms)
-    if (this.log.failure !== null) this.#onLogProgress()
+    if (this.log.failure === null) this.apply(options.terms)
+    else this.end({ error: 'KAFKA_STORAGE_ERROR', message: this.log.failure.message })
   }
 
   get config(): ResolvedTopicConfig {

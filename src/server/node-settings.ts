@@ -2,7 +2,7 @@
 import type { BrokerConfigEntry, BrokerSettings } from '../broker/runtime.ts'
 import type { ControllerOptions } from '../controller/options.ts'
 import type { TopicDefaults } from '../metadata/decision.ts'
-import type { QuorumTiming } from '../quorum/options.ts'
+import type { QuorumTiming, SnapshotPolicy } from '../quorum/options.ts'
 import type { TransportLimits } from '../transport/limits.ts'
 import type { NodeId } from '../util/numbers.ts'
 
@@ -22,6 +22,7 @@ export interface NodeSettings {
   readonly broker: BrokerSettings
   readonly transport: Partial<TransportLimits>
   readonly quorumTiming: Partial<QuorumTiming>
+  readonly quorumSnapshots: Partial<SnapshotPolicy>
   readonly topicCreation: TopicDefaults
   /** Broker-wide defaults of topic configs, by the broker's keys. */
   readonly topicDefaults: ReadonlyMap<string, string>

@@ -21,11 +21,11 @@ import { allowAll } from '../transport/handler.ts'
 import { type Listener, openListener } from '../transport/listener.ts'
 import type { Clock } from '../util/clock.ts'
 import { Disposables } from '../util/disposables.ts'
-import { ConfigError } from '../util/errors.ts'
 import type { Logger } from '../util/logger.ts'
 import type { NodeId } from '../util/numbers.ts'
 import type { Random } from '../util/random.ts'
 import { version } from '../util/version.ts'
+import { bothOpen } from './both-open.ts'
 import type { NodeSettings } from './node-settings.ts'
 import { BrokerMembership, untilAnswered } from './registration.ts'
 import { setStraysAside } from './strays.ts'
@@ -127,6 +127,7 @@ function openNodeController(settings: NodeSettings, ports: NodePorts): Promise<C
         logger,
         peers,
         timing: settings.quorumTiming,
+        snapshots: settings.quorumSnapshots,
         onFatal,
       }),
     clock,
@@ -138,20 +139,6 @@ function openNodeController(settings: NodeSettings, ports: NodePorts): Promise<C
     requestTimeoutMs: settings.controllerRequestTimeoutMs,
     validateBrokerConfig: settings.validateBrokerConfig,
   })
-}
-
-/** Waits for both, so that what opened is closed again when the other did not. */
-async function bothOpen<A extends AsyncDisposable, B extends AsyncDisposable>(
-  owner: Disposables,
-  first: Promise<A>,
-  second: Promise<B>,
-): Promise<[A, B]> {
-  const results = await Promise.allSettled([first, second])
-  for (const result of results) if (result.status === 'fulfilled') owner.use(result.value)
-  const [a, b] = results
-  if (a.status === 'rejected') throw a.reason
-  if (b.status === 'rejected') throw b.reason
-  return [a.value, b.value]
 }
 
 interface NodeParts {
@@ -239,9 +226,4 @@ class OpenNode implements Node {
 /** Tells this process from another one, or an earlier one, of the same node. */
 function newIncarnationId(random: Random): string {
   return Array.from(random.nextBytes(16), byte => byte.toString(16).padStart(2, '0')).join('')
-}
-
-export function assertSettings({ brokerHeartbeatIntervalMs, brokerSessionTimeoutMs }: NodeSettings): void {
-  if (brokerHeartbeatIntervalMs * 2 <= brokerSessionTimeoutMs) return
-  throw new ConfigError('broker.heartbeat.interval.ms', 'must be at most half of broker.session.timeout.ms')
 }

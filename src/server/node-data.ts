@@ -1,0 +1,78 @@
+/** Where a node keeps its data: a directory of this machine, locked and known to be its own, or the memory of the process. */
+import { join } from 'node:path'
+import type { Disk } from '../log/disk.ts'
+import { memoryDisk } from '../platform/memory-disk.ts'
+import { nodeDisk } from '../platform/node-disk.ts'
+import type { RaftStorage } from '../raft/storage.ts'
+import { Disposables } from '../util/disposables.ts'
+import type { Logger } from '../util/logger.ts'
+import type { NodeConfig } from './config/index.ts'
+import { openDataDirectory } from './data-directory.ts'
+
+export interface NodeData extends AsyncDisposable {
+  /** Absolute path; `null` when it is all in memory. */
+  readonly directory: string | null
+  /** The cluster the data belong to; `null` before the first start. */
+  readonly clusterId: string | null
+  readonly disk: Disk
+  /** Of the partitions, on `disk`. */
+  readonly partitionsDirectory: string
+  readonly raftStorage: RaftStorage
+  /** Writes the cluster down on the first start, checks it on every other. */
+  belongsTo(clusterId: string): void
+}
+
+export interface NodeDataOptions {
+  readonly inMemory: boolean
+  readonly logger: Logger
+}
+
+export function openNodeData(config: NodeConfig, options: NodeDataOptions): Promise<NodeData> {
+  return options.inMemory ? inMemory() : onDisk(config, options.logger)
+}
+
+async function onDisk(config: NodeConfig, logger: Logger): Promise<NodeData> {
+  // Loading LMDB takes longer than opening the directory, and waits for nothing.
+  const loading = import('../raft-storage/lmdb-storage.ts')
+  const owned = new Disposables()
+  try {
+    const directory = owned.use(await openDataDirectory({ path: config.logDirs, nodeId: config.nodeId }))
+    const { openLmdbStorage } = await loading
+    const raftStorage = owned.use(
+      await openLmdbStorage({
+        path: directory.raftPath,
+        nodeId: config.nodeId,
+        deadlineMs: config.metadataLogWriteTimeoutMs,
+        mustExist: directory.clusterId !== null,
+        logger,
+      }),
+    )
+    return {
+      directory: directory.path,
+      clusterId: directory.clusterId,
+      disk: nodeDisk(),
+      partitionsDirectory: directory.path,
+      raftStorage,
+      belongsTo: clusterId => directory.confirmClusterId(clusterId),
+      [Symbol.asyncDispose]: () => owned.dispose(),
+    }
+  } catch (error) {
+    await loading.catch(() => {})
+    await owned.dispose()
+    throw error
+  }
+}
+
+async function inMemory(): Promise<NodeData> {
+  const { memoryStorage } = await import('../raft-storage/memory-storage.ts')
+  const raftStorage = memoryStorage()
+  return {
+    directory: null,
+    clusterId: null,
+    disk: memoryDisk(),
+    partitionsDirectory: join('memory', 'partitions'),
+    raftStorage,
+    belongsTo() {},
+    [Symbol.asyncDispose]: () => raftStorage[Symbol.asyncDispose](),
+  }
+}
