@@ -18,6 +18,9 @@ export function measure(run: () => number): number {
 
 export function report(title: string, rows: ReadonlyArray<readonly [name: string, perSecond: number]>): void {
   console.log(`${title} per second`)
-  for (const [name, perSecond] of rows)
-    console.log(`  ${name.padEnd(36)} ${(perSecond / 1e6).toFixed(2).padStart(10)} M`)
+  for (const [name, perSecond] of rows) console.log(`  ${name.padEnd(36)} ${scaled(perSecond).padStart(10)}`)
+}
+
+function scaled(perSecond: number): string {
+  return perSecond >= 1e6 ? `${(perSecond / 1e6).toFixed(2)} M` : `${(perSecond / 1e3).toFixed(1)} k`
 }

@@ -29,13 +29,17 @@ export interface BatchBuilderOptions {
 /** What a batch can hold at all: its length is an int32, and so must be every position in it. */
 const batchBytesMax = 0x7fff_0000
 const initialCapacityBytes = 512
+/** Builders begin in a slice of a shared slab: a batch of one small record costs no buffer of its own. */
+const slabBytes = 16 * 1024
+let slab = new Uint8Array(slabBytes)
+let slabUsed = 0
 /** Up to here a loop over the characters beats the call of `encodeInto`. */
 const shortTextLength = 64
 const encoder = new TextEncoder()
 
 export class BatchBuilder {
   readonly #options: BatchBuilderOptions
-  #bytes = new Uint8Array(initialCapacityBytes)
+  #bytes = takeSlice()
   /** End of what is written. */
   #end = batchHeaderBytes
   #recordCount = 0
@@ -162,6 +166,16 @@ export class BatchBuilder {
     })
     return batch
   }
+}
+
+function takeSlice(): Uint8Array {
+  if (slabUsed === slabBytes) {
+    slab = new Uint8Array(slabBytes)
+    slabUsed = 0
+  }
+  const from = slabUsed
+  slabUsed += initialCapacityBytes
+  return slab.subarray(from, slabUsed)
 }
 
 const full = -1
