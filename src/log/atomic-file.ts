@@ -47,5 +47,6 @@ export function decodeText(bytes: Uint8Array): string {
 }
 
 export function parentDirectory(path: string): string {
-  return path.slice(0, path.lastIndexOf('/'))
+  const slash = path.lastIndexOf('/')
+  return slash < 0 ? '.' : slash === 0 ? '/' : path.slice(0, slash)
 }

@@ -10,16 +10,18 @@ import { CorruptionError, StorageError } from '../util/errors.ts'
 import type { Logger } from '../util/logger.ts'
 import { MiB, minuteMs, secondMs } from '../util/units.ts'
 import type { Disk } from './disk.ts'
+import { parentDirectory } from './atomic-file.ts'
 import { diskFull, isNoSpace, toError } from './failures.ts'
 import { FilePool } from './file-pool.ts'
 import { failLog, LogCore, type LogEnvironment } from './log-core.ts'
 import { readTopicId, writeTopicId } from './log-files.ts'
-import { writeOut } from './log-writer.ts'
+import { createFiles, writeOut } from './log-writer.ts'
 import { StoredLog } from './partition-log.ts'
 import { deletedDirectoryName, fileName, parsePartitionDirectory, partitionDirectoryName, suffix } from './paths.ts'
 import { recoverLog } from './recovery.ts'
 import { RecoveryPoints } from './recovery-points.ts'
 import { RetentionClock } from './retention-clock.ts'
+import { Segment } from './segment.ts'
 import { SpaceWatch } from './space-watch.ts'
 import { SyncScheduler } from './sync-scheduler.ts'
 import { TailCache } from './tail-cache.ts'
@@ -47,7 +49,7 @@ export interface LogManagerOptions {
 /** Opens a data directory; logs are opened one by one with `openLog`. */
 export async function openLogManager(options: LogManagerOptions): Promise<LogManager> {
   const { directory, disk, logger } = options
-  if (!disk.isDirectory(directory)) disk.makeDirectory(directory)
+  await makeDurableDirectory(disk, directory)
   const manager = new DirectoryLogManager(options)
   await manager.start()
   const { wasClean } = manager
@@ -218,16 +220,19 @@ class DirectoryLogManager implements LogManager {
 
   /** The directory with the topic id in it is durable before any segment is: records never lie in a nameless directory. */
   async #prepareDirectory(core: LogCore): Promise<void> {
-    const { disk, syncs } = this.#env
+    const { disk, syncs, files } = this.#env
     const { directory, id } = core
     const topicId = readTopicId(disk, directory)
     if (topicId === id.topicId) return
     if (topicId !== null)
       throw new ApiError('UNKNOWN_TOPIC_ID', `${directory} holds topic id ${topicId}, not ${id.topicId}`)
-    if (disk.list(directory).some(name => name.endsWith(suffix.log))) {
+    const isLog = (name: string): boolean => name.endsWith(suffix.log)
+    if (disk.list(directory).some(name => isLog(name) && disk.sizeOf(`${directory}/${name}`) > 0)) {
       throw new CorruptionError(directory, `has segments but no ${fileName.metadata}`)
     }
     disk.makeDirectory(directory)
+    // The first segment's name becomes durable along with the metadata, before there are others after it.
+    createFiles(core, new Segment(files, directory, 0, null))
     await writeTopicId(disk, syncs, directory, id.topicId)
     await syncs.run(() => disk.syncDirectory(this.directory))
   }
@@ -283,6 +288,15 @@ class DirectoryLogManager implements LogManager {
     disk.open(this.#path(fileName.cleanShutdown), { create: true }).close()
     await syncs.run(() => disk.syncDirectory(this.directory))
   }
+}
+
+/** Makes the directory and those above it, each name synced. */
+async function makeDurableDirectory(disk: Disk, directory: string): Promise<void> {
+  if (disk.isDirectory(directory)) return
+  const parent = parentDirectory(directory)
+  if (parent !== directory) await makeDurableDirectory(disk, parent)
+  disk.makeDirectory(directory)
+  await disk.syncDirectory(parent)
 }
 
 /** Damaged bytes, or a disk that cannot read them: one log goes offline, the others live. */

@@ -58,6 +58,7 @@ async function truncate(core: LogCore, offset: Offset): Promise<void> {
 
 async function removeNewestSegment(core: LogCore): Promise<void> {
   const segment = core.segments.pop() as Segment
+  setEnds(core, segment.baseOffset)
   if (!segment.isCreated) return
   renameAway(core, segment)
   await syncLogDirectory(core)
@@ -73,10 +74,18 @@ async function cutActiveSegment(core: LogCore, offset: Offset): Promise<void> {
   cutSegment(files, segment, position, endOffset, core.config)
   await syncLogFile(core, segment)
   await syncIndexes(core, segment)
-  core.epochs.truncateFromEnd(endOffset)
-  core.env.cache.truncate(core.tail, endOffset)
-  core.logEndOffset = core.writtenEndOffset = core.flushedEndOffset = core.durableEndOffset = endOffset
-  core.flushTarget = Math.min(core.flushTarget, endOffset)
+  setEnds(core, endOffset)
+  core.flushedEndOffset = endOffset
   core.unsyncedBytes = 0
   core.addPending(-core.pendingBytes)
+}
+
+/** Nobody finds what is above any more, though it may still be in a file. */
+function setEnds(core: LogCore, endOffset: Offset): void {
+  core.epochs.truncateFromEnd(endOffset)
+  core.env.cache.truncate(core.tail, endOffset)
+  core.logEndOffset = core.writtenEndOffset = endOffset
+  core.flushedEndOffset = Math.min(core.flushedEndOffset, endOffset)
+  core.durableEndOffset = Math.min(core.durableEndOffset, endOffset)
+  core.flushTarget = Math.min(core.flushTarget, endOffset)
 }

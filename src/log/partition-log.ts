@@ -115,8 +115,8 @@ export class StoredLog implements PartitionLog {
     core.config = config
     if (core.failure !== null || core.isClosed) return
     const active = core.activeSegment
-    const ageMs = core.env.clock.wallClockMs() - (active.firstTimestamp ?? active.loadFirstTimestamp())
-    if (active.appendedBytes > 0 && ageMs > config.segmentMs) roll(core)
+    const wallClockMs = core.env.clock.wallClockMs()
+    if (active.appendedBytes > 0 && wallClockMs - active.loadFirstTimestamp() > config.segmentMs) roll(core)
     // From `os` to `sync`: what was acknowledged from the page cache becomes durable now.
     if (config.flushPolicy === 'sync') requestSync(core)
   }

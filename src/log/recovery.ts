@@ -96,13 +96,11 @@ async function settle(core: LogCore, isUntouched: boolean): Promise<void> {
   const active = core.activeSegment
   const isWhole = active.isCreated && active.paths.every(path => core.env.disk.exists(path))
   if (!isWhole) createFiles(core, active)
+  else if (!isUntouched && core.logEndOffset > core.logStartOffset) core.directoryVersion++
   for (const segment of core.segments) {
     segment.appendedBytes = segment.writtenBytes
     if (segment.syncedBytes < segment.writtenBytes) await syncLogFile(core, segment)
   }
-  if (!isUntouched && core.logEndOffset > core.logStartOffset) {
-    core.directoryVersion++
-    await syncLogDirectory(core)
-  }
+  await syncLogDirectory(core)
   core.writtenEndOffset = core.flushedEndOffset = core.durableEndOffset = core.logEndOffset
 }

@@ -58,7 +58,7 @@ export class Segment {
   /** Kafka's rule for rolling before this batch. `nowMs`: wall clock, for batches without timestamps. */
   mustRollBefore(header: BatchHeader, config: LogConfig): boolean {
     if (this.appendedBytes === 0) return false
-    const first = this.firstTimestamp ?? this.loadFirstTimestamp()
+    const first = this.loadFirstTimestamp()
     return (
       this.appendedBytes > config.segmentBytes - header.sizeBytes ||
       header.maxTimestamp - first > config.segmentMs ||
@@ -121,6 +121,7 @@ export class Segment {
   }
 
   loadFirstTimestamp(): number {
+    if (this.firstTimestamp !== null) return this.firstTimestamp
     const header = new BatchCursor(this.#files.use(this.logPath), 0, this.writtenBytes, 64).next(this.baseOffset)
     this.firstTimestamp = header?.maxTimestamp ?? noTimestamp
     return this.firstTimestamp
