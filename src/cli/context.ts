@@ -31,7 +31,7 @@ export function createContext(options: GlobalOptions, signal: AbortSignal): Comm
   const bootstrap = options.bootstrap.split(',').map(url => url.trim())
   const settings = clientSettings(options.X ?? {})
   const cleanups = new Disposables()
-  const common = { bootstrap, clientId: 'millrace-cli', trustedNetwork: bootstrap.every(isLoopback) }
+  const common = { bootstrap, clientId: 'millrace-cli' }
   return {
     bootstrap,
     output: createOutput(options.format),
@@ -51,9 +51,4 @@ export function createContext(options: GlobalOptions, signal: AbortSignal): Comm
       return cleanups.use(new Consumer({ ...common, ...extra, ...settings.common, ...settings.consumer }))
     },
   }
-}
-
-/** On the way to this very machine there is no proxy that WebSocket's random masks would have to protect. */
-function isLoopback(url: string): boolean {
-  return /^wss?:\/\/(127(\.\d+){3}|\[::1\]|localhost)([:/]|$)/.test(url)
 }

@@ -47,15 +47,14 @@ export function parseAcks(text: string): 0 | 1 | 'all' {
   throw new InvalidArgumentError('expected 0, 1 or all')
 }
 
-/** Where to start reading, as the client takes it. */
-export type StartPosition = 'start' | 'end' | number | { fromEnd: number } | { timestampMs: number }
+/** Where to start reading, as the client takes it: a number below zero counts from the end. */
+export type StartPosition = 'start' | 'end' | number | { timestampMs: number }
 
 /** `start`, `end`, `N`, `-N` (from the end), `@ISO-TIME` or `@milliseconds`. */
 export function parseStartPosition(text: string): StartPosition {
   if (text === 'start' || text === 'beginning') return 'start'
   if (text === 'end') return 'end'
-  if (/^\d+$/.test(text)) return Number(text)
-  if (/^-\d+$/.test(text)) return { fromEnd: -Number(text) }
+  if (/^-?\d+$/.test(text)) return Number(text)
   if (text.startsWith('@')) return { timestampMs: parseTime(text.slice(1)) }
   throw new InvalidArgumentError('expected start, end, an offset, -N (from the end) or @TIME')
 }

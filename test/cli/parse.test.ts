@@ -44,7 +44,7 @@ test('cli: positions are start, end, an offset, -N and @time', () => {
     ['beginning', 'start'],
     ['end', 'end'],
     ['42', 42],
-    ['-10', { fromEnd: 10 }],
+    ['-10', -10],
     ['@1700000000000', { timestampMs: 1_700_000_000_000 }],
     ['@2026-01-02T03:04:05Z', { timestampMs: Date.UTC(2026, 0, 2, 3, 4, 5) }],
   ]

@@ -13,11 +13,16 @@ export async function benchEndToEnd(context: CommandContext, options: BenchProdu
   const admin = await context.admin()
   const partitions = await ensureTopic(admin, options.topic, options.partitions)
   const producer = await context.producer({ acks: options.acks })
-  const consumer = await context.consumer({ topics: [options.topic], from: 'end', fetchMinBytes: 1 })
+  // The ends are looked up before anything is sent, so that the first record is not missed.
+  const ends = await admin.listOffsets({
+    partitions: Array.from({ length: partitions }, (_, partition) => ({
+      topic: options.topic,
+      partition,
+      at: 'end' as const,
+    })),
+  })
+  const consumer = await context.consumer({ assignments: ends, fetchMinBytes: 1 })
   const received = consumer[Symbol.asyncIterator]()
-  // The end is resolved by the first fetch: nothing may be sent before it.
-  const first = received.next()
-  await consumer.positions()
 
   const latency = new LatencyRecorder()
   const progress = new Progress(context, { isQuiet: options.quiet === true, verb: 'received', latency })
@@ -35,16 +40,16 @@ export async function benchEndToEnd(context: CommandContext, options: BenchProdu
   const sending = intervalMs === null ? null : sendOnSchedule(total, startedAt, intervalMs, isOver, sendAt)
 
   let count = 0
-  let pending: Promise<IteratorResult<{ value: Uint8Array | null }>> = first as never
   while (count < total && !isOver()) {
     const acknowledged = sending === null ? sendAt(count, performance.now()) : null
-    const record = (await pending).value as { value: Uint8Array }
-    const latencyMs = performance.now() - new DataView(record.value.buffer, record.value.byteOffset).getFloat64(0)
+    const next = await received.next()
+    if (next.done === true) break
+    const value = next.value.value!
+    const latencyMs = performance.now() - new DataView(value.buffer, value.byteOffset).getFloat64(0)
     count++
     if (count > options.warmup) latency.record(latencyMs)
-    progress.add(1, record.value.length)
+    progress.add(1, value.length)
     await acknowledged
-    if (count < total) pending = received.next() as never
   }
   await sending
   printResult(context, {

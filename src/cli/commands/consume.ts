@@ -3,7 +3,7 @@
  * in JSON they are text when they are UTF-8 and `base64:…` when they are not.
  */
 import type { Command } from 'commander'
-import type { Consumer, ConsumerOptions } from '../../index.ts'
+import type { ConsumerOptions } from '../../index.ts'
 import type { CommandContext } from '../context.ts'
 import { UsageError } from '../failure.ts'
 import { bytesToText } from '../output.ts'
@@ -12,7 +12,6 @@ import type { Run } from '../program.ts'
 import { compileRecordFormat, type PrintableRecord } from '../record-format.ts'
 
 interface ConsumeOptions {
-  readonly group?: string
   readonly partition?: number
   readonly offset: StartPosition
   readonly count?: number
@@ -26,7 +25,6 @@ export function registerConsume(program: Command, run: Run): void {
     .command('consume')
     .description('print records')
     .argument('<topic...>', 'topics to read')
-    .option('-g, --group <group>', 'read as a member of a consumer group')
     .option('-p, --partition <n>', 'only this partition', parseInteger(0))
     .option(
       '-o, --offset <where>',
@@ -49,20 +47,17 @@ export function registerConsume(program: Command, run: Run): void {
 
 async function consume(context: CommandContext, topics: string[], options: ConsumeOptions): Promise<void> {
   if (options.partition !== undefined && topics.length > 1) throw new UsageError('-p goes with one topic')
-  const ends = options.exitAtEnd === true ? await endOffsets(context, topics, options) : null
   const consumer = await context.consumer(consumerOptions(topics, options))
   const print = printer(context, options)
   let printed = 0
-  if (ends !== null && (await isAtEnd(consumer, ends))) return
   context.signal.addEventListener('abort', () => void consumer.close(), { once: true })
-  for await (const batch of consumer.batches()) {
-    for (const record of batch.records) {
-      if (ends !== null && record.offset >= (ends.get(`${batch.topic}:${batch.partition}`) ?? 0)) break
-      await print({ ...record, topic: batch.topic, partition: batch.partition })
+  for await (const { topic, partition, records } of consumer.batches()) {
+    for (const record of records) {
+      const full = print({ ...record, topic, partition })
+      if (full !== null) await full
       printed++
       if (printed === options.count) return
     }
-    if (ends !== null && (await isAtEnd(consumer, ends))) return
   }
 }
 
@@ -72,45 +67,18 @@ function consumerOptions(topics: string[], options: ConsumeOptions): Omit<Consum
       ? { topics }
       : { assignments: [{ topic: topics[0]!, partition: options.partition }] }),
     from: options.offset,
-    ...(options.group === undefined ? {} : { groupId: options.group }),
+    ...(options.exitAtEnd === true ? { until: 'end' as const } : {}),
     ...(options.readCommitted === true ? { isolationLevel: 'read_committed' as const } : {}),
   }
 }
 
-/** The end of each partition at this moment: what `-e` reads up to. */
-async function endOffsets(
-  context: CommandContext,
-  topics: string[],
-  options: ConsumeOptions,
-): Promise<Map<string, number>> {
-  const admin = await context.admin()
-  const described = await admin.describeTopics({ topics })
-  const partitions = described.flatMap(topic =>
-    topic.partitions.map(p => ({ key: `${topic.name}:${p.partition}`, ...p })),
-  )
-  return new Map(
-    partitions
-      .filter(p => options.partition === undefined || p.partition === options.partition)
-      .map(p => [p.key, p.highWatermark ?? 0]),
-  )
-}
-
-async function isAtEnd(consumer: Consumer, ends: ReadonlyMap<string, number>): Promise<boolean> {
-  const positions = await consumer.positions()
-  const reached = new Map(positions.map(p => [`${p.topic}:${p.partition}`, p.offset]))
-  return [...ends].every(([key, end]) => end === 0 || (reached.get(key) ?? 0) >= end)
-}
-
 /** Prints one record; waits when stdout is full, so that a slow reader slows the fetching. */
-function printer(
-  context: CommandContext,
-  options: ConsumeOptions,
-): (record: PrintableRecord) => Promise<void> | undefined {
+function printer(context: CommandContext, options: ConsumeOptions): (record: PrintableRecord) => Promise<void> | null {
   const isJson = context.output.format === 'json'
   const format = compileRecordFormat(options.formatRecord ?? '%s\\n')
   return record => {
     const line = isJson ? `${JSON.stringify(toJson(record))}\n` : format(record)
-    return process.stdout.write(line) ? undefined : new Promise<void>(resolve => process.stdout.once('drain', resolve))
+    return process.stdout.write(line) ? null : new Promise<void>(resolve => process.stdout.once('drain', resolve))
   }
 }
 
