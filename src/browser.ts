@@ -12,7 +12,7 @@ import { type ClientOptions, type ClientPorts, type WithPorts, withPorts } from 
 import { Producer as ClientProducer } from './client/producer/producer.ts'
 import type { ProducerOptions } from './client/producer/types.ts'
 import { socketConnect } from './client/socket-connect.ts'
-import { browserClock, browserRandom } from './platform/browser-clock.ts'
+import { browserClock, browserRandom } from './client/browser-clock.ts'
 import { silentLogger } from './util/logger.ts'
 
 export * from './client/index.ts'

@@ -42,6 +42,8 @@ export class ProducerBatch {
   isSettled = false
   failure: Error | null = null
   readonly #calls: SendCall[] = []
+  /** The first record of each of them; its last is before the next one's first. */
+  readonly #callFirsts: number[] = []
   #baseOffset = -1
   #whole: ProducerBatch | null = null
   #parts: readonly [ProducerBatch, ProducerBatch] | null = null
@@ -69,6 +71,7 @@ export class ProducerBatch {
   addCall(call: SendCall): boolean {
     if (this.#calls[this.#calls.length - 1] === call) return false
     this.#calls.push(call)
+    this.#callFirsts.push(this.recordCount - 1)
     return true
   }
 
@@ -87,13 +90,25 @@ export class ProducerBatch {
     this.isSettled = true
     this.failure = failure
     this.#baseOffset = baseOffset
-    for (const call of this.#calls) call.onBatchSettled(failure)
+    for (let i = 0; i < this.#calls.length; i++) {
+      const callEnd = this.#callFirsts[i + 1] ?? this.recordCount
+      this.#calls[i]!.onBatchSettled(failure === null ? null : this.#failureAmong(this.#callFirsts[i]!, callEnd))
+    }
     this.#whole?.onPartSettled()
   }
 
   onPartSettled(): void {
     const [first, second] = this.#parts!
     if (first.isSettled && second.isSettled) this.settle(-1, first.failure ?? second.failure)
+  }
+
+  /** What kept the records [from, to) from being written; `null` when nothing did, because only another part failed. */
+  #failureAmong(from: number, to: number): Error | null {
+    if (this.#parts === null) return this.failure
+    const [first, second] = this.#parts
+    const middle = this.#partRecords
+    const inFirst = from < middle ? first.#failureAmong(from, Math.min(to, middle)) : null
+    return inFirst ?? (to > middle ? second.#failureAmong(Math.max(0, from - middle), to - middle) : null)
   }
 
   offsetOf(record: number): number {

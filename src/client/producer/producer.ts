@@ -28,8 +28,8 @@ import {
  * Delivery is at least once: when a connection breaks before the answer comes, the batch may have been written and is
  * sent again (idempotence is not part of this version). Order per partition is kept over retries, leader changes and
  * broken connections. One exception: with several requests in flight, a broker that refuses a batch for a passing
- * reason (`NOT_ENOUGH_REPLICAS`, `DISK_FULL`, `BROKER_OVERLOADED`) may accept those behind it; `inFlightMax: 1` rules
- * that out.
+ * reason (`NOT_ENOUGH_REPLICAS`, `DISK_FULL`, `BROKER_OVERLOADED`) or because it must be split (`MESSAGE_TOO_LARGE`) may
+ * accept those behind it; `inFlightMax: 1` rules that out.
  */
 export class Producer implements AsyncDisposable {
   readonly #settings: ProducerSettings

@@ -1,0 +1,367 @@
+/**
+ * A cluster without a wire: speaks request and response bodies through fake connections, keeps real record batches,
+ * and can be told to move leaders, break connections, refuse, delay. Requests of a connection arrive in order after a
+ * random delay and are answered after another.
+ */
+
+import type { Connect, Connection } from '../../src/client/connection.ts'
+import { nodeCodecs } from '../../src/platform/codecs.ts'
+import type { Api, RequestOf, ResponseOf } from '../../src/protocol/api.ts'
+import * as apis from '../../src/protocol/apis/index.ts'
+import { decodeBatch } from '../../src/protocol/batch/decoder.ts'
+import { patchBatch, readBatchHeader } from '../../src/protocol/batch/header.ts'
+import type { DecodedRecord } from '../../src/protocol/batch/types.ts'
+import { ApiError, type ErrorName, errorCode } from '../../src/protocol/errors.ts'
+import type { Random } from '../../src/util/random.ts'
+import type { VirtualClock } from './virtual-clock.ts'
+
+type ProduceRequest = RequestOf<typeof apis.produce>
+type FetchRequest = RequestOf<typeof apis.fetch>
+
+export interface FakePartition {
+  leaderId: number
+  leaderEpoch: number
+  logStartOffset: number
+  endOffset: number
+  batches: Uint8Array[]
+  /** All records in the order they were appended. */
+  records: DecodedRecord[]
+}
+
+interface FakeTopic {
+  topicId: string
+  partitions: FakePartition[]
+}
+
+/** What happens to a request: `before`: lost on the way; `after`: done, but the answer is lost. */
+export type Fault = 'none' | 'break before' | 'break after' | ErrorName
+
+export class FakeCluster {
+  readonly clock: VirtualClock
+  readonly random: Random
+  readonly topics = new Map<string, FakeTopic>()
+  readonly downNodes = new Set<number>()
+  readonly connections = new Set<FakeConnection>()
+  nodeCount: number
+  /** Longest delay of a message, each way. */
+  latencyMsMax = 3
+  /** Asked for every request that arrives. */
+  faultOf: (api: Api, body: unknown) => Fault = () => 'none'
+  /** Batches larger than this are refused. */
+  messageBytesMax = Number.POSITIVE_INFINITY
+  /** Every request that arrived, in order. */
+  readonly requests: Array<{ api: string; nodeId: number; body: unknown }> = []
+  /** Serves what is not built in. */
+  readonly handlers = new Map<string, (body: never, nodeId: number) => unknown>()
+  /** Answers are withheld while this holds. */
+  isSilent: (api: Api) => boolean = () => false
+  controllerId = 1
+
+  constructor(clock: VirtualClock, random: Random, nodeCount = 1) {
+    this.clock = clock
+    this.random = random
+    this.nodeCount = nodeCount
+  }
+
+  createTopic(name: string, partitionCount: number, topicId = `id-of-${name}`): void {
+    const partitions = Array.from({ length: partitionCount }, (_, i) => this.#newPartition(i))
+    this.topics.set(name, { topicId, partitions })
+  }
+
+  addPartition(topic: string): void {
+    const { partitions } = this.topics.get(topic)!
+    partitions.push(this.#newPartition(partitions.length))
+  }
+
+  partition(topic: string, partition: number): FakePartition {
+    return this.topics.get(topic)!.partitions[partition]!
+  }
+
+  /** A new leader of the partition, under a new epoch. */
+  moveLeader(topic: string, partition: number, leaderId: number): void {
+    const found = this.partition(topic, partition)
+    found.leaderId = leaderId
+    found.leaderEpoch++
+  }
+
+  breakConnections(nodeId: number): void {
+    for (const connection of this.connections) if (connection.nodeId === nodeId) connection.break()
+  }
+
+  readonly urlOf = (nodeId: number): string => `ws://node-${nodeId}:9292`
+
+  readonly connect: Connect = async (url, signal) => {
+    await this.delay()
+    signal.throwIfAborted()
+    const nodeId = Number(/node-(\d+)/.exec(url)?.[1])
+    if (!(nodeId >= 1 && nodeId <= this.nodeCount) || this.downNodes.has(nodeId)) {
+      throw new ApiError('NETWORK_EXCEPTION', 'connection refused')
+    }
+    const connection = new FakeConnection(this, nodeId, url)
+    this.connections.add(connection)
+    return connection
+  }
+
+  delay(): Promise<void> {
+    return new Promise(resolve => {
+      this.clock.setTimer(this.random.nextFloat() * this.latencyMsMax, resolve)
+    })
+  }
+
+  /** Serves a request that has arrived at `nodeId`. */
+  handle(api: Api, body: unknown, nodeId: number): unknown {
+    const other = this.handlers.get(api.name)
+    if (other !== undefined) return other(body as never, nodeId)
+    if (api.key === apis.metadata.key) return this.#metadata(body as RequestOf<typeof apis.metadata>)
+    if (api.key === apis.produce.key) return this.#produce(body as ProduceRequest, nodeId)
+    if (api.key === apis.fetch.key) return this.#fetch(body as FetchRequest, nodeId)
+    if (api.key === apis.listOffsets.key) return this.#listOffsets(body as RequestOf<typeof apis.listOffsets>, nodeId)
+    throw new ApiError('UNSUPPORTED_VERSION')
+  }
+
+  #newPartition(index: number): FakePartition {
+    return {
+      leaderId: (index % this.nodeCount) + 1,
+      leaderEpoch: 1,
+      logStartOffset: 0,
+      endOffset: 0,
+      batches: [],
+      records: [],
+    }
+  }
+
+  #metadata(request: RequestOf<typeof apis.metadata>): ResponseOf<typeof apis.metadata> {
+    const nodeIds = Array.from({ length: this.nodeCount }, (_, i) => i + 1)
+    return {
+      clusterId: 'fake',
+      controllerId: this.controllerId,
+      brokers: nodeIds.map(nodeId => ({ nodeId, url: this.urlOf(nodeId), rack: null })),
+      topics: (request.topics ?? [...this.topics.keys()]).map(name => {
+        const topic = this.topics.get(name)
+        if (topic === undefined) {
+          return {
+            errorCode: errorCode('UNKNOWN_TOPIC_OR_PARTITION'),
+            name,
+            topicId: null,
+            isInternal: false,
+            partitions: [],
+          }
+        }
+        const partitions = topic.partitions.map(({ leaderId, leaderEpoch }, partition) => ({
+          errorCode: 0,
+          partition,
+          leaderId,
+          leaderEpoch,
+          replicas: nodeIds,
+          isr: nodeIds,
+          offlineReplicas: [],
+        }))
+        return { errorCode: 0, name, topicId: topic.topicId, isInternal: false, partitions }
+      }),
+    }
+  }
+
+  #check(
+    at: { topic: string; topicId: string | null; partition: number; leaderEpoch: number },
+    nodeId: number,
+  ): ErrorName | null {
+    const topic = this.topics.get(at.topic)
+    const found = topic?.partitions[at.partition]
+    if (found === undefined) return 'UNKNOWN_TOPIC_OR_PARTITION'
+    if (at.topicId !== null && at.topicId !== topic!.topicId) return 'UNKNOWN_TOPIC_ID'
+    if (at.leaderEpoch >= 0 && at.leaderEpoch < found.leaderEpoch) return 'FENCED_LEADER_EPOCH'
+    if (found.leaderId !== nodeId) return 'NOT_LEADER_OR_FOLLOWER'
+    return null
+  }
+
+  /** Faults by partition: `faultOf` is asked with the single partition. */
+  partitionFault: (topic: string, partition: number, records: Uint8Array) => ErrorName | null = () => null
+
+  #produce(request: ProduceRequest, nodeId: number): ResponseOf<typeof apis.produce> {
+    const partitions = request.partitions.map(item => {
+      const { topic, partition } = item
+      const records = item.records as Uint8Array
+      const refused =
+        this.#check(item, nodeId) ??
+        (records.length > this.messageBytesMax ? 'MESSAGE_TOO_LARGE' : null) ??
+        this.partitionFault(topic, partition, records)
+      const base = { topic, partition, logAppendTimeMs: -1, logStartOffset: 0 }
+      if (refused !== null) {
+        return { ...base, errorCode: errorCode(refused), errorMessage: null, baseOffset: -1 }
+      }
+      return { ...base, errorCode: 0, errorMessage: null, baseOffset: this.append(topic, partition, records) }
+    })
+    return { partitions }
+  }
+
+  /** Appends a batch as a leader does; returns its base offset. */
+  append(topic: string, partition: number, records: Uint8Array): number {
+    const found = this.partition(topic, partition)
+    const batch = records.slice()
+    const baseOffset = found.endOffset
+    patchBatch(batch, 0, baseOffset, found.leaderEpoch)
+    const decoded = decodeBatch(batch, nodeCodecs) as DecodedRecord[]
+    found.batches.push(batch)
+    found.records.push(...decoded)
+    found.endOffset += readBatchHeader(batch, 0).lastOffsetDelta + 1
+    return baseOffset
+  }
+
+  #fetch(request: FetchRequest, nodeId: number): ResponseOf<typeof apis.fetch> {
+    let budget = request.maxBytes
+    const partitions = request.partitions.map(item => {
+      const { topic, partition, fetchOffset } = item
+      const fault = this.#check(item, nodeId) ?? this.partitionFault(topic, partition, new Uint8Array(0))
+      const failed = (code: ErrorName) => ({
+        topic,
+        partition,
+        errorCode: errorCode(code),
+        errorMessage: null,
+        highWatermark: -1,
+        lastStableOffset: -1,
+        logStartOffset: -1,
+        records: new Uint8Array(0),
+      })
+      if (fault !== null) return failed(fault)
+      const found = this.partition(topic, partition)
+      if (fetchOffset < found.logStartOffset || fetchOffset > found.endOffset) return failed('OFFSET_OUT_OF_RANGE')
+      const taken: Uint8Array[] = []
+      let partitionBudget = Math.min(item.maxBytes, budget)
+      for (const batch of found.batches) {
+        const { baseOffset, lastOffsetDelta } = readBatchHeader(batch, 0)
+        if (baseOffset + lastOffsetDelta < fetchOffset) continue
+        if (batch.length > partitionBudget && taken.length > 0) break
+        if (budget <= 0) break
+        taken.push(batch)
+        partitionBudget -= batch.length
+        budget -= batch.length
+      }
+      const records = new Uint8Array(Buffer.concat(taken))
+      const { endOffset, logStartOffset } = found
+      const ends = { highWatermark: endOffset, lastStableOffset: endOffset, logStartOffset }
+      return { topic, partition, errorCode: 0, errorMessage: null, ...ends, records }
+    })
+    return { partitions }
+  }
+
+  #listOffsets(request: RequestOf<typeof apis.listOffsets>, nodeId: number): ResponseOf<typeof apis.listOffsets> {
+    const partitions = request.partitions.map(item => {
+      const { topic, partition, timestamp } = item
+      const fault = this.#check(item, nodeId)
+      const base = { topic, partition, errorMessage: null, leaderEpoch: 1 }
+      if (fault !== null) return { ...base, errorCode: errorCode(fault), offset: -1, timestamp: -1 }
+      const found = this.partition(topic, partition)
+      const record = found.records.find(r => r.offset >= found.logStartOffset && r.timestamp >= timestamp)
+      const byTime = { offset: record?.offset ?? -1, timestamp: record?.timestamp ?? -1 }
+      const at =
+        timestamp === -2
+          ? { offset: found.logStartOffset, timestamp: -1 }
+          : timestamp === -1
+            ? { offset: found.endOffset, timestamp: -1 }
+            : byTime
+      return { ...base, errorCode: 0, ...at }
+    })
+    return { partitions }
+  }
+}
+
+interface Waiting {
+  readonly fail: (error: Error) => void
+}
+
+export class FakeConnection implements Connection {
+  readonly url: string
+  readonly nodeId: number
+  isClosed = false
+  readonly #cluster: FakeCluster
+  readonly #waiting = new Set<Waiting>()
+  readonly #closeListeners: Array<(reason: Error) => void> = []
+  #arrival: Promise<void> = Promise.resolve()
+  #lastAnswer: Promise<void> = Promise.resolve()
+  /** While set, `whenWritable` says so. */
+  blockedUntil: Promise<void> | null = null
+
+  constructor(cluster: FakeCluster, nodeId: number, url: string) {
+    this.#cluster = cluster
+    this.nodeId = nodeId
+    this.url = url
+  }
+
+  request<Q, S>(api: Api<Q, S>, body: Q, options: { timeoutMs?: number; signal?: AbortSignal } = {}): Promise<S> {
+    return new Promise<S>((resolve, reject) => {
+      if (this.isClosed) return reject(new ApiError('NETWORK_EXCEPTION', 'closed'))
+      const waiting: Waiting = { fail: error => done(() => reject(error)) }
+      this.#waiting.add(waiting)
+      const timer = this.#cluster.clock.setTimer(options.timeoutMs ?? 30_000, () => {
+        waiting.fail(new ApiError('REQUEST_TIMED_OUT', 'no answer'))
+      })
+      const done = (settle: () => void): void => {
+        timer.cancel()
+        options.signal?.removeEventListener('abort', onAbort)
+        if (this.#waiting.delete(waiting)) settle()
+      }
+      const onAbort = (): void => done(() => reject(options.signal!.reason as Error))
+      options.signal?.addEventListener('abort', onAbort, { once: true })
+      this.#deliver(api as unknown as Api, body, (error, response) =>
+        done(() => (error === null ? resolve(response as S) : reject(error))),
+      )
+    })
+  }
+
+  requestNoResponse<Q>(api: Api<Q, unknown>, body: Q): void {
+    if (this.isClosed) throw new ApiError('NETWORK_EXCEPTION', 'closed')
+    this.#deliver(api as unknown as Api, body, () => {})
+  }
+
+  whenWritable(): Promise<void> | null {
+    return this.blockedUntil
+  }
+
+  onClose(listener: (reason: Error) => void): void {
+    if (this.isClosed) listener(new ApiError('NETWORK_EXCEPTION', 'closed'))
+    else this.#closeListeners.push(listener)
+  }
+
+  /** The connection is lost: requests on their way and answers on theirs. */
+  break(): void {
+    if (this.isClosed) return
+    this.isClosed = true
+    this.#cluster.connections.delete(this)
+    const reason = new ApiError('NETWORK_EXCEPTION', 'the connection broke')
+    for (const waiting of [...this.#waiting]) waiting.fail(reason)
+    for (const listener of this.#closeListeners) listener(reason)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.break()
+  }
+
+  #deliver(api: Api, body: unknown, answer: (error: Error | null, response: unknown) => void): void {
+    const before = this.#arrival
+    const travel = this.#cluster.delay()
+    this.#arrival = before.then(() => travel).then(() => this.#arrive(api, body, answer))
+  }
+
+  #arrive(api: Api, body: unknown, answer: (error: Error | null, response: unknown) => void): void {
+    if (this.isClosed) return
+    const cluster = this.#cluster
+    const fault = cluster.faultOf(api, body)
+    cluster.requests.push({ api: api.name, nodeId: this.nodeId, body })
+    if (fault === 'break before') {
+      this.break()
+      return
+    }
+    let error: Error | null = null
+    let response: unknown = null
+    try {
+      if (fault !== 'none' && fault !== 'break after') throw new ApiError(fault)
+      response = cluster.handle(api, body, this.nodeId)
+    } catch (thrown) {
+      error = thrown as Error
+    }
+    if (fault === 'break after') this.break()
+    if (this.isClosed || cluster.isSilent(api)) return
+    const before = this.#lastAnswer
+    this.#lastAnswer = Promise.all([cluster.delay(), before]).then(() => answer(error, response))
+  }
+}
