@@ -1,11 +1,13 @@
 /** Starts that must fail: with one line that says what and where, and with nothing left open. */
 import assert from 'node:assert/strict'
-import { readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { test } from 'node:test'
+import { fetch as fetchApi } from '../../src/protocol/apis/index.ts'
+import { errorName } from '../../src/protocol/errors.ts'
 import { startServer } from '../../src/server/index.ts'
 import { silentLogger } from '../../src/util/logger.ts'
-import { clientsOf, readTopic, startNode, temporaryDirectory } from './support.ts'
+import { clientsOf, connect, readTopic, startNode, temporaryDirectory } from './support.ts'
 
 /** What it rejects with: one line. */
 async function refusal(options: Parameters<typeof startServer>[0]): Promise<string> {
@@ -60,7 +62,7 @@ test('metadata that are gone while partitions are there: refused, and the record
     .map(String)
     .filter(name => name.includes('t-0'))
   rmSync(path.join(dataDir, 'raft'), { recursive: true })
-  assert.match(await refusal({ dataDir }), /raft is missing/)
+  assert.match(await refusal({ dataDir }), /raft: is missing/)
   const after = readdirSync(dataDir, { recursive: true })
     .map(String)
     .filter(name => name.includes('t-0'))
@@ -77,8 +79,21 @@ test('a record that is damaged on disk: its partition is offline, the others ser
   const dataDir = temporaryDirectory(t)
   const first = await startNode(t, { dataDir })
   const { producer } = clientsOf(t, first)
-  await producer.send({ topic: 'good', messages: [{ value: 'v' }] })
+  for (const topic of ['good', 'bad']) await producer.send({ topic, messages: [{ value: 'v' }] })
   await first.close()
+  const segment = path.join(dataDir, 'bad-0', '00000000000000000000.log')
+  const bytes = readFileSync(segment)
+  bytes[bytes.length - 1]! ^= 1
+  writeFileSync(segment, bytes)
   const again = await startNode(t, { dataDir })
+  const connection = await connect(t, again.url)
+  const place = { topicId: null, partition: 0, leaderEpoch: -1, fetchOffset: 0, maxBytes: 1_000_000 }
+  const partitions = ['bad', 'good'].map(topic => ({ topic, ...place }))
+  const limits = { maxWaitMs: 0, minBytes: 1, maxBytes: 1_000_000, isolationLevel: 0, format: 'batches' as const }
+  const response = await connection.request(fetchApi, { ...limits, partitions })
+  assert.deepEqual(
+    response.partitions.map(p => errorName(p.errorCode)),
+    ['KAFKA_STORAGE_ERROR', null],
+  )
   assert.equal((await readTopic(again.url, 'good')).length, 1)
 })

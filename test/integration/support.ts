@@ -6,19 +6,41 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import type { TestContext } from 'node:test'
 import { Admin, Consumer, Producer } from '../../src/index.ts'
+import { systemClock } from '../../src/platform/clock.ts'
+import { wsSocketFactory } from '../../src/platform/ws-client.ts'
 import { type Server, type ServerOptions, startServer } from '../../src/server/index.ts'
+import { openConnection } from '../../src/transport/client-connection.ts'
+import type { Connection } from '../../src/transport/connection.ts'
+import { Disposables } from '../../src/util/disposables.ts'
 import { silentLogger } from '../../src/util/logger.ts'
+import { MiB } from '../../src/util/units.ts'
+
+const cleanups = new WeakMap<TestContext, Disposables>()
+
+/** Runs after the test, last registered first: `t.after` alone would remove a directory before its node has stopped. */
+export function afterTest(t: TestContext, cleanUp: () => void | Promise<unknown>): void {
+  let stack = cleanups.get(t)
+  if (stack === undefined) {
+    const created = new Disposables()
+    cleanups.set(t, created)
+    t.after(() => created.dispose())
+    stack = created
+  }
+  stack.defer(async () => {
+    await cleanUp()
+  })
+}
 
 export function temporaryDirectory(t: TestContext): string {
   const directory = mkdtempSync(path.join(tmpdir(), 'millrace-test-'))
-  t.after(() => rmSync(directory, { recursive: true, force: true }))
+  afterTest(t, () => rmSync(directory, { recursive: true, force: true }))
   return directory
 }
 
 /** A node in this process on any free port, closed with the test. */
 export async function startNode(t: TestContext, options: ServerOptions = {}): Promise<Server> {
   const server = await startServer({ port: 0, logger: silentLogger, ...options })
-  t.after(() => server.close())
+  afterTest(t, () => server.close())
   return server
 }
 
@@ -30,8 +52,23 @@ export interface Clients {
 export function clientsOf(t: TestContext, { url }: { readonly url: string }): Clients {
   const admin = new Admin({ bootstrap: url })
   const producer = new Producer({ bootstrap: url })
-  t.after(() => Promise.all([admin.close(), producer.close()]))
+  afterTest(t, () => Promise.all([admin.close(), producer.close()]))
   return { admin, producer }
+}
+
+/** A bare connection, for requests the clients would not make or would retry. */
+export async function connect(t: TestContext, url: string): Promise<Connection> {
+  const connection = await openConnection(url, {
+    socketFactory: wsSocketFactory(),
+    clock: systemClock,
+    clientId: 'test',
+    software: 'test',
+    connectTimeoutMs: 10_000,
+    requestTimeoutMs: 30_000,
+    inFlightBytesMax: 64 * MiB,
+  })
+  afterTest(t, () => connection[Symbol.asyncDispose]())
+  return connection
 }
 
 export interface ReadRecord {
@@ -83,7 +120,7 @@ export async function startNodeProcess(t: TestContext, options: ServerOptions): 
     child.kill(signal)
     await once(child, 'exit')
   }
-  t.after(() => kill('SIGKILL'))
+  afterTest(t, () => kill('SIGKILL'))
   const [message] = (await once(child, 'message')) as [{ url: string }]
   return { child, url: message.url, kill }
 }
