@@ -45,8 +45,9 @@ export function truncateTo(core: LogCore, offset: Offset, reason: string): Promi
 async function truncate(core: LogCore, offset: Offset): Promise<void> {
   const { recoveryPoints } = core.env
   if (core.failure !== null) throw core.failure
-  if (recoveryPoints.get(core.id) > offset) {
-    recoveryPoints.set(core.id, offset)
+  const endOffset = batchStart(core, offset)
+  if (recoveryPoints.get(core.id) > endOffset) {
+    recoveryPoints.set(core.id, endOffset)
     await recoveryPoints.save()
   }
   core.generation++
@@ -54,6 +55,13 @@ async function truncate(core: LogCore, offset: Offset): Promise<void> {
   await cutActiveSegment(core, offset)
   core.generation++
   await saveEpochs(core)
+}
+
+/** Where the batch that contains `offset` begins: it goes whole. */
+function batchStart(core: LogCore, offset: Offset): Offset {
+  const segment = core.segmentFor(offset)
+  if (segment === null || !segment.isCreated) return offset
+  return withSoundIndexes(core, segment, () => segment.locate(offset))?.header.baseOffset ?? offset
 }
 
 async function removeNewestSegment(core: LogCore): Promise<void> {

