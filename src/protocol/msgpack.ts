@@ -8,14 +8,15 @@ import { type FrameLimits, prescan } from './prescan.ts'
 import { unpackScanned } from './unpacker.ts'
 
 /** Sharing of record shapes is off: it is a private extension with state. */
-const packr = new Packr({ useRecords: false, moreTypes: false, encodeUndefinedAsNil: true })
+const options = { useRecords: false, moreTypes: false, encodeUndefinedAsNil: true }
 
 /**
  * msgpackr writes into a buffer it keeps, so that small frames cost no allocation of their own. Behind a large frame
- * that buffer is let go: what small frames follow must not keep it alive.
+ * the packer is let go with its buffer: what small frames follow must not keep it alive. (`useBuffer` would need a
+ * buffer of the platform's own kind.)
  */
+let packr = new Packr(options)
 const keptBufferBytesMax = 1024 * 1024
-const freshBufferBytes = 16 * 1024
 
 /**
  * The bytes are the caller's. Integers beyond 32 bits are written as float64 unless they are BigInts, as the schema's
@@ -23,7 +24,7 @@ const freshBufferBytes = 16 * 1024
  */
 export function pack(value: unknown): Uint8Array {
   const bytes = packr.pack(value)
-  if (bytes.buffer.byteLength > keptBufferBytesMax) packr.useBuffer(new Uint8Array(freshBufferBytes))
+  if (bytes.buffer.byteLength > keptBufferBytesMax) packr = new Packr(options)
   return bytes
 }
 
