@@ -265,6 +265,12 @@ export class FakeCluster {
   }
 }
 
+type FetchResponse = ResponseOf<typeof apis.fetch>
+
+function isEmpty(response: FetchResponse): boolean {
+  return response.partitions.every(({ errorCode: code, records }) => code === 0 && records.length === 0)
+}
+
 interface Waiting {
   readonly fail: (error: Error) => void
 }
@@ -342,11 +348,11 @@ export class FakeConnection implements Connection {
     this.#arrival = before.then(() => travel).then(() => this.#arrive(api, body, answer))
   }
 
-  #arrive(api: Api, body: unknown, answer: (error: Error | null, response: unknown) => void): void {
+  #arrive(api: Api, body: unknown, answer: (error: Error | null, response: unknown) => void, waitedMs = 0): void {
     if (this.isClosed) return
     const cluster = this.#cluster
     const fault = cluster.faultOf(api, body)
-    cluster.requests.push({ api: api.name, nodeId: this.nodeId, body })
+    if (waitedMs === 0) cluster.requests.push({ api: api.name, nodeId: this.nodeId, body })
     if (fault === 'break before') {
       this.break()
       return
@@ -361,6 +367,15 @@ export class FakeConnection implements Connection {
     }
     if (fault === 'break after') this.break()
     if (this.isClosed || cluster.isSilent(api)) return
+    // A long poll: looks again until there are records, and does not hold up the answers to other requests.
+    if (api.key === apis.fetch.key && error === null && isEmpty(response as FetchResponse)) {
+      const waitMs = (body as FetchRequest).maxWaitMs - waitedMs
+      if (waitMs > 0) {
+        const stepMs = Math.min(waitMs, 50)
+        cluster.clock.setTimer(stepMs, () => this.#arrive(api, body, answer, waitedMs + stepMs))
+        return
+      }
+    }
     const before = this.#lastAnswer
     this.#lastAnswer = Promise.all([cluster.delay(), before]).then(() => answer(error, response))
   }

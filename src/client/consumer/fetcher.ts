@@ -286,6 +286,7 @@ export class Fetcher {
   #fail(partition: AssignedPartition, error: Error): void {
     partition.failure = error
     this.line(partition)
+    this.#onNews()
   }
 
   #backOff(partition: AssignedPartition): void {
