@@ -132,7 +132,7 @@ export function array<T>(item: Type<T>, options: { countMax: number }): Type<T[]
 
 export function nullable<T>(inner: Type<T>): Type<T | null> {
   return {
-    name: `${inner.name}?`,
+    name: inner.shape.kind === 'either' ? `(${inner.name})?` : `${inner.name}?`,
     shape: { kind: 'nullable', inner },
     encode: (value, version, path) => (value === null ? null : inner.encode(value, version, path)),
     decode: (wire, version, path) => (wire === null ? null : inner.decode(wire, version, path)),

@@ -35,7 +35,7 @@ export const fetch = defineApi({
         }),
         { countMax: limits.items },
       ),
-      'What to read, in order of preference.',
+      'What to read. When maxBytes is not enough for all, which one is first changes from answer to answer.',
     ),
   }),
   response: struct({

@@ -85,7 +85,10 @@ export class BatchBuilder {
     return true
   }
 
-  /** The batch, at once or, with a codec that only has promises, later. Not empty; may be called once. */
+  /**
+   * The batch, at once or, with a codec that only has promises, later. Not empty; may be called once. What is given is a
+   * view of a buffer that may hold other batches too: never transfer it to another thread.
+   */
   finish(): Uint8Array | Promise<Uint8Array> {
     assert(this.#recordCount > 0, 'a batch has records')
     assert(!this.#isFinished, 'a batch is finished once')
