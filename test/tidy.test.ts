@@ -66,7 +66,7 @@ const layers: Record<string, readonly string[]> = {
 const pureRooms = ['util', 'protocol', 'raft', 'metadata', 'replication', 'coordinator']
 /** The only rooms that may import Node's modules or read its clock and randomness. */
 const nodeRooms = ['platform', 'raft-storage', 'http', 'cli', 'server']
-const packagesAnywhere = ['msgpackr']
+const packagesAnywhere = ['msgpackr', 'msgpackr/pack']
 
 const fileLinesMax = 500
 const functionLinesMax = 70
@@ -98,11 +98,11 @@ function stripped(text: string): string {
     .replace(/\/\*[\s\S]*?\*\//g, comment => comment.replace(/[^\n]/g, ' '))
     .replace(/(^|[^:])\/\/[^\n]*/g, '$1')
     .replace(/'(?:[^'\\\n]|\\.)*'/g, "''")
-    .replace(/`(?:[^`\\$]|\\.|\$(?!\{))*`/g, '``')
+    .replace(/`[^`]*`/g, template => `\`\`${'\n'.repeat(template.split('\n').length - 1)}`)
 }
 
 /** Static and dynamic imports, and re-exports. */
-const importPattern = /\b(?:from|import)\s*\(?\s*['"]([^'"]+)['"]/g
+const importPattern = /(?:^|[\s}])(?:from|import)\s*\(?\s*['"]([^'"\s]+)['"]/g
 
 function importsOf(source: Source): string[] {
   return [...source.text.replace(/\/\*[\s\S]*?\*\//g, '').matchAll(importPattern)].map(match => match[1]!)
@@ -224,20 +224,18 @@ function linesMatching(from: Source[], pattern: RegExp): string[] {
   )
 }
 
-/** A function or method begins on a line that ends with `{` after a parameter list, and ends at the brace of its own indentation. */
+/** A function or method begins on a line that ends in `=> {` or in `) … {` without a keyword of control before it, and ends with its brace. */
 function longFunctions(source: Source): string[] {
   const lines = source.code.split('\n')
-  const start =
-    /^(\s*)(?:export\s+)?(?:default\s+)?(?:(?:static|override|get|set|private)\s+)*(?:async\s+)?(?:function\b|#?[\w$]+\s*(?:<[^>]*>)?\([^;]*$|(?:const|let)\s+[\w$]+\s*=\s*(?:async\s*)?\()/
+  const isStart = (line: string): boolean =>
+    /=> \{$/.test(line) || (/\).*\{$/.test(line) && !/^\s*(\} )?(else )?(if|for|while|switch|catch|do)\b/.test(line))
   return lines.flatMap((line, from) => {
-    const match = start.exec(line)
-    if (match === null || /^\s*(if|for|while|switch|return|test|describe|it)\b/.test(line)) return []
-    const end = lines.findIndex(
-      (other, at) =>
-        at > from &&
-        other.startsWith(`${match[1]}}`) &&
-        !/^\s*\}\s*(\)|,|else|catch|finally)?[:<{(]?\s*(\S+\s*)?\{$/.test(other),
-    )
-    return end - from > functionLinesMax ? [`${source.path}:${from + 1}: a function of ${end - from} lines`] : []
+    if (!isStart(line) || /\b(test|describe)\(/.test(line)) return []
+    let depth = 1
+    let to = from
+    while (depth > 0 && ++to < lines.length) {
+      for (const character of lines[to]!) depth += character === '{' ? 1 : character === '}' ? -1 : 0
+    }
+    return to - from > functionLinesMax ? [`${source.path}:${from + 1}: a function of ${to - from} lines`] : []
   })
 }
