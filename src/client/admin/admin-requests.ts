@@ -36,21 +36,27 @@ export class AdminRequests {
     const session = { clientId: this.#clientId, requestId: ++this.#lastRequestId }
     const { requestTimeoutMs } = this.#cluster.settings
     // The node ignores fields an API does not have: they are not part of its positional body.
-    return this.ask(api, { ...body, session, timeoutMs: requestTimeoutMs } as unknown as Q, itemsOf)
+    return this.ask(api, { ...body, session, timeoutMs: requestTimeoutMs } as unknown as Q, itemsOf, true)
   }
 
   /** Asks the controller, as far as it is known, and any node otherwise. */
-  ask<Q, S>(api: Api<Q, S>, body: Q, itemsOf: (response: S) => readonly ItemAnswer[]): Promise<S> {
-    return this.retry(async () => {
+  ask<Q, S>(
+    api: Api<Q, S>,
+    body: Q,
+    itemsOf: (response: S) => readonly ItemAnswer[],
+    isByController = false,
+  ): Promise<S> {
+    const attempt = async (): Promise<S> => {
       const connection = await this.#cluster.connectToController()
       const response = await connection.request(api, body, { signal: this.#signal })
       throwRefused(itemsOf(response))
       return response
-    })
+    }
+    return this.retry(attempt, isByController)
   }
 
   /** Calls `attempt` until it succeeds, fails for good, or it has been long enough. */
-  async retry<T>(attempt: () => Promise<T>): Promise<T> {
+  async retry<T>(attempt: () => Promise<T>, isByController = false): Promise<T> {
     const { clock, random } = this.#cluster.settings
     const startMs = clock.nowMs()
     for (let failures = 1; ; failures++) {
@@ -59,18 +65,19 @@ export class AdminRequests {
         if (this.#cluster.clusterId === null || failures > 1) await this.#cluster.refresh()
         return await attempt()
       } catch (error) {
-        if (!isRetriable(error) || clock.nowMs() - startMs >= this.#patienceMs(error)) throw error
+        if (!isRetriable(error) || clock.nowMs() - startMs >= this.#patienceMs(error, isByController)) throw error
       }
       await sleep(clock, backoffDelayMs(this.#cluster.settings, failures, random), this.#signal)
     }
   }
 
   /** How long an error of this kind is worth another attempt. */
-  #patienceMs(error: unknown): number {
+  #patienceMs(error: unknown, isByController: boolean): number {
     const { requestTimeoutMs, metadataTimeoutMs } = this.#cluster.settings
-    // A topic that was just created is known everywhere within moments; one that is not there stays so.
-    if (error instanceof ApiError && error.code === 'UNKNOWN_TOPIC_OR_PARTITION')
-      return Math.min(1_000, metadataTimeoutMs)
+    if (error instanceof ApiError && error.code === 'UNKNOWN_TOPIC_OR_PARTITION') {
+      // A topic that was just created is known everywhere within moments; the controller knows it at once.
+      return isByController ? 0 : Math.min(1_000, metadataTimeoutMs)
+    }
     // Until a node has been reached once it is more likely that the address is wrong than that the cluster is slow.
     return this.#cluster.clusterId === null ? metadataTimeoutMs : requestTimeoutMs
   }
