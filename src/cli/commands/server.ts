@@ -39,6 +39,8 @@ async function serve(options: ServerOptions): Promise<void> {
   await untilStopped()
   process.stderr.write('stopping\n')
   await server.close()
+  // Listening for the parent's end keeps the channel to it, and with it this process, alive.
+  if (process.connected) process.disconnect()
 }
 
 function untilStopped(): Promise<void> {
