@@ -17,6 +17,7 @@ const { values: flags } = parseArgs({
 const bin = path.join(import.meta.dirname, '..', 'bin', 'millrace.cjs')
 const dataDir = mkdtempSync(path.join(tmpdir(), 'millrace-http-'))
 const child = fork(bin, ['server', '--data-dir', dataDir, '--port', '0', '--set', 'log.level=warn'], {
+  execArgv: [],
   stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
 })
 try {

@@ -120,6 +120,7 @@ async function startNode(mode: 'os' | 'sync'): Promise<{ child: ChildProcess; ur
     bin,
     ['server', '--data-dir', dataDir, '--port', '0', '--set', `log.flush.policy=${mode}`, '--set', 'log.level=warn'],
     {
+      execArgv: [],
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
     },
   )

@@ -28,7 +28,7 @@ const settings = [
 const child = fork(
   bin,
   ['server', '--data-dir', dataDir, '--port', '0', ...settings.flatMap(setting => ['--set', setting])],
-  { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] },
+  { execArgv: [], stdio: ['ignore', 'ignore', 'inherit', 'ipc'] },
 )
 try {
   const [{ url }] = (await once(child, 'message')) as [{ url: string }]

@@ -38,6 +38,7 @@ for (let round = 0; round < Number(flags.rounds); round++) {
       'auto.create.topics.enable=true',
     ],
     {
+      execArgv: [],
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
     },
   )

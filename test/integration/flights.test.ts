@@ -21,7 +21,9 @@ let lines: string[]
 
 before(() => {
   work = mkdtempSync(path.join(tmpdir(), 'millrace-flights-'))
-  const file = createRequire(import.meta.url).resolve('vega-datasets/data/flights-200k.json')
+  // The package exports no subpath, so its files are found through its main module.
+  const main = createRequire(import.meta.url).resolve('vega-datasets')
+  const file = path.join(path.dirname(main), '..', 'data', 'flights-200k.json')
   const rows = JSON.parse(readFileSync(file, 'utf8')) as { distance: number }[]
   assert.equal(rows.length, rowCount)
   lines = rows.map(row => `${row.distance}\t${JSON.stringify(row)}`)
@@ -36,7 +38,7 @@ interface Node {
 
 async function startNode(dataDir: string, port = 0): Promise<Node> {
   const args = ['server', '--data-dir', dataDir, '--port', String(port), '--set', 'log.level=warn']
-  const child = fork(bin, args, { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
+  const child = fork(bin, args, { execArgv: [], stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
   const [message] = (await once(child, 'message')) as [{ url: string }]
   return { child, url: message.url }
 }
