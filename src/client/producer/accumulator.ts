@@ -99,6 +99,7 @@ export class Accumulator {
   close(queue: PartitionQueue): void {
     const batch = queue.open!
     queue.open = null
+    queue.lastBatchBytes = batch.builder.sizeBytes
     queue.closed.push(batch)
     this.encode(queue, batch)
   }
@@ -249,6 +250,7 @@ export class Accumulator {
       createdAtMs: nowMs,
       deadlineMs: nowMs + deliveryTimeoutMs,
       bytesMax: batchBytes,
+      capacityBytes: Math.min(queue.lastBatchBytes, batchBytes),
       compression,
       codec,
     })

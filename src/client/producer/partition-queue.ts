@@ -23,6 +23,8 @@ export class PartitionQueue {
   lastError: Error | null = null
   /** A batch of this partition is being split: its parts come first. */
   isSplitting = false
+  /** Of the last batch that was closed: the next one's is likely to be the same. */
+  lastBatchBytes = 0
   #nextSequence = 0
   #inFlightCount = 0
   #inFlightOver: Connection | null = null

@@ -18,6 +18,8 @@ export interface BatchOptions {
   readonly createdAtMs: number
   readonly deadlineMs: number
   readonly bytesMax: number
+  /** A guess at its size. */
+  readonly capacityBytes: number
   readonly compression: CompressionName
   readonly codec: Codec | null
 }
@@ -58,6 +60,7 @@ export class ProducerBatch {
     this.deadlineMs = options.deadlineMs
     this.builder = new BatchBuilder({
       bytesMax: options.bytesMax,
+      capacityBytes: options.capacityBytes,
       compression: options.compression,
       codec: options.codec,
     })

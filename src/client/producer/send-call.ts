@@ -96,13 +96,14 @@ export class SendCall {
   }
 
   #results(): RecordMetadata[] {
-    const results: RecordMetadata[] = []
+    const results = new Array<RecordMetadata>(this.messages.length)
+    let at = 0
     for (let run = 0; run < this.#runBatches.length; run++) {
       const batch = this.#runBatches[run]!
       const first = this.#runFirsts[run]!
       const end = first + this.#runCounts[run]!
       for (let record = first; record < end; record++) {
-        results.push({ topic: this.topic, partition: batch.partition, offset: batch.offsetOf(record) })
+        results[at++] = { topic: this.topic, partition: batch.partition, offset: batch.offsetOf(record) }
       }
     }
     return results

@@ -22,6 +22,7 @@ export async function splitBatch(
       span,
       createdAtMs: batch.createdAtMs,
       deadlineMs: batch.deadlineMs,
+      capacityBytes: 0,
       bytesMax: 0x7fff_0000, // The records were in one batch: half of them always fit.
       compression,
       codec,

@@ -21,6 +21,8 @@ export interface BatchBuilderOptions {
   compression: CompressionName
   /** Of `compression`; `null` for none. */
   codec: Codec | null
+  /** A guess at the size of the batch: spares it growing step by step. */
+  capacityBytes?: number
   producerId?: number
   producerEpoch?: number
   baseSequence?: number
@@ -39,7 +41,7 @@ const encoder = new TextEncoder()
 
 export class BatchBuilder {
   readonly #options: BatchBuilderOptions
-  #bytes = takeSlice()
+  #bytes: Uint8Array
   /** End of what is written. */
   #end = batchHeaderBytes
   #recordCount = 0
@@ -53,6 +55,8 @@ export class BatchBuilder {
       throw new ApiError('UNSUPPORTED_COMPRESSION_TYPE', `The codec ${options.compression} is not available here.`)
     }
     this.#options = options
+    const { capacityBytes = 0 } = options
+    this.#bytes = capacityBytes > initialCapacityBytes ? new Uint8Array(capacityBytes) : takeSlice()
   }
 
   get recordCount(): number {
