@@ -1,12 +1,18 @@
 /** What the log throws, and how it tells a full disk from a broken one. */
 import { ApiError } from '../protocol/errors.ts'
-import { StorageError } from '../util/errors.ts'
+import { CorruptionError, StorageError } from '../util/errors.ts'
 
 /** True for a write that failed only because there is no room: the one failure after which a log may go on. */
 export function isNoSpace(error: unknown): boolean {
   if (!(error instanceof StorageError)) return false
   const code = (error.cause as { code?: unknown } | undefined)?.code
   return code === 'ENOSPC' || code === 'EDQUOT'
+}
+
+/** What a log may go offline for. Anything else (an assertion, above all) is thrown on: it must end the process. */
+export function diskError(thrown: unknown): Error {
+  if (thrown instanceof StorageError || thrown instanceof CorruptionError) return thrown
+  throw thrown
 }
 
 export function storageFailure(cause: Error): ApiError {

@@ -4,7 +4,7 @@
  * reported as not appended can therefore not come back with a crash.
  */
 import type { Offset } from '../util/numbers.ts'
-import { diskFull, toError } from './failures.ts'
+import { diskError, diskFull } from './failures.ts'
 import { failLog, type LogCore } from './log-core.ts'
 import { holdSyncs, syncLogDirectory, syncLogFile } from './log-syncer.ts'
 import type { Segment } from './segment.ts'
@@ -23,7 +23,7 @@ export function recoverFromFullDisk(core: LogCore): void {
     .exclusive(() => takeBack(core))
     .then(
       () => onTakenBack(core, fromOffset, endOffset),
-      error => failLog(core, toError(error)),
+      error => failLog(core, diskError(error)),
     )
 }
 

@@ -4,7 +4,7 @@
  */
 import { replaceFile } from './atomic-file.ts'
 import { formatEpochs } from './epoch-history.ts'
-import { isNoSpace, toError } from './failures.ts'
+import { diskError, isNoSpace, toError } from './failures.ts'
 import { failLog, type LogCore } from './log-core.ts'
 import { fileName } from './paths.ts'
 import type { Segment } from './segment.ts'
@@ -22,7 +22,7 @@ export function advanceRecoveryPoint(core: LogCore): Promise<void> {
       await saveEpochs(core)
       recoveryPoints.set(core.id, flushedEndOffset)
     } catch (error) {
-      if (!isNoSpace(error)) return failLog(core, toError(error))
+      if (!isNoSpace(error)) return failLog(core, diskError(error))
       logger.warn({ directory: core.directory, error: toError(error).message }, 'checkpoint postponed')
     }
   })

@@ -2,8 +2,9 @@
  * Removing the beginning of a log: delete-records and retention. First the new start is on disk, then files go: what a
  * crash leaves behind lies below the start and is removed when the log is opened.
  */
+import { ApiError } from '../protocol/errors.ts'
 import type { Offset } from '../util/numbers.ts'
-import { closed, diskFull, isNoSpace, outOfRange, storageFailure, toError } from './failures.ts'
+import { closed, diskError, diskFull, isNoSpace, outOfRange, storageFailure } from './failures.ts'
 import { failLog, type LogCore } from './log-core.ts'
 import { writeLogStart } from './log-files.ts'
 import { flush, holdSyncs, syncLogDirectory } from './log-syncer.ts'
@@ -131,9 +132,9 @@ function guarded<T>(core: LogCore, work: () => Promise<T>): Promise<T> {
     try {
       return await work()
     } catch (thrown) {
-      const error = toError(thrown)
-      if (error.name === 'ApiError') throw error
-      if (isNoSpace(error)) throw diskFull()
+      if (thrown instanceof ApiError) throw thrown
+      if (isNoSpace(thrown)) throw diskFull()
+      const error = diskError(thrown)
       failLog(core, error)
       throw storageFailure(error)
     }

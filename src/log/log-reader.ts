@@ -4,11 +4,12 @@
  */
 
 import { batchHeaderBytes, crcRangeStart, readBatchHeader } from '../protocol/batch/header.ts'
+import { ApiError } from '../protocol/errors.ts'
 import { crc32c } from '../util/crc32c.ts'
 import { CorruptionError } from '../util/errors.ts'
 import type { Offset } from '../util/numbers.ts'
 import { endOffsetOf, headerFault } from './batch-cursor.ts'
-import { closed, outOfRange, storageFailure, toError } from './failures.ts'
+import { closed, diskError, outOfRange, storageFailure } from './failures.ts'
 import { failLog, type LogCore } from './log-core.ts'
 import { writeOut } from './log-writer.ts'
 import type { Segment } from './segment.ts'
@@ -56,8 +57,8 @@ async function readFile(core: LogCore, request: ReadRequest): Promise<Uint8Array
 
 /** Takes the log offline, if this was the disk's doing, and returns what to throw. */
 export function offline(core: LogCore, thrown: unknown): Error {
-  const error = toError(thrown)
-  if (error.name === 'ApiError') return error
+  if (thrown instanceof ApiError) return thrown
+  const error = diskError(thrown)
   failLog(core, error)
   return storageFailure(error)
 }
@@ -72,12 +73,11 @@ async function readSegment(core: LogCore, request: ReadRequest): Promise<Uint8Ar
     if (fromOffset >= core.writtenEndOffset) return []
     throw new CorruptionError(segment.logPath, `it ends before offset ${fromOffset}`)
   }
-  if (endOffsetOf(first.header) > endOffset) return []
   if (first.header.sizeBytes > maxBytes && !minOneBatch) return []
   const wantedBytes = Math.max(maxBytes, first.header.sizeBytes)
   const bytes = await readBytes(core, segment, first.position, wantedBytes)
   const end = checkedEnd(bytes, segment, first.position, endOffset, first.header.baseOffset)
-  return [bytes.subarray(0, end)]
+  return end === 0 ? [] : [bytes.subarray(0, end)]
 }
 
 /** Up to `wantedBytes` of the segment from `position`, less only at the end of what is written. */
@@ -107,10 +107,12 @@ function checkedEnd(
     const fault = headerFault(header, expected)
     if (fault !== null) throw new CorruptionError(`${segment.logPath} at byte ${position + at}`, fault)
     expected = endOffsetOf(header)
-    if (at + header.sizeBytes > bytes.length || expected > endOffset) break
+    if (at + header.sizeBytes > bytes.length) break
+    // Before anything is concluded from its offsets.
     if (crc32c(bytes, at + crcRangeStart, at + header.sizeBytes) !== header.crc) {
       throw new CorruptionError(`${segment.logPath} at byte ${position + at}`, crcFault)
     }
+    if (expected > endOffset) return at
     at += header.sizeBytes
   }
   if (at === 0) throw new CorruptionError(`${segment.logPath} at byte ${position}`, 'the file is shorter than it was')

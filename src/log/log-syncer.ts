@@ -4,7 +4,7 @@
  */
 import { assertAtMost } from '../util/assert.ts'
 import type { Offset } from '../util/numbers.ts'
-import { storageFailure, toError } from './failures.ts'
+import { diskError, storageFailure } from './failures.ts'
 import { failLog, type LogCore } from './log-core.ts'
 import { writeOut } from './log-writer.ts'
 import type { Segment } from './segment.ts'
@@ -33,9 +33,10 @@ export async function holdSyncs(core: LogCore): Promise<{ release: () => void }>
 
 /** See `PartitionLog.flush`. */
 export function flush(core: LogCore): Promise<void> {
+  // Before writing: a full disk may take back what this flush is about, and then it must fail.
+  const endOffset = core.logEndOffset
   writeOut(core)
   if (core.failure !== null) return Promise.reject(storageFailure(core.failure))
-  const endOffset = core.logEndOffset
   if (core.flushedEndOffset >= endOffset) return Promise.resolve()
   core.flushTarget = Math.max(core.flushTarget, endOffset)
   const flushed = new Promise<void>((resolve, reject) => core.flushWaiters.push({ endOffset, resolve, reject }))
@@ -58,7 +59,7 @@ async function syncWhileDue(core: LogCore): Promise<void> {
       if (core.pending.length > 0) writeOut(core)
     }
   } catch (error) {
-    failLog(core, toError(error))
+    failLog(core, diskError(error))
   }
 }
 

@@ -5,13 +5,13 @@
  */
 import { assertAtMost } from '../util/assert.ts'
 import type { Offset } from '../util/numbers.ts'
-import { closed, storageFailure, toError } from './failures.ts'
+import { closed, diskError, storageFailure } from './failures.ts'
 import { saveEpochs, syncIndexes } from './log-checkpoint.ts'
 import { failLog, type LogCore } from './log-core.ts'
 import { removeRenamed, renameAway } from './log-deletion.ts'
 import { holdSyncs, syncLogDirectory, syncLogFile } from './log-syncer.ts'
-import { writeOut } from './log-writer.ts'
-import type { Segment } from './segment.ts'
+import { createFiles, writeOut } from './log-writer.ts'
+import { Segment } from './segment.ts'
 import { cutSegment, withSoundIndexes } from './segment-tail.ts'
 
 /** See `PartitionLog.truncateTo`. */
@@ -30,8 +30,8 @@ export function truncateTo(core: LogCore, offset: Offset, reason: string): Promi
       // A full disk may have taken back more than was to be cut.
       if (offset < core.logEndOffset) await truncate(core, offset)
     } catch (error) {
-      failLog(core, toError(error))
-      throw storageFailure(toError(error))
+      failLog(core, diskError(error))
+      throw storageFailure(diskError(error))
     } finally {
       core.blocks--
       held.release()
@@ -51,8 +51,11 @@ async function truncate(core: LogCore, offset: Offset): Promise<void> {
     await recoveryPoints.save()
   }
   core.generation++
-  while (core.activeSegment.baseOffset >= offset && core.segments.length > 1) await removeNewestSegment(core)
-  await cutActiveSegment(core, offset)
+  if (endOffset < core.logStartOffset) await beginAnew(core, core.logStartOffset)
+  else {
+    while (core.activeSegment.baseOffset >= offset && core.segments.length > 1) await removeNewestSegment(core)
+    await cutActiveSegment(core, offset)
+  }
   core.generation++
   await saveEpochs(core)
 }
@@ -62,6 +65,19 @@ function batchStart(core: LogCore, offset: Offset): Offset {
   const segment = core.segmentFor(offset)
   if (segment === null || !segment.isCreated) return offset
   return withSoundIndexes(core, segment, () => segment.locate(offset))?.header.baseOffset ?? offset
+}
+
+/** Nothing is left, and the log start lies inside the batch that went: the log goes on from there, empty. */
+async function beginAnew(core: LogCore, offset: Offset): Promise<void> {
+  while (core.segments.length > 0) await removeNewestSegment(core)
+  const segment = new Segment(core.env.files, core.directory, offset, null)
+  createFiles(core, segment)
+  await syncLogDirectory(core)
+  core.segments = [segment]
+  setEnds(core, offset)
+  core.flushedEndOffset = core.durableEndOffset = offset
+  core.unsyncedBytes = 0
+  core.addPending(-core.pendingBytes)
 }
 
 async function removeNewestSegment(core: LogCore): Promise<void> {

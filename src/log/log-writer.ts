@@ -6,7 +6,7 @@ import { type BatchHeader, batchHeaderBytes, patchBatch, readBatchHeader } from 
 import { stampLogAppendTime } from '../protocol/batch/stamp.ts'
 import { assert, assertAtMost } from '../util/assert.ts'
 import type { LeaderEpoch } from '../util/numbers.ts'
-import { closed, diskFull, isNoSpace, storageFailure, toError } from './failures.ts'
+import { closed, diskError, diskFull, isNoSpace, storageFailure } from './failures.ts'
 import { recoverFromFullDisk } from './full-disk.ts'
 import { failLog, type LogCore, type PendingAppend } from './log-core.ts'
 import { requestSync } from './log-syncer.ts'
@@ -59,7 +59,7 @@ export function createFiles(core: LogCore, segment: Segment): void {
 /** Writes what is pending, as far as the window of unsynced bytes allows. Failures end up in the log's state. */
 export function writeOut(core: LogCore): void {
   core.isWriteScheduled = false
-  if (core.failure !== null || core.blocks > 0 || core.pending.length === 0) return
+  if (core.failure !== null || core.pending.length === 0) return
   try {
     while (core.pending.length > 0) {
       const run = takeRun(core)
@@ -68,7 +68,7 @@ export function writeOut(core: LogCore): void {
     }
   } catch (error) {
     if (isNoSpace(error)) recoverFromFullDisk(core)
-    else failLog(core, toError(error))
+    else failLog(core, diskError(error))
     return
   }
   onWritten(core)

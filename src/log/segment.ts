@@ -6,7 +6,7 @@ import type { BatchHeader } from '../protocol/batch/header.ts'
 import { CorruptionError } from '../util/errors.ts'
 import type { Offset } from '../util/numbers.ts'
 import { BatchCursor, endOffsetOf } from './batch-cursor.ts'
-import type { Disk } from './disk.ts'
+import type { Disk, DiskFile } from './disk.ts'
 import type { FilePool } from './file-pool.ts'
 import { segmentName, suffix } from './paths.ts'
 import { SparseIndex } from './sparse-index.ts'
@@ -100,8 +100,7 @@ export class Segment {
     const file = this.#files.use(this.logPath)
     if (at < 0) return { cursor: new BatchCursor(file, 0, this.writtenBytes), isExact: false }
     const entry = this.offsetIndex.entry(at)
-    const probe = new BatchCursor(file, entry.value, this.writtenBytes, 64).next(null)
-    if (probe === null || endOffsetOf(probe) - 1 - this.baseOffset !== entry.key) {
+    if (endOffsetAt(file, entry.value, this.writtenBytes) !== this.baseOffset + entry.key + 1) {
       throw new CorruptionError(this.offsetIndex.path, `entry ${at} names no batch of the log`)
     }
     return { cursor: new BatchCursor(file, entry.value, this.writtenBytes), isExact: true }
@@ -154,5 +153,17 @@ export class Segment {
       endOffsetOf(found.header) - 1 === this.baseOffset + relativeOffset &&
       found.header.maxTimestamp === timestamp
     if (!isRight) throw new CorruptionError(this.timeIndex.path, `the entry for ${timestamp} names no such batch`)
+  }
+}
+
+/** End offset of the batch at `position`, or `null` when none begins there. */
+function endOffsetAt(file: DiskFile, position: number, sizeBytes: number): Offset | null {
+  if (position < 0 || position >= sizeBytes) return null
+  try {
+    const header = new BatchCursor(file, position, sizeBytes, 64).next(null)
+    return header === null ? null : endOffsetOf(header)
+  } catch (error) {
+    if (error instanceof CorruptionError) return null
+    throw error
   }
 }

@@ -13,9 +13,7 @@ import type { Random } from '../util/random.ts'
 import { durableImage, type Inode, SimDirectory, SimInode, survivorsOf } from './sim-image.ts'
 
 /** Thrown by every call from the crash on: the process is dead and can change nothing any more. */
-export class CrashSignal extends Error {
-  override readonly name = 'CrashSignal'
-}
+export class CrashSignal extends StorageError {}
 
 export type OperationKind =
   | 'create'
@@ -247,11 +245,11 @@ export class SimDisk implements Disk {
 
   #die(): never {
     this.#hasCrashed = true
-    throw new CrashSignal('the simulated machine lost power')
+    throw new CrashSignal('disk', 'the simulated machine lost power')
   }
 
   #mustLive(): void {
-    if (this.#hasCrashed) throw new CrashSignal('the simulated machine has no power')
+    if (this.#hasCrashed) throw new CrashSignal('disk', 'the simulated machine has no power')
   }
 
   #entry(path: string): Inode | undefined {

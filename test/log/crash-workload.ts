@@ -3,11 +3,11 @@
  * afterwards. The workload keeps its own account: what was appended where, and what was promised.
  */
 import assert from 'node:assert/strict'
-import { toLeaderEpoch } from '../../src/util/numbers.ts'
-import { type Random, seededRandom } from '../../src/util/random.ts'
-import { CrashSignal, type SimDisk } from '../../src/simulation/sim-disk.ts'
 import type { LogConfig, LogManager, PartitionLog } from '../../src/log/types.ts'
 import { readBatchHeader } from '../../src/protocol/batch/header.ts'
+import { CrashSignal, type SimDisk } from '../../src/simulation/sim-disk.ts'
+import { toLeaderEpoch } from '../../src/util/numbers.ts'
+import { type Random, seededRandom } from '../../src/util/random.ts'
 import { batchOf, openOne, readAll } from './support.ts'
 
 export interface Account {

@@ -5,9 +5,9 @@
  */
 import assert from 'node:assert/strict'
 import test from 'node:test'
+import type { LogConfig } from '../../src/log/types.ts'
 import { SimDisk } from '../../src/simulation/sim-disk.ts'
 import { seededRandom } from '../../src/util/random.ts'
-import type { LogConfig } from '../../src/log/types.ts'
 import { judge, newAccount, runWorkload } from './crash-workload.ts'
 import { openOne } from './support.ts'
 
