@@ -9,7 +9,8 @@
  * Needs a JVM (17 or later) and Maven, which fetches Kafka's jars; run by CI where both exist.
  */
 import assert from 'node:assert/strict'
-import { execFileSync, type SpawnSyncReturns, spawnSync } from 'node:child_process'
+import { execFileSync, type SpawnSyncReturns, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
@@ -60,7 +61,7 @@ async function fillTopics(dataDir: string): Promise<void> {
     // Small segments and a dense index, so that rolling and both indexes have something to show.
     const configs = { 'segment.bytes': String(64 << 10), 'index.interval.bytes': '4096' }
     await admin.createTopics({ topics: topics.map(name => ({ name, numPartitions: 1, configs })) })
-    for (const codec of compressionNames) produceByCommandLine(server.url, codec)
+    for (const codec of compressionNames) await produceByCommandLine(server.url, codec)
     await appendForeign(server.url)
     await admin.close()
   } finally {
@@ -68,7 +69,8 @@ async function fillTopics(dataDir: string): Promise<void> {
   }
 }
 
-function produceByCommandLine(url: string, codec: CompressionName): void {
+/** In a process of its own: the server lives in this one, whose event loop must go on. */
+async function produceByCommandLine(url: string, codec: CompressionName): Promise<void> {
   const lines = Array.from({ length: recordsPerTopic }, (_, i) => `key-${i % 97}\tvalue ${i} ${'x'.repeat(i % 200)}`)
   const args = [
     'bin/millrace.cjs',
@@ -84,8 +86,10 @@ function produceByCommandLine(url: string, codec: CompressionName): void {
     '-X',
     'batch.size=4096',
   ]
-  const result = spawnSync('node', args, { input: `${lines.join('\n')}\n`, encoding: 'utf8' })
-  assert.equal(result.status, 0, result.stderr)
+  const producing = spawn('node', args, { stdio: ['pipe', 'ignore', 'inherit'] })
+  producing.stdin.end(`${lines.join('\n')}\n`)
+  const [code] = await once(producing, 'exit')
+  assert.equal(code, 0)
 }
 
 async function appendForeign(url: string): Promise<void> {
@@ -138,7 +142,7 @@ async function readForeignBack(url: string): Promise<void> {
 /** kafkajs's own encoder: an independent implementation of the format in JavaScript. */
 async function kafkajsBatch(compression: 0 | 1): Promise<Uint8Array> {
   const require = createRequire(import.meta.url)
-  const RecordBatch = require('kafkajs/src/protocol/recordBatch/v0/index.js')
+  const { RecordBatch } = require('kafkajs/src/protocol/recordBatch/v0/index.js')
   const Record = require('kafkajs/src/protocol/recordBatch/record/v0/index.js')
   const firstTimestamp = 1_700_000_000_000
   const records = Array.from({ length: 10 }, (_, i) =>

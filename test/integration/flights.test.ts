@@ -125,20 +125,25 @@ test('flights: SIGKILL in the middle loses no acknowledged row and invents none'
   ]
   const producing = spawn('node', args, { stdio: ['pipe', 'pipe', 'ignore'] })
   producing.stdin.on('error', () => {})
-  producing.stdin.end(`${lines.join('\n')}\n`)
+  // The rest is fed once the node is gone: however fast the command is, the kill comes in the middle.
+  const half = Math.floor(rowCount / 2)
+  producing.stdin.write(`${lines.slice(0, half).join('\n')}\n`)
   let printed = ''
   let killed: Promise<void> | null = null
   for await (const chunk of producing.stdout) {
     printed += String(chunk)
-    if (killed === null && printed.length > 1_500_000) killed = stopNode(node, 'SIGKILL')
+    if (killed === null && printed.length > 1_000_000) {
+      killed = stopNode(node, 'SIGKILL')
+      await killed
+      producing.stdin.end(`${lines.slice(half).join('\n')}\n`)
+    }
   }
-  await killed
   const acknowledged = printed
     .split('\n')
     .slice(0, -1)
     .map(line => JSON.parse(line) as { partition: number; offset: number })
   assert.ok(
-    acknowledged.length > 1_000 && acknowledged.length < rowCount,
+    acknowledged.length > 1_000 && acknowledged.length <= half,
     `${acknowledged.length} rows acknowledged: the kill was not in the middle`,
   )
 
