@@ -72,7 +72,7 @@ export class ConnectionPool {
   }
 
   async #open(slot: Slot): Promise<Connection> {
-    const { clock, random } = this.#settings
+    const { clock, random, logger } = this.#settings
     const { signal } = this.#closing
     try {
       const waitMs = slot.notBeforeMs - clock.nowMs()
@@ -86,12 +86,15 @@ export class ConnectionPool {
       slot.failures = 0
       slot.notBeforeMs = 0
       this.opened++
-      connection.onClose(() => {
+      logger.debug({ url: slot.url }, 'connected')
+      connection.onClose(reason => {
+        if (!signal.aborted) logger.warn({ url: slot.url, reason: reason.message }, 'connection lost')
         if (slot.connection === connection) slot.connection = null
       })
       return connection
     } catch (error) {
       slot.failures++
+      if (!signal.aborted) logger.warn({ url: slot.url, error: describe(error) }, 'could not connect')
       slot.notBeforeMs = clock.nowMs() + backoffDelayMs(this.#settings, slot.failures, random)
       if (error instanceof ApiError || error instanceof AbortError) throw error
       throw new ApiError('NETWORK_EXCEPTION', `${slot.url}: ${describe(error)}`, { cause: error })

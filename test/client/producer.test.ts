@@ -227,7 +227,8 @@ test('producer: a batch the broker finds too large is split, in order', async ()
     numbers,
     Array.from({ length: 41 }, (_, i) => i),
   )
-  assert.ok(p.stats().batchesSplit > 2)
+  const { batchesSplit } = p.stats()
+  assert.ok(batchesSplit > 2)
   await clock.run(p.close())
 })
 
@@ -458,5 +459,19 @@ test('producer: a node that does not answer is asked again over another connecti
   // The first attempt was done, only its answer never came: at least once.
   assert.equal(result!.offset, 2)
   assert.equal(p.stats().connectionsOpened, 2)
+  await clock.run(p.close())
+})
+
+test('producer: after a batch was too large the next ones are smaller', async () => {
+  const { clock, cluster, producer } = startFake()
+  cluster.createTopic('t', 1)
+  cluster.messageBytesMax = 3_000
+  const p = producer({ batchBytes: 4_000 })
+  const messages = Array.from({ length: 400 }, (_, i) => ({ value: String(i).padEnd(100) }))
+  await clock.run(p.send({ topic: 't', messages: messages.slice(0, 100) }))
+  const { batchesSplit } = p.stats()
+  assert.ok(batchesSplit > 0)
+  await clock.run(p.send({ topic: 't', messages: messages.slice(100) }))
+  assert.equal(p.stats().batchesSplit, batchesSplit)
   await clock.run(p.close())
 })

@@ -6,6 +6,7 @@
  */
 import { ApiError } from '../../protocol/errors.ts'
 import { assert } from '../../util/assert.ts'
+import { KiB } from '../../util/units.ts'
 import type { Cluster } from '../cluster.ts'
 import { Deque } from '../deque.ts'
 import { recordHeaders } from './messages.ts'
@@ -66,6 +67,12 @@ export class Accumulator {
     batch.reservedBytes = bytes
     assert(this.bufferedBytes >= 0, 'buffered bytes are not negative')
     if (this.#memoryLine.length > 0 && this.#hasMemory()) this.#serveMemoryLine()
+  }
+
+  /** The broker refused a batch of the topic for its size: the next ones shall be half as large. */
+  onTooLarge(batch: ProducerBatch): void {
+    const line = this.#lines.get(batch.topic)!
+    line.batchBytes = Math.min(line.batchBytes, Math.max(Math.ceil(batch.builder.sizeBytes / 2), KiB))
   }
 
   /** Gives up a call that waits in line: its messages that are in no batch stay out. */
@@ -223,14 +230,14 @@ export class Accumulator {
     const headers = message.headers === undefined ? null : recordHeaders(message.headers)
     const timestamp = message.timestamp ?? call.timestampMs
     let queue = chosen
-    let batch = queue.open ?? this.#openBatch(queue)
+    let batch = queue.open ?? this.#openBatch(line, queue)
     while (!batch.builder.tryAppend(key, message.value, headers, timestamp)) {
       this.close(queue)
       // A full batch is when messages without a key move on (KIP-480): the next batch is another partition's.
       if (isSticky) {
         queue = line.partitions[line.stickAnew()]!
       }
-      batch = queue.open ?? this.#openBatch(queue)
+      batch = queue.open ?? this.#openBatch(line, queue)
     }
     const addedBytes = batch.builder.sizeBytes - batch.reservedBytes
     batch.reservedBytes += addedBytes
@@ -239,8 +246,9 @@ export class Accumulator {
     call.track(batch)
   }
 
-  #openBatch(queue: PartitionQueue): ProducerBatch {
-    const { clock, deliveryTimeoutMs, batchBytes, compression, codec } = this.#settings
+  #openBatch(line: TopicLine, queue: PartitionQueue): ProducerBatch {
+    const { clock, deliveryTimeoutMs, compression, codec } = this.#settings
+    const { batchBytes } = line
     const nowMs = clock.nowMs()
     const batch = new ProducerBatch({
       topic: queue.topic,

@@ -201,8 +201,13 @@ export class Sender {
     if (error.isTooLarge && batch.recordCount > 1) this.#split(queue, batch)
     else if (error.isRetriable && nowMs < batch.deadlineMs) {
       this.#stats.batchesRetried++
+      const { cause } = error
+      this.#settings.logger.debug(
+        { topic: batch.topic, partition: batch.partition, attempts: batch.attempts, error: cause.message },
+        'a batch will be sent again',
+      )
       const delayMs = backoffDelayMs(this.#settings, batch.attempts, this.#settings.random)
-      queue.onRetry(batch, nowMs + delayMs, error.cause)
+      queue.onRetry(batch, nowMs + delayMs, cause)
       this.#accumulator.active.add(queue)
     } else {
       queue.onDone()
@@ -213,6 +218,7 @@ export class Sender {
   /** The parts take the batch's place; nothing else of the partition leaves before they are there. */
   #split(queue: PartitionQueue, batch: ProducerBatch): void {
     this.#stats.batchesSplit++
+    this.#accumulator.onTooLarge(batch)
     queue.onSplit()
     splitBatch(batch, this.#settings).then(
       parts => {

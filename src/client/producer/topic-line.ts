@@ -14,6 +14,8 @@ export class TopicLine {
   isLoading = false
   /** Its first waiting call waits for memory. */
   isInMemoryLine = false
+  /** A batch is full at this many bytes: what the options say, or less once the broker found a batch too large. */
+  batchBytes: number
   /** Bytes of messages without a key since their partition was chosen. */
   stickyBytes = 0
   /** -1 for not chosen. */
@@ -25,6 +27,7 @@ export class TopicLine {
     this.name = name
     this.#settings = settings
     this.#cluster = cluster
+    this.batchBytes = settings.batchBytes
     this.grow()
   }
 
@@ -45,7 +48,7 @@ export class TopicLine {
 
   /** Where messages go that do not care. */
   stick(): number {
-    const isOver = this.#sticky < 0 || this.stickyBytes >= this.#settings.batchBytes
+    const isOver = this.#sticky < 0 || this.stickyBytes >= this.batchBytes
     return isOver ? this.stickAnew() : this.#sticky
   }
 
