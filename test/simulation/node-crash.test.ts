@@ -193,7 +193,9 @@ describe('node crash', () => {
         try {
           await runSeed(seed, totals, scenario)
         } catch (error) {
-          throw new Error(`seed ${seed}: MILLRACE_CRASH_SEEDS=${seed}:${seed} replays it`, { cause: error })
+          throw new Error(`seed ${seed}: MILLRACE_CRASH_SEEDS=${seed}:${seed} replays it\n${(error as Error).stack}`, {
+            cause: error,
+          })
         }
       }
       t.diagnostic(JSON.stringify(totals))

@@ -1,17 +1,20 @@
-/** DeleteTopics: decided by the controller; the logs of the partitions go when the metadata says so. */
+/** DeleteTopics: decided by the controller; answered once the directories of the partitions here are gone, durably. */
 import { deleteTopics } from '../../protocol/apis/index.ts'
 import { defineHandler, type Handler } from '../../transport/handler.ts'
 import type { BrokerRuntime } from '../runtime.ts'
 import { forwardAllowed, topicResource } from './topic-admin.ts'
 
 export function deleteTopicsHandler(broker: BrokerRuntime): Handler {
-  return defineHandler(deleteTopics, async (request, context) => ({
-    topics: await forwardAllowed(broker, context, {
+  return defineHandler(deleteTopics, async (request, context) => {
+    const topics = await forwardAllowed(broker, context, {
       items: request.topics,
       operation: 'delete',
       resourceOf: topicResource,
       forward: async allowed => (await broker.controller.request(deleteTopics, { ...request, topics: allowed })).topics,
       refuse: ({ name, topicId }, refusal) => ({ name, topicId, ...refusal }),
-    }),
-  }))
+    })
+    // A directory that outlives its topic would be set aside as a stray at the next start.
+    await broker.partitions.settled(topics.map(({ name }) => name))
+    return { topics }
+  })
 }
