@@ -1,5 +1,6 @@
 /** Producer, consumer and admin of the Node entry against a real node in this process, over real sockets. */
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
 import { after, before, test } from 'node:test'
 import { Admin, type ApiError, type CompressionName, Consumer, Producer, partitionForKey } from '../../src/index.ts'
 import { type Server, startServer } from '../../src/server/index.ts'
@@ -171,4 +172,17 @@ test('integration: a node that restarts loses nothing that was acknowledged', as
   }
   await Promise.all([producer.close(), consumer.close(), local.close()])
   await node.close()
+})
+
+test('integration: a process does not end under a send that is awaited', () => {
+  const script = `
+    import { Producer } from './src/index.ts'
+    const producer = new Producer({ bootstrap: 'ws://127.0.0.1:1', metadataTimeoutMs: 300 })
+    await producer.send({ topic: 't', messages: [{ value: '' }] }).catch(error => console.log(error.code))
+    await producer.close()
+    console.log('closed')`
+  const args = ['--import', 'tsx', '--input-type=module', '-e', script]
+  const { stdout, status } = spawnSync(process.execPath, args, { encoding: 'utf8' })
+  assert.equal(stdout, 'NETWORK_EXCEPTION\nclosed\n')
+  assert.equal(status, 0)
 })
