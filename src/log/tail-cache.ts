@@ -1,7 +1,9 @@
 /**
- * The newest appends of all logs, as the very buffers that were received, in bounded memory: what followers and
- * consumers at the tail are served from. Over the bound, the oldest append of the node is forgotten, whichever log it
- * belongs to.
+ * The newest appends of all logs in one ring of memory: what followers and consumers at the tail are served from. An
+ * append is copied in, and the oldest ones of the node, whichever log they belong to, make way for it.
+ *
+ * Why copies: buffers kept as they were received grow old, and freeing them costs the collector a pass over the heap for
+ * every few dozen MiB. A ring is allocated once. Reads copy out, because the ring moves on under whoever holds a view.
  */
 import { batchPrefixBytes } from '../protocol/batch/header.ts'
 import type { Offset } from '../util/numbers.ts'
@@ -11,10 +13,10 @@ interface CachedAppend {
   readonly baseOffset: Offset
   /** Exclusive. */
   readonly endOffset: Offset
-  /** Whole batches, back to back. */
+  /** Whole batches, back to back: a view of the ring. */
   readonly bytes: Uint8Array
-  /** The memory it keeps alive. */
-  readonly costBytes: number
+  /** Where in the ring they begin. */
+  readonly position: number
   isDropped: boolean
 }
 
@@ -31,7 +33,11 @@ export class LogTail {
 
 export class TailCache {
   readonly #bytesMax: number
+  /** Allocated with the first append: an idle node does not pay for it, and untouched pages cost nothing. */
+  #ring: Uint8Array | null = null
+  #next = 0
   #bytes = 0
+  /** In the order of the ring, the oldest at `#queueHead`. */
   #queue: Array<{ readonly tail: LogTail; readonly append: CachedAppend }> = []
   #queueHead = 0
   hits = 0
@@ -46,15 +52,34 @@ export class TailCache {
   }
 
   add(tail: LogTail, baseOffset: Offset, endOffset: Offset, received: Uint8Array): void {
-    const bytes = isWasteful(received) ? received.slice() : received
-    const append = { baseOffset, endOffset, bytes, costBytes: bytes.buffer.byteLength, isDropped: false }
     // After a truncation inside a cached append, or an append too large to keep, what is cached ends too early.
     if (!tail.isEmpty && tail.appends.at(-1)!.endOffset !== baseOffset) this.truncate(tail, 0)
-    if (append.costBytes > this.#bytesMax) return
+    if (received.length > this.#bytesMax / 4) return this.truncate(tail, 0)
+    const position = this.#makeRoom(received.length)
+    this.#ring!.set(received, position)
+    const bytes = this.#ring!.subarray(position, position + received.length)
+    const append = { baseOffset, endOffset, bytes, position, isDropped: false }
     tail.appends.push(append)
     this.#queue.push({ tail, append })
-    this.#bytes += append.costBytes
-    while (this.#bytes > this.#bytesMax) this.#evictOldest()
+    this.#bytes += bytes.length
+  }
+
+  /** Evicts what stands in the way of the next `length` bytes of the ring, and returns where they begin. */
+  #makeRoom(length: number): number {
+    this.#ring ??= new Uint8Array(this.#bytesMax)
+    let from = this.#next
+    if (from + length > this.#ring.length) {
+      // What is left behind `from` is the oldest there is, and stays unused until the ring comes round.
+      this.#evictWhile(append => append.position >= from)
+      from = 0
+    }
+    this.#next = from + length
+    this.#evictWhile(append => append.position < from + length && append.position + append.bytes.length > from)
+    return from
+  }
+
+  #evictWhile(isInTheWay: (append: CachedAppend) => boolean): void {
+    while (this.#queueHead < this.#queue.length && isInTheWay(this.#queue[this.#queueHead]!.append)) this.#evictOldest()
   }
 
   /** Forgets what reaches above `offset`. */
@@ -62,13 +87,13 @@ export class TailCache {
     while (!tail.isEmpty && tail.appends.at(-1)!.endOffset > offset) {
       const append = tail.appends.pop()!
       append.isDropped = true
-      this.#bytes -= append.costBytes
+      this.#bytes -= append.bytes.length
     }
   }
 
   /**
    * Whole batches from the one that contains `fromOffset`, none reaching above `endOffset`, together at most `maxBytes`
-   * (the first may be larger if `minOneBatch`). `null`: not cached.
+   * (the first may be larger if `minOneBatch`). Copies. `null`: not cached.
    */
   read(tail: LogTail, fromOffset: Offset, endOffset: Offset, maxBytes: number, minOneBatch: boolean) {
     let at = findAppend(tail, fromOffset)
@@ -86,7 +111,7 @@ export class TailCache {
       const view = isWhole
         ? append.bytes
         : cutBatches(append.bytes, fromOffset, endOffset, room, isFirst && minOneBatch)
-      if (view.length > 0) views.push(view)
+      if (view.length > 0) views.push(view.slice())
       if (!isWhole && append.endOffset > batchesEndOffset(view, fromOffset)) break
       room -= view.length
     }
@@ -96,7 +121,7 @@ export class TailCache {
   #evictOldest(): void {
     const { tail, append } = this.#queue[this.#queueHead++]!
     if (!append.isDropped) {
-      this.#bytes -= append.costBytes
+      this.#bytes -= append.bytes.length
       append.isDropped = true
       tail.head++
       if (tail.isEmpty || tail.head > 1024) {
@@ -109,11 +134,6 @@ export class TailCache {
       this.#queueHead = 0
     }
   }
-}
-
-/** A view of 100 bytes would keep the 64 KiB its socket chunk came in. */
-function isWasteful(bytes: Uint8Array): boolean {
-  return bytes.buffer.byteLength > 2 * bytes.length
 }
 
 function findAppend(tail: LogTail, offset: Offset): number | null {
