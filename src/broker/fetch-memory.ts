@@ -1,7 +1,8 @@
 /**
- * How many bytes of records the fetch answers of this node may hold at once, over all connections. A fetch takes what
- * is left up to its own limit and gives back what it did not need; when nothing is left it waits its turn. One batch
- * larger than the rest is still served whole, so the bound is soft by one batch per fetch under way.
+ * How many bytes of records the fetch answers of this node may hold at once, over all connections, from the read until
+ * the reader has taken them. A fetch takes what is left up to its own limit and gives back what it did not need; when
+ * nothing is left it waits its turn. One batch larger than the rest is still served whole, so the bound is soft by one
+ * batch per fetch under way.
  */
 import { assertCount } from '../util/assert.ts'
 import { Fifo } from './fifo.ts'

@@ -16,6 +16,9 @@ export interface RequestContext {
 /**
  * Serves one API. Returns the response body, at once or later; `null` for a request that wants no answer. An expected
  * failure of the whole request is an `ApiError`; anything else thrown becomes `UNKNOWN_SERVER_ERROR` and a log line.
+ *
+ * A body that is `Disposable` is disposed of once, when its bytes have left this process or are dropped: by that a
+ * handler bounds what all answers together hold.
  */
 export type Handle<Request, Response> = (
   request: Request,

@@ -15,6 +15,7 @@ import { ProtocolError } from '../protocol/protocol-error.ts'
 import { type Answer, encodeAnswer, isPromise, reportFailure } from './answer.ts'
 import type { RequestContext } from './handler.ts'
 import type { ServedApi } from './handler-table.ts'
+import { HeldMemory } from './held-memory.ts'
 import { InFlight } from './in-flight.ts'
 import type { ListenerCore } from './listener-core.ts'
 import type { BudgetMember } from './node-budget.ts'
@@ -41,6 +42,7 @@ export class OpenServerConnection implements ServerConnection, BudgetMember {
   readonly #gone = new AbortController()
   readonly #reader = new ReaderWatch()
   readonly #gate: ReadGate
+  readonly #memory = new HeldMemory()
   #context: RequestContext | null = null
   #handshakeMessages = 0
   #isClosed = false
@@ -183,25 +185,16 @@ export class OpenServerConnection implements ServerConnection, BudgetMember {
     } catch (thrown) {
       error = thrown ?? new Error('a handler threw nothing')
     }
+    const asked = { served, version, correlationId, startedMs }
     if (error !== undefined || !isPromise(body)) {
-      this.#answer({ served, version, correlationId, startedMs, chargedBytes: 0, body, error })
+      this.#answer({ ...asked, chargedBytes: 0, body, error })
       return
     }
     const chargedBytes = this.inFlight.charge(messageBytes, this)
     if (this.inFlight.isFull) this.#block(blocked.connection)
     body.then(
-      result =>
-        this.#finish({ served, version, correlationId, startedMs, chargedBytes, body: result, error: undefined }),
-      (thrown: unknown) =>
-        this.#finish({
-          served,
-          version,
-          correlationId,
-          startedMs,
-          chargedBytes,
-          body: null,
-          error: thrown ?? new Error(),
-        }),
+      result => this.#finish({ ...asked, chargedBytes, body: result, error: undefined }),
+      (thrown: unknown) => this.#finish({ ...asked, chargedBytes, body: null, error: thrown ?? new Error() }),
     )
   }
 
@@ -224,12 +217,14 @@ export class OpenServerConnection implements ServerConnection, BudgetMember {
     }
     if (!this.#isClosed) this.#answer(answer)
     else if (answer.error !== undefined) reportFailure(this.#core, this.remote, answer.served, answer.error)
+    else this.#memory.hold(answer.body, true)
     this.#settle(answer)
   }
 
   #answer(answer: Answer): void {
     const frame = encodeAnswer(this.#core, this.remote, answer)
     if (frame !== null) this.#send(frame)
+    this.#memory.hold(answer.body, this.#isClosed || !this.#gate.has(blocked.reader))
   }
 
   #send(frame: Uint8Array): void {
@@ -259,6 +254,7 @@ export class OpenServerConnection implements ServerConnection, BudgetMember {
   #unblock(reason: number): void {
     if (this.#isClosed || !this.#gate.has(reason)) return
     this.#gate.lift(reason)
+    if (reason === blocked.reader) this.#memory.release()
     while (this.#held.length > 0 && !this.#gate.has(blocked.reader) && !this.#isClosed) {
       const answer = this.#held.shift()!
       this.#answer(answer)
@@ -293,7 +289,11 @@ export class OpenServerConnection implements ServerConnection, BudgetMember {
     this.#isClosed = true
     this.#core.budget.leave(this)
     this.#arrived = []
-    for (const answer of this.#held.splice(0)) this.#settle(answer)
+    for (const answer of this.#held.splice(0)) {
+      this.#memory.hold(answer.body, false)
+      this.#settle(answer)
+    }
+    this.#memory.release()
     this.#gone.abort()
   }
 }

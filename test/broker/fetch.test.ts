@@ -169,7 +169,7 @@ describe('long poll', () => {
     await turn()
     assert.equal(h.broker.delayedOperations, 1)
     gone.abort()
-    assert.equal(await answer, null)
+    await answer
     assert.equal(h.broker.delayedOperations, 0)
   })
 
@@ -254,6 +254,19 @@ describe('fetch memory', () => {
     const second = h.call(fetch, fetchRequest({ partitions: [{ partition: 1 }] }))
     assert.equal(h.log('t', 1).reads, readsBefore)
     assert.deepEqual(batchCounts(await first), [1])
+    assert.deepEqual(batchCounts(await second), [1])
+    assert.equal(h.broker.fetchMemoryBytes, 0)
+  })
+
+  test('an answer counts with what it holds until its reader has taken it', async () => {
+    const size = batchOf(['a']).length
+    const h = await openHarness({ settings: { fetchMemoryBytesMax: size } })
+    await fill(h, 0, ['a'])
+    const first = (await h.call(fetch, fetchRequest(), { keepsAnswers: true })) as unknown as Disposable
+    assert.equal(h.broker.fetchMemoryBytes, size)
+    const second = h.call(fetch, fetchRequest())
+    assert.equal(await isSettled(second), false)
+    first[Symbol.dispose]()
     assert.deepEqual(batchCounts(await second), [1])
     assert.equal(h.broker.fetchMemoryBytes, 0)
   })

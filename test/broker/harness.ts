@@ -125,6 +125,11 @@ export function topicImage(
   return { id: `id-${name}`, name, partitions: [partitionImage()], configs: new Map(), ...changes }
 }
 
+export interface CallContext extends Partial<RequestContext> {
+  /** Like a reader that does not take its answers. */
+  keepsAnswers?: boolean
+}
+
 export interface Harness {
   readonly broker: Broker
   readonly metadata: FakeMetadata
@@ -133,7 +138,7 @@ export interface Harness {
   readonly fatal: Error[]
   readonly forwarded: { api: string; body: unknown }[]
   log(topic?: string, partition?: number): FakeLog
-  call<Q, S>(api: Api<Q, S>, body: Q, context?: Partial<RequestContext>): Promise<S | null>
+  call<Q, S>(api: Api<Q, S>, body: Q, context?: CallContext): Promise<S | null>
 }
 
 export interface HarnessOptions {
@@ -195,13 +200,13 @@ export async function openHarness(options: HarnessOptions = {}): Promise<Harness
     fatal,
     forwarded,
     log: (topic = 't', partition = 0) => logs.logs.get(`${topic}-${partition}`) ?? assert.fail('no such log'),
-    async call<Q, S>(api: Api<Q, S>, body: Q, context: Partial<RequestContext> = {}): Promise<S | null> {
+    async call<Q, S>(api: Api<Q, S>, body: Q, context: CallContext = {}): Promise<S | null> {
       const handler = broker.handlers.find(h => h.api.key === api.key) ?? assert.fail(`no handler of ${api.name}`)
-      return (await handler.handle(body, {
-        ...defaultContext,
-        signal: new AbortController().signal,
-        ...context,
-      })) as S | null
+      const whole = { ...defaultContext, signal: new AbortController().signal, ...context }
+      const response = (await handler.handle(body, whole)) as (S & Partial<Disposable>) | null
+      // As the transport does when the bytes have left.
+      if (context.keepsAnswers !== true) response?.[Symbol.dispose]?.()
+      return response
     },
   }
 }

@@ -182,6 +182,32 @@ test('a reader that does not read: its answers stop being made, others are serve
   assert.equal(listener.stats.connections, 1)
 })
 
+test('what answers hold is given back when the reader has taken them, or is gone', async () => {
+  const alive = new Set<object>()
+  const heavyApi = { ...echoApi, key: 2_002, name: 'Heavy' }
+  const heavy = defineHandler(heavyApi, async ({ answerBytes }) => {
+    const body = { data: new Uint8Array(answerBytes), [Symbol.dispose]: () => void alive.delete(body) }
+    alive.add(body)
+    return body
+  })
+  const { established, clock } = rig({ handlers: [heavy] })
+  const [client, leaver] = [await established(), await established()]
+  client.echo(10, heavyApi)
+  await settle(clock)
+  assert.equal(alive.size, 0)
+  for (const reader of [client, leaver]) {
+    reader.socket.pause()
+    for (let i = 0; i < 20; i++) reader.echo(256 * KiB, heavyApi)
+  }
+  await settle(clock)
+  assert.ok(alive.size > 2, `${alive.size} are held`)
+  leaver.socket.terminate()
+  client.socket.resume()
+  await settle(clock)
+  assert.equal(client.answers.length, 21)
+  assert.equal(alive.size, 0)
+})
+
 test('a slow reader is not a stopped one: as long as it takes something it stays, and gets everything', async () => {
   const { established, clock, listener } = rig()
   const client = await established()

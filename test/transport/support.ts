@@ -169,9 +169,10 @@ export class RawClient {
     }
   }
 
-  echo(answerBytes: number): number {
+  /** `api`: one that asks and answers like `echoApi`. */
+  echo(answerBytes: number, api: typeof echoApi = echoApi): number {
     const data = new Uint8Array(0)
-    this.socket.send(encodeRequest(echoApi, 1, ++this.#lastId, { data, answerBytes }))
+    this.socket.send(encodeRequest(api, 1, ++this.#lastId, { data, answerBytes }))
     return this.#lastId
   }
 

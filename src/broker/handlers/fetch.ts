@@ -18,7 +18,7 @@ async function handleFetch(
   broker: BrokerRuntime,
   request: FetchRequest,
   context: RequestContext,
-): Promise<FetchResponse | null> {
+): Promise<FetchResponse & Disposable> {
   if (request.maxBytes < 0) throw new ApiError('INVALID_FETCH_SIZE', `maxBytes is ${request.maxBytes}.`)
   if (request.isolationLevel !== 0 && request.isolationLevel !== 1) {
     throw new ApiError('INVALID_REQUEST', `isolationLevel is ${request.isolationLevel}; 0 and 1 are known.`)
@@ -34,18 +34,21 @@ async function handleFetch(
     let look: FetchLook
     try {
       look = await lookAtPartitions(broker, request, context, granted)
-    } finally {
+    } catch (error) {
       fetchMemory.release(granted)
+      throw error
     }
     const delayMs = endMs - clock.nowMs()
-    const mayWait =
-      look.failures === 0 && look.bytes < bytesMin && look.waitedFor.length > 0 && delayMs > 0 && !broker.isDraining()
-    if (!mayWait || context.signal.aborted) {
+    const isEnough = look.failures > 0 || look.bytes >= bytesMin || look.waitedFor.length === 0
+    if (isEnough || delayMs <= 0 || broker.isDraining() || context.signal.aborted) {
       stats.bytesOut += look.bytes
       stats.fetchFailures += look.failures
       stats.fetchMs.observe(clock.nowMs() - startMs)
-      return context.signal.aborted ? null : look.response
+      // From here on the answer counts with what it holds, until the transport disposes of it.
+      fetchMemory.correct(granted, look.bytes)
+      return { ...look.response, [Symbol.dispose]: () => fetchMemory.release(look.bytes) }
     }
+    fetchMemory.release(granted)
     if (!isDelayed) stats.fetchesDelayed += 1
     isDelayed = true
     const bytesMissing = bytesMin - look.bytes
