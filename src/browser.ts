@@ -4,6 +4,7 @@
  */
 import { Admin as ClientAdmin } from './client/admin/admin.ts'
 import type { AdminOptions } from './client/admin/types.ts'
+import { browserClock, browserRandom } from './client/browser-clock.ts'
 import { browserCodecs } from './client/browser-codecs.ts'
 import { browserSocketFactory } from './client/browser-socket.ts'
 import { Consumer as ClientConsumer } from './client/consumer/consumer.ts'
@@ -12,7 +13,6 @@ import { type ClientOptions, type ClientPorts, type WithPorts, withPorts } from 
 import { Producer as ClientProducer } from './client/producer/producer.ts'
 import type { ProducerOptions } from './client/producer/types.ts'
 import { socketConnect } from './client/socket-connect.ts'
-import { browserClock, browserRandom } from './client/browser-clock.ts'
 import { silentLogger } from './util/logger.ts'
 
 export * from './client/index.ts'

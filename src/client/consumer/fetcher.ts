@@ -258,8 +258,7 @@ export class Fetcher {
         for (const { partition } of items) partition.isFetching = false
         if (this.#signal.aborted) return
         this.#stats.fetchesFailed++
-        link.failures++
-        link.notBeforeMs = this.#settings.clock.nowMs() + this.#delayMs(link.failures)
+        this.#backOff(link)
         if (error instanceof ApiError && error.code === 'REQUEST_TIMED_OUT') this.#cluster.discard(connection)
         if (error instanceof ApiError && (error.isRetriable || error.code === 'UNKNOWN_SERVER_ERROR')) {
           this.#staleness.mark()
@@ -289,12 +288,9 @@ export class Fetcher {
     this.#onNews()
   }
 
-  #backOff(partition: AssignedPartition): void {
-    partition.failures++
-    partition.notBeforeMs = this.#settings.clock.nowMs() + this.#delayMs(partition.failures)
-  }
-
-  #delayMs(failures: number): number {
-    return backoffDelayMs(this.#settings, failures, this.#settings.random)
+  #backOff(waiting: { failures: number; notBeforeMs: number }): void {
+    waiting.failures++
+    const { clock, random } = this.#settings
+    waiting.notBeforeMs = clock.nowMs() + backoffDelayMs(this.#settings, waiting.failures, random)
   }
 }
