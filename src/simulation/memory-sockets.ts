@@ -66,8 +66,10 @@ export class MemorySocket implements Socket {
     const peer = this.#peer!
     peer.#inboxBytes += message.length
     if (this.bufferedBytes > bufferMarks.highBytes) this.#wasAboveHigh = true
+    // As over a network, the two ends share no memory: a log patches the very bytes it received.
+    const received = message.slice()
     this.#later(() => {
-      peer.#inbox.push(message)
+      peer.#inbox.push(received)
       peer.#deliver()
     })
   }

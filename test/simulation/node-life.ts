@@ -8,6 +8,7 @@ import type { MemoryStorageImage } from '../../src/raft-storage/memory-storage.t
 import { memoryStorage } from '../../src/raft-storage/memory-storage.ts'
 import { type Node, openNode } from '../../src/server/node.ts'
 import type { NodeSettings } from '../../src/server/node-settings.ts'
+import { memoryNetwork } from '../../src/simulation/memory-sockets.ts'
 import { CrashSignal, type SimDisk } from '../../src/simulation/sim-disk.ts'
 import type { VirtualClock } from '../../src/simulation/virtual-clock.ts'
 import { openConnection } from '../../src/transport/client-connection.ts'
@@ -17,9 +18,9 @@ import { silentLogger } from '../../src/util/logger.ts'
 import { toNodeId } from '../../src/util/numbers.ts'
 import { seededRandom } from '../../src/util/random.ts'
 import { MiB } from '../../src/util/units.ts'
-import { memoryLink } from './memory-link.ts'
 
 export const dataDirectory = 'data'
+const url = 'ws://simulated'
 
 export const simulatedSettings: NodeSettings = {
   nodeId: toNodeId(1),
@@ -95,14 +96,11 @@ export class Life {
         },
       })
       this.#node = node
-      await node.serve('ws://simulated')
-      const { sockets } = memoryLink(
-        clock,
-        socket => void node.listener.accept(socket),
-        () => !disk.hasCrashed,
-      )
-      return openConnection('ws://simulated', {
-        socketFactory: sockets,
+      await node.serve(url)
+      const network = memoryNetwork(clock)
+      network.listen(url, socket => void node.listener.accept(socket))
+      return openConnection(url, {
+        socketFactory: network.socketFactory,
         clock,
         clientId: 'test',
         software: 'test',
