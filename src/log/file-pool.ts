@@ -1,5 +1,6 @@
 /**
- * Open files, at most so many at once: the least recently used one that nobody holds is closed to make room. A file is
+ * Open files, at most so many at once (more only while more are held): the least recently used one that nobody holds
+ * is closed to make room. A file is
  * used at once (`use`: until the caller's next await) or held across awaits (`pin`). A file whose data is not synced
  * yet must be pinned by whoever will sync it, so that a write-back error reaches the handle that wrote.
  */
@@ -45,6 +46,7 @@ export class FilePool {
       release: () => {
         entry.pins--
         if (entry.isForgotten && entry.pins === 0) entry.file.close()
+        this.#shrinkTo(this.#openFilesMax)
       },
     }
   }
@@ -69,19 +71,19 @@ export class FilePool {
       this.#open.set(path, known)
       return known
     }
-    this.#makeRoom()
+    this.#shrinkTo(this.#openFilesMax - 1)
     const entry: OpenFile = { file: this.#disk.open(path, { create }), pins: 0, isForgotten: false }
     this.#open.set(path, entry)
     return entry
   }
 
-  #makeRoom(): void {
-    if (this.#open.size < this.#openFilesMax) return
+  #shrinkTo(count: number): void {
+    if (this.#open.size <= count) return
     for (const [path, entry] of this.#open) {
       if (entry.pins > 0) continue
       this.#open.delete(path)
       entry.file.close()
-      return
+      if (this.#open.size <= count) return
     }
   }
 }

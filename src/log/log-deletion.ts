@@ -34,7 +34,6 @@ export function applyRetention(core: LogCore, wallClockMs: number, endOffset: Of
   const believedMs = retentionClock.believe(wallClockMs, clock.nowMs())
   return guarded(core, async () => {
     const count = expiredCount(core, believedMs, endOffset)
-    if (count === 0) return { segments: 0, bytes: 0 }
     if (count === core.segments.length) await beginEmptySegment(core)
     return moveStart(core, core.segments[count]!.baseOffset)
   })
@@ -75,30 +74,30 @@ async function beginEmptySegment(core: LogCore): Promise<void> {
 }
 
 async function moveStart(core: LogCore, offset: Offset): Promise<Freed> {
-  if (offset <= core.logStartOffset) return { segments: 0, bytes: 0 }
   const { disk, syncs } = core.env
-  await writeLogStart(disk, syncs, core.directory, offset)
-  core.logStartOffset = offset
-  core.epochs.truncateFromStart(offset)
+  if (offset > core.logStartOffset) {
+    await writeLogStart(disk, syncs, core.directory, offset)
+    core.logStartOffset = offset
+    core.epochs.truncateFromStart(offset)
+  }
+  // One of them may have been spared before because it was the active one.
+  if (countBelow(core.segments, core.logStartOffset) === 0) return { segments: 0, bytes: 0 }
   // A sync under way may be about to open one of the files.
   const held = await holdSyncs(core)
-  const doomed = takeSegmentsBelow(core, offset)
+  const doomed = core.segments.splice(0, countBelow(core.segments, core.logStartOffset))
   for (const segment of doomed) renameAway(core, segment)
   held.release()
-  if (doomed.length === 0) return { segments: 0, bytes: 0 }
   core.generation++
   await syncLogDirectory(core)
   for (const segment of doomed) await removeRenamed(core, segment)
   return { segments: doomed.length, bytes: sizeOf(doomed) }
 }
 
-/** Takes out the segments that lie wholly below `offset`; never the active one. */
-function takeSegmentsBelow(core: LogCore, offset: Offset): Segment[] {
+/** How many segments lie wholly below `offset`; never counts the active one. */
+function countBelow(segments: readonly Segment[], offset: Offset): number {
   let count = 0
-  while (count + 1 < core.segments.length && core.segments[count + 1]!.baseOffset <= offset) count++
-  const doomed = core.segments.slice(0, count)
-  core.segments = core.segments.slice(count)
-  return doomed
+  while (count + 1 < segments.length && segments[count + 1]!.baseOffset <= offset) count++
+  return count
 }
 
 /** Readers that hold the files go on reading; nobody else finds them any more. */

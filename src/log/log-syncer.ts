@@ -51,6 +51,9 @@ function isSyncDue(core: LogCore): boolean {
 }
 
 async function syncWhileDue(core: LogCore): Promise<void> {
+  // Between two syncs too: an error of writing back must reach the handle that wrote.
+  const newest = core.segments.findLast(segment => segment.isCreated)
+  const pinned = newest === undefined ? null : core.env.files.pin(newest.logPath)
   try {
     while (isSyncDue(core)) {
       await syncOnce(core)
@@ -60,6 +63,8 @@ async function syncWhileDue(core: LogCore): Promise<void> {
     }
   } catch (error) {
     failLog(core, diskError(error))
+  } finally {
+    pinned?.release()
   }
 }
 
