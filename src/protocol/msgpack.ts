@@ -10,22 +10,54 @@ import { unpackScanned } from './unpacker.ts'
 /** Sharing of record shapes is off: it is a private extension with state. */
 const options = { useRecords: false, moreTypes: false, encodeUndefinedAsNil: true }
 
+/** msgpackr writes into a buffer it keeps, so that small frames cost no allocation of their own. */
+const packr = new Packr(options)
+
 /**
- * msgpackr writes into a buffer it keeps, so that small frames cost no allocation of their own. Behind a large frame
- * the packer is let go with its buffer: what small frames follow must not keep it alive. (`useBuffer` would need a
- * buffer of the platform's own kind.)
+ * From this size on a `bin` is not handed to msgpackr: its buffer would grow to four times the frame. Such a frame is
+ * put together from what msgpackr makes of the small values and the bytes themselves, in memory of exactly its size.
  */
-let packr = new Packr(options)
-const keptBufferBytesMax = 1024 * 1024
+const largeBinBytes = 4 * 1024
 
 /**
  * The bytes are the caller's. Integers beyond 32 bits are written as float64 unless they are BigInts, as the schema's
  * `int64` makes them; both read back as the same number.
  */
 export function pack(value: unknown): Uint8Array {
-  const bytes = packr.pack(value)
-  if (bytes.buffer.byteLength > keptBufferBytesMax) packr = new Packr(options)
+  if (!holdsLargeBin(value)) return packr.pack(value)
+  const parts: Uint8Array[] = []
+  addParts(value, parts)
+  let sizeBytes = 0
+  for (const part of parts) sizeBytes += part.length
+  const bytes = new Uint8Array(sizeBytes)
+  let at = 0
+  for (const part of parts) {
+    bytes.set(part, at)
+    at += part.length
+  }
   return bytes
+}
+
+function holdsLargeBin(value: unknown): boolean {
+  if (Array.isArray(value)) return value.some(holdsLargeBin)
+  return value instanceof Uint8Array && value.length >= largeBinBytes
+}
+
+function addParts(value: unknown, parts: Uint8Array[]): void {
+  if (!holdsLargeBin(value)) parts.push(packr.pack(value))
+  else if (Array.isArray(value)) {
+    parts.push(header(0xdc, value.length))
+    for (const item of value) addParts(item, parts)
+  } else {
+    const bin = value as Uint8Array
+    parts.push(header(0xc5, bin.length), bin)
+  }
+}
+
+/** The head of an array (`code` 0xdc) or a `bin` (0xc5) with a length of 16 bits, or of 32 with the code after it. */
+function header(code: 0xdc | 0xc5, length: number): Uint8Array {
+  if (length <= 0xffff) return Uint8Array.of(code, length >>> 8, length)
+  return Uint8Array.of(code + 1, length >>> 24, length >>> 16, length >>> 8, length)
 }
 
 /** Throws `ProtocolError` for bytes that are not one value within the limits. `bin` values are views of `bytes`. */

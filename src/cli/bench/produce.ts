@@ -4,25 +4,24 @@
  * when a send was due: a stall delays all that was due meanwhile (coordinated omission, corrected).
  */
 import type { Message } from '../../index.ts'
+import { BatchBuilder } from '../../protocol/batch/builder.ts'
 import type { BenchProduceOptions } from '../commands/bench.ts'
 import type { CommandContext } from '../context.ts'
 import { durabilityOf, ensureTopic, startCpuMeter } from './cluster.ts'
 import { LatencyRecorder, Progress, printResult } from './report.ts'
 
-/** Room for record framing beside the value, so that a send is one batch. */
-const recordOverheadBytes = 32
-
 export async function benchProduce(context: CommandContext, options: BenchProduceOptions): Promise<void> {
   const admin = await context.admin()
   const partitions = await ensureTopic(admin, options.topic, options.partitions)
+  const messages = makeMessages(options)
+  const batchBytes = sizeOfBatch(messages[0]!)
   const producer = await context.producer({
     acks: options.acks,
     compression: options.compression,
-    batchBytes: options.batchRecords * (options.size + recordOverheadBytes) + 1024,
-    bufferBytes: Math.max(64 << 20, 4 * options.inFlight * options.batchRecords * (options.size + recordOverheadBytes)),
+    batchBytes,
+    bufferBytes: Math.max(64 << 20, 4 * options.inFlight * batchBytes),
     inFlightMax: options.inFlight,
   })
-  const messages = makeMessages(options)
   let sends = 0
   const send = async (): Promise<number> => {
     const sent = await producer.send({ topic: options.topic, messages: messages[sends++ % partitions]! })
@@ -113,6 +112,13 @@ function makeMessages(options: BenchProduceOptions): Message[][] {
       partition,
     })),
   )
+}
+
+/** The very size of what one send becomes, so that each is a batch of its own. */
+function sizeOfBatch(messages: readonly Message[]): number {
+  const builder = new BatchBuilder({ bytesMax: Number.MAX_SAFE_INTEGER, compression: 'none', codec: null })
+  for (const message of messages) builder.tryAppend(null, message.value, null, 0)
+  return builder.sizeBytes
 }
 
 function makeValue(size: number, seed: number): Uint8Array {
