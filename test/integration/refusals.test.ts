@@ -1,6 +1,6 @@
 /** Starts that must fail: with one line that says what and where, and with nothing left open. */
 import assert from 'node:assert/strict'
-import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { test } from 'node:test'
 import { fetch as fetchApi } from '../../src/protocol/apis/index.ts'
@@ -67,6 +67,20 @@ test('metadata that are gone while partitions are there: refused, and the record
     .map(String)
     .filter(name => name.includes('t-0'))
   assert.deepEqual(after, before)
+})
+
+test('a partition directory that no topic owns is set aside whole, and not served', async t => {
+  const dataDir = temporaryDirectory(t)
+  const first = await startNode(t, { dataDir })
+  const { admin, producer } = clientsOf(t, first)
+  await producer.send({ topic: 'gone', messages: [{ value: 'precious' }] })
+  const [{ topicId }] = (await admin.listTopics()) as [{ topicId: string }]
+  await first.close()
+  renameSync(path.join(dataDir, 'gone-0'), path.join(dataDir, 'ghost-3'))
+  const again = await startNode(t, { dataDir })
+  const kept = path.join(dataDir, `ghost-3.${topicId}-stray`, '00000000000000000000.log')
+  assert.match(readFileSync(kept, 'latin1'), /precious/)
+  assert.deepEqual(await readTopic(again.url, 'gone'), [])
 })
 
 test('a file where the directory should be', async t => {

@@ -108,12 +108,16 @@ export interface NodeProcess {
   kill(signal: NodeJS.Signals): Promise<void>
 }
 
-/** A node in a process of its own. `options` go to `startServer`. */
-export async function startNodeProcess(t: TestContext, options: ServerOptions): Promise<NodeProcess> {
+/** A node in a process of its own. `options` go to `startServer`, `environment` on top of this process's. */
+export async function startNodeProcess(
+  t: TestContext,
+  options: ServerOptions,
+  environment: Record<string, string> = {},
+): Promise<NodeProcess> {
   const child = fork(path.join(import.meta.dirname, 'node-process.ts'), [JSON.stringify(options)], {
     execArgv: ['--import', 'tsx'],
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
-    env: { ...process.env, UV_THREADPOOL_SIZE: '16' },
+    env: { ...process.env, UV_THREADPOOL_SIZE: '16', ...environment },
   })
   const kill = async (signal: NodeJS.Signals): Promise<void> => {
     if (child.exitCode !== null || child.signalCode !== null) return

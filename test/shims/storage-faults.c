@@ -1,6 +1,7 @@
 /*
  * LD_PRELOAD shim for tests: records what is written and synced to LMDB's data file, and makes it fail on demand.
  *
+ *   STORAGE_SHIM_SUFFIX=...  end of the names of other files to do this to; without it "/data.mdb"
  *   STORAGE_SHIM_LOG=path    each call is appended as one line: "pwrite <bytes> <is meta 0|1>" or "fdatasync"
  *   STORAGE_SHIM_FAULT=...   "<call>:<what>": call is pwrite (of pages), meta (of a meta page) or fdatasync; what is EIO, ENOSPC or hang.
  *                            Read at every call, so the test sets it from inside the process when it wants.
@@ -15,14 +16,15 @@
 #include <sys/types.h>
 #include <unistd.h>
 
-static const char suffix[] = "/data.mdb";
-
 static int is_data_file(int fd) {
   char link[64], path[4096];
   snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
   ssize_t length = readlink(link, path, sizeof path - 1);
-  if (length < (ssize_t)strlen(suffix)) return 0;
+  if (length < 0) return 0;
   path[length] = 0;
+  const char *wanted = getenv("STORAGE_SHIM_SUFFIX");
+  const char *suffix = wanted ? wanted : "/data.mdb";
+  if (length < (ssize_t)strlen(suffix)) return 0;
   return strcmp(path + length - strlen(suffix), suffix) == 0;
 }
 
