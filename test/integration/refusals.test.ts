@@ -74,11 +74,11 @@ test('a partition directory that no topic owns is set aside whole, and not serve
   const first = await startNode(t, { dataDir })
   const { admin, producer } = clientsOf(t, first)
   await producer.send({ topic: 'gone', messages: [{ value: 'precious' }] })
-  const [{ topicId }] = (await admin.listTopics()) as [{ topicId: string }]
+  const [topic] = await admin.listTopics()
   await first.close()
   renameSync(path.join(dataDir, 'gone-0'), path.join(dataDir, 'ghost-3'))
   const again = await startNode(t, { dataDir })
-  const kept = path.join(dataDir, `ghost-3.${topicId}-stray`, '00000000000000000000.log')
+  const kept = path.join(dataDir, `ghost-3.${topic!.topicId}-stray`, '00000000000000000000.log')
   assert.match(readFileSync(kept, 'latin1'), /precious/)
   assert.deepEqual(await readTopic(again.url, 'gone'), [])
 })
