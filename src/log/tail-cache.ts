@@ -54,7 +54,10 @@ export class TailCache {
   add(tail: LogTail, baseOffset: Offset, endOffset: Offset, received: Uint8Array): void {
     // After a truncation inside a cached append, or an append too large to keep, what is cached ends too early.
     if (!tail.isEmpty && tail.appends.at(-1)!.endOffset !== baseOffset) this.truncate(tail, 0)
-    if (received.length > this.#bytesMax / 4) return this.truncate(tail, 0)
+    if (received.length > this.#bytesMax / 4) {
+      this.truncate(tail, 0)
+      return
+    }
     const position = this.#makeRoom(received.length)
     this.#ring!.set(received, position)
     const bytes = this.#ring!.subarray(position, position + received.length)

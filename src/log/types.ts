@@ -1,3 +1,7 @@
+/**
+ * What the rest of the broker sees of the log: one `LogManager` per data directory, one `PartitionLog` per partition.
+ * Callers assume nothing about files; the log assumes that batches were validated and that one event loop owns it.
+ */
 import type { ApiError } from '../protocol/errors.ts'
 import type { LeaderEpoch, Offset } from '../util/numbers.ts'
 
@@ -104,7 +108,7 @@ export interface PartitionLog extends AsyncDisposable {
    */
   onAppendFailure(listener: (failure: AppendFailure) => void): void
   /**
-   * Whole batches, as views of cached or freshly read memory; together at most `maxBytes` unless `minOneBatch`.
+   * Whole batches, in memory of the reader's own (nothing changes it later); together at most `maxBytes` unless `minOneBatch`.
    * Synchronous when the tail cache has them. Throws `ApiError` `OFFSET_OUT_OF_RANGE` below the start or above the end
    * of the log, `KAFKA_STORAGE_ERROR` (thrown or rejected) when the bytes on disk are damaged: then the log is offline.
    */
