@@ -297,6 +297,8 @@ test('a clean stop is noticed, an unclean one too', async () => {
   const second = await openOne(disk.kill())
   assert.deepEqual([second.manager.wasClean, second.log.recovery.wasClean], [true, true])
   assert.equal(second.log.recovery.segmentsScanned, 0)
+  const third = await openOne(disk.durable())
+  assert.deepEqual([third.manager.wasClean, third.log.recovery.wasClean], [false, false], 'the second never stopped')
 })
 
 test('an unclean start scans from the recovery point only', async () => {
