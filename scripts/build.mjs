@@ -15,7 +15,9 @@ const entries = ['index.ts', 'browser.ts', 'server/index.ts', 'cli/main.ts']
 const require = createRequire(import.meta.url)
 const compiler = path.join(path.dirname(require.resolve('typescript/package.json')), 'bin', 'tsc')
 rmSync(dist, { recursive: true, force: true })
-const types = spawnSync(process.execPath, [compiler, '-p', path.join(root, 'tsconfig.build.json')], { stdio: 'inherit' })
+const types = spawnSync(process.execPath, [compiler, '-p', path.join(root, 'tsconfig.build.json')], {
+  stdio: 'inherit',
+})
 if (types.status !== 0) process.exit(types.status ?? 1)
 await build({
   entryPoints: entries.map(entry => path.join(root, 'src', entry)),
