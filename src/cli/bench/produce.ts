@@ -1,6 +1,6 @@
 /**
- * Producing under load. Each send carries `--batch-records` records for one partition, which become one batch;
- * `--in-flight` sends are outstanding. With `--rate` the sends are due on a fixed schedule, and latency counts from
+ * Producing under load. Each send carries `--batch-records` records for one partition, and `--in-flight` sends are
+ * outstanding; the producer makes batches of them as it does in any program. With `--rate` the sends are due on a fixed schedule, and latency counts from
  * when a send was due: a stall delays all that was due meanwhile (coordinated omission, corrected).
  */
 import type { Message } from '../../index.ts'
@@ -10,11 +10,14 @@ import type { CommandContext } from '../context.ts'
 import { durabilityOf, ensureTopic, startCpuMeter } from './cluster.ts'
 import { LatencyRecorder, Progress, printResult } from './report.ts'
 
+/** The producer's default: small sends of one turn share a batch, as they do in a program. */
+const batchBytesMin = 64 * 1024
+
 export async function benchProduce(context: CommandContext, options: BenchProduceOptions): Promise<void> {
   const admin = await context.admin()
   const partitions = await ensureTopic(admin, options.topic, options.partitions)
   const messages = makeMessages(options)
-  const batchBytes = sizeOfBatch(messages[0]!)
+  const batchBytes = Math.max(sizeOfBatch(messages[0]!), batchBytesMin)
   const producer = await context.producer({
     acks: options.acks,
     compression: options.compression,
@@ -114,7 +117,7 @@ function makeMessages(options: BenchProduceOptions): Message[][] {
   )
 }
 
-/** The very size of what one send becomes, so that each is a batch of its own. */
+/** The very size of what one send becomes: a large one is a batch of its own. */
 function sizeOfBatch(messages: readonly Message[]): number {
   const builder = new BatchBuilder({ bytesMax: Number.MAX_SAFE_INTEGER, compression: 'none', codec: null })
   for (const message of messages) builder.tryAppend(null, message.value, null, 0)

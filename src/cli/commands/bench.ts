@@ -29,7 +29,7 @@ export interface BenchConsumeOptions extends BenchOptions {
 export function registerBench(program: Command, run: Run): void {
   const bench = program.command('bench').description('measure throughput and latency')
   shared(bench.command('produce').description('append records as fast as the cluster takes them, or at a rate'))
-    .option('--batch-records <n>', 'records per send, which become one batch', parseInteger(1, 1_000_000), 600)
+    .option('--batch-records <n>', 'records per send', parseInteger(1, 1_000_000), 600)
     .option('--in-flight <n>', 'sends not yet acknowledged', parseInteger(1, 100_000), 16)
     .option('--acks <acks>', '0, 1 or all', parseAcks, 'all')
     .addOption(new Option('-z, --compression <codec>', 'compress batches').choices(compressionNames).default('none'))
