@@ -21,6 +21,7 @@ function filled(count: number): { queue: PartitionQueue; batches: ProducerBatch[
       deadlineMs: 1_000,
       bytesMax: 1_000,
       capacityBytes: 0,
+      buffer: null,
       compression: 'none',
       codec: null,
     })

@@ -20,6 +20,8 @@ export interface BatchOptions {
   readonly bytesMax: number
   /** A guess at its size. */
   readonly capacityBytes: number
+  /** Memory of a settled batch to build in. */
+  readonly buffer: Uint8Array | null
   readonly compression: CompressionName
   readonly codec: Codec | null
 }
@@ -61,6 +63,7 @@ export class ProducerBatch {
     this.builder = new BatchBuilder({
       bytesMax: options.bytesMax,
       capacityBytes: options.capacityBytes,
+      buffer: options.buffer,
       compression: options.compression,
       codec: options.codec,
     })

@@ -23,6 +23,7 @@ export async function splitBatch(
       createdAtMs: batch.createdAtMs,
       deadlineMs: batch.deadlineMs,
       capacityBytes: 0,
+      buffer: null,
       bytesMax: 0x7fff_0000, // The records were in one batch: half of them always fit.
       compression,
       codec,

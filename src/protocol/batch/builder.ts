@@ -23,6 +23,8 @@ export interface BatchBuilderOptions {
   codec: Codec | null
   /** A guess at the size of the batch: spares it growing step by step. */
   capacityBytes?: number
+  /** Memory to build in, of a batch that nobody needs any more (`releaseBuffer`); used when it is large enough. */
+  buffer?: Uint8Array | null
   producerId?: number
   producerEpoch?: number
   baseSequence?: number
@@ -38,6 +40,7 @@ let slabUsed = 0
 /** Up to here a loop over the characters beats the call of `encodeInto`. */
 const shortTextLength = 64
 const encoder = new TextEncoder()
+const noBytes = new Uint8Array(0)
 
 export class BatchBuilder {
   readonly #options: BatchBuilderOptions
@@ -55,8 +58,9 @@ export class BatchBuilder {
       throw new ApiError('UNSUPPORTED_COMPRESSION_TYPE', `The codec ${options.compression} is not available here.`)
     }
     this.#options = options
-    const { capacityBytes = 0 } = options
-    this.#bytes = capacityBytes > initialCapacityBytes ? new Uint8Array(capacityBytes) : takeSlice()
+    const { capacityBytes = 0, buffer = null } = options
+    if (buffer !== null && buffer.length >= capacityBytes) this.#bytes = buffer
+    else this.#bytes = capacityBytes > initialCapacityBytes ? new Uint8Array(capacityBytes) : takeSlice()
   }
 
   get recordCount(): number {
@@ -101,6 +105,17 @@ export class BatchBuilder {
     if (compression === 'none') return this.#seal(this.#bytes.subarray(0, this.#end))
     const packed = codec!.compress(this.#bytes.subarray(batchHeaderBytes, this.#end))
     return packed instanceof Uint8Array ? this.#sealPacked(packed) : packed.then(later => this.#sealPacked(later))
+  }
+
+  /**
+   * The memory the batch was built in, for another builder; `null` when it is a slice of the shared slab. What `finish`
+   * gave may be a view of it and is no longer valid.
+   */
+  releaseBuffer(): Uint8Array | null {
+    assert(this.#isFinished, 'a batch is finished before its memory is released')
+    const bytes = this.#bytes
+    this.#bytes = noBytes
+    return bytes.length > initialCapacityBytes ? bytes : null
   }
 
   /** Writes a record behind the others. Returns its end, `full`, or `notAscii` when a length given was too short. */
