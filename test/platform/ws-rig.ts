@@ -137,7 +137,13 @@ export async function closeOf(ws: WebSocket): Promise<{ code: number; reason: st
   return { code, reason: reason.toString() }
 }
 
-/** Waits for a condition, not for a time. */
+const untilMsMax = 30_000
+
+/** Waits for a condition, not for a time; one that does not come fails the test instead of hanging it. */
 export async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise(resolve => setImmediate(resolve))
+  const deadline = performance.now() + untilMsMax
+  while (!condition()) {
+    if (performance.now() > deadline) assert.fail(`what was waited for did not happen: ${condition}`)
+    await new Promise(resolve => setImmediate(resolve))
+  }
 }
