@@ -13,7 +13,7 @@ export async function benchConsume(context: CommandContext, options: BenchConsum
     topics: [options.topic],
     from: 'start',
     fetchMinBytes: 64 << 10,
-    partitionMaxBytes: 1 << 20,
+    partitionMaxBytes: 4 << 20,
     prefetchBytes: 32 << 20,
   })
   context.signal.addEventListener('abort', () => void consumer.close(), { once: true })
