@@ -17,6 +17,11 @@ export class ReportedFailure extends Error {
   override readonly name = 'ReportedFailure'
 }
 
+/** Nobody answered: whatever else the command has to ask would get no answer either. */
+export function isSilence(error: unknown): boolean {
+  return error instanceof ApiError && (error.code === 'NETWORK_EXCEPTION' || error.code === 'REQUEST_TIMED_OUT')
+}
+
 export interface Verdict {
   readonly code: number
   /** For stderr; `null` when it has been said already. */
@@ -29,8 +34,8 @@ export function verdictOf(error: unknown, wasInterrupted: boolean): Verdict {
   if (error instanceof UsageError) return { code: exitCode.usage, message: `error: ${error.message}` }
   if (error instanceof ConfigError) return { code: exitCode.usage, message: `error: ${error.message}` }
   if (error instanceof ApiError) {
-    const isSilence = error.code === 'NETWORK_EXCEPTION' || error.code === 'REQUEST_TIMED_OUT'
-    return { code: isSilence ? exitCode.unreachable : exitCode.failed, message: `${error.code}: ${error.message}` }
+    const code = isSilence(error) ? exitCode.unreachable : exitCode.failed
+    return { code, message: `${error.code}: ${error.message}` }
   }
   if (error instanceof CorruptionError || error instanceof StorageError || error instanceof AbortError) {
     return { code: exitCode.failed, message: `${error.name}: ${error.message}` }

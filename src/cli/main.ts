@@ -27,6 +27,8 @@ for (const command of program.commands) overrideExit(command)
 
 try {
   await program.parseAsync()
+  // A command that stopped early because it was told to has not done what it was asked for.
+  if (wasInterrupted) process.exitCode = exitCode.interrupted
 } catch (error) {
   if (error instanceof CommanderError) {
     // commander has printed already; help and version are no failures.

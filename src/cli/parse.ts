@@ -36,6 +36,13 @@ export function collectPairs(text: string, sofar: Record<string, string> | undef
   return { ...sofar, [text.slice(0, at)]: text.slice(at + 1) }
 }
 
+/** `name:value`, collected into a map when given several times. */
+export function collectHeaders(text: string, sofar: Record<string, string> | undefined): Record<string, string> {
+  const at = text.indexOf(':')
+  if (at < 1) throw new InvalidArgumentError('expected name:value')
+  return { ...sofar, [text.slice(0, at)]: text.slice(at + 1) }
+}
+
 export function collect(text: string, sofar: string[] | undefined): string[] {
   return [...(sofar ?? []), text]
 }
@@ -66,8 +73,20 @@ export function parseTime(text: string): number {
   return timestampMs
 }
 
+export interface PartitionOffset {
+  readonly topic: string
+  readonly partition: number
+  /** -1 for the end. */
+  readonly offset: number
+}
+
+/** For arguments that are given several times. */
+export function collectPartitionOffsets(text: string, sofar: PartitionOffset[] | undefined): PartitionOffset[] {
+  return [...(sofar ?? []), parsePartitionOffset(text)]
+}
+
 /** `NAME:PARTITION:OFFSET`. Topic names hold no colon. */
-export function parsePartitionOffset(text: string): { topic: string; partition: number; offset: number } {
+export function parsePartitionOffset(text: string): PartitionOffset {
   const match = /^([^:]+):(\d+):(\d+|end)$/.exec(text)
   if (match === null) throw new InvalidArgumentError(`expected NAME:PARTITION:OFFSET (or …:end), found '${text}'`)
   return { topic: match[1]!, partition: Number(match[2]), offset: match[3] === 'end' ? -1 : Number(match[3]) }

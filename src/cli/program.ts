@@ -60,7 +60,7 @@ Examples:
       await context.cleanups.dispose()
     }
   }
-  registerServer(program)
+  registerServer(program, signal)
   registerDev(program)
   registerTopic(program, run)
   registerProduce(program, run)

@@ -53,6 +53,7 @@ async function consume(context: CommandContext, topics: string[], options: Consu
   context.signal.addEventListener('abort', () => void consumer.close(), { once: true })
   for await (const { topic, partition, records } of consumer.batches()) {
     for (const record of records) {
+      if (context.signal.aborted) return
       const full = print({ ...record, topic, partition })
       if (full !== null) await full
       printed++
@@ -72,13 +73,22 @@ function consumerOptions(topics: string[], options: ConsumeOptions): Omit<Consum
   }
 }
 
-/** Prints one record; waits when stdout is full, so that a slow reader slows the fetching. */
+/** Prints one record; waits when stdout is full, so that a slow reader slows the fetching, but not when told to stop. */
 function printer(context: CommandContext, options: ConsumeOptions): (record: PrintableRecord) => Promise<void> | null {
   const isJson = context.output.format === 'json'
   const format = compileRecordFormat(options.formatRecord ?? '%s\\n')
   return record => {
     const line = isJson ? `${JSON.stringify(toJson(record))}\n` : format(record)
-    return process.stdout.write(line) ? null : new Promise<void>(resolve => process.stdout.once('drain', resolve))
+    if (process.stdout.write(line) || context.signal.aborted) return null
+    return new Promise<void>(resolve => {
+      const go = (): void => {
+        process.stdout.off('drain', go)
+        context.signal.removeEventListener('abort', go)
+        resolve()
+      }
+      process.stdout.once('drain', go)
+      context.signal.addEventListener('abort', go, { once: true })
+    })
   }
 }
 

@@ -6,7 +6,7 @@ import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import path from 'node:path'
 import type { Command } from 'commander'
-import { UsageError } from '../failure.ts'
+import { exitCode, ReportedFailure, UsageError } from '../failure.ts'
 import { renderTable } from '../output.ts'
 import { parseInteger } from '../parse.ts'
 
@@ -22,6 +22,13 @@ interface DevNode {
   readonly port: number
   readonly dataDir: string
   child: ChildProcess | null
+}
+
+interface Ending {
+  readonly code: number | null
+  readonly signal: string | null
+  /** Whether it came so far as to listen. */
+  readonly hasListened: boolean
 }
 
 const restartDelayMs = 1_000
@@ -51,36 +58,47 @@ async function dev(options: DevOptions): Promise<void> {
     }
   })
   let isStopping = false
-  const stop = onceAsked()
+  const stop = untilAsked()
+  const started = new Set<DevNode>()
+  const onListening = (node: DevNode): void => {
+    if (started.has(node)) process.stderr.write(`node ${node.id} is back, process ${node.child?.pid}\n`)
+    else if (started.add(node).size === nodes.length) printTable(nodes)
+  }
+  /** Runs a node until all are stopped, or it is down for good. */
   const supervise = async (node: DevNode): Promise<void> => {
     while (!isStopping) {
-      const [code, signal] = await runOnce(node)
+      const { code, signal, hasListened } = await runOnce(node, onListening)
       if (isStopping) return
-      process.stderr.write(
-        `node ${node.id} ended (${signal ?? `exit code ${code}`})${options.restart ? ', restarting' : ''}\n`,
-      )
-      if (!options.restart) return
+      // One that cannot even start the first time will not the next: its own message says why.
+      const isRestarted = options.restart && (hasListened || started.has(node))
+      const how = signal ?? `exit code ${code}`
+      process.stderr.write(`node ${node.id} ended (${how})${isRestarted ? ', restarting' : ''}\n`)
+      if (!isRestarted) return
       await Promise.race([new Promise(resolve => setTimeout(resolve, restartDelayMs)), stop])
     }
   }
-  const supervised = nodes.map(supervise)
-  await Promise.race([Promise.all(nodes.map(untilListening)).then(() => printTable(nodes)), stop])
-  await Promise.race([stop, Promise.all(supervised)])
+  const supervised = Promise.all(nodes.map(supervise)).then(() => 'allDown' as const)
+  const reason = await Promise.race([stop, supervised])
   isStopping = true
   for (const node of nodes) node.child?.kill('SIGTERM')
-  await Promise.all(supervised)
+  await supervised
+  if (reason === 'allDown') throw new ReportedFailure()
 }
 
-function onceAsked(): Promise<void> {
+function untilAsked(): Promise<'asked'> {
   return new Promise(resolve => {
     for (const name of ['SIGINT', 'SIGTERM'] as const) {
       process.removeAllListeners(name)
-      process.on(name, () => resolve())
+      process.once(name, () => {
+        // The second one means now; the nodes notice that their supervisor is gone.
+        process.once(name, () => process.exit(exitCode.interrupted))
+        resolve('asked')
+      })
     }
   })
 }
 
-async function runOnce(node: DevNode): Promise<[code: number | null, signal: string | null]> {
+async function runOnce(node: DevNode, onListening: (node: DevNode) => void): Promise<Ending> {
   const child = fork(
     process.argv[1]!,
     ['server', '--data-dir', node.dataDir, '--port', String(node.port), '--set', `node.id=${node.id}`],
@@ -91,13 +109,14 @@ async function runOnce(node: DevNode): Promise<[code: number | null, signal: str
     },
   )
   node.child = child
-  const ended = (await once(child, 'exit')) as [number | null, string | null]
+  let hasListened = false
+  child.once('message', () => {
+    hasListened = true
+    onListening(node)
+  })
+  const [code, signal] = (await once(child, 'exit')) as [number | null, string | null]
   node.child = null
-  return ended
-}
-
-async function untilListening(node: DevNode): Promise<void> {
-  if (node.child !== null) await once(node.child, 'message')
+  return { code, signal, hasListened }
 }
 
 function printTable(nodes: readonly DevNode[]): void {

@@ -2,19 +2,19 @@
  * `millrace produce TOPIC`: one record per line of stdin. Records are acknowledged in the background, bounded by the
  * producer's buffer; the report of each appears on stdout in the order of the lines.
  */
-import { type Command, InvalidArgumentError, Option } from 'commander'
+import { type Command, Option } from 'commander'
 import type { Message, RecordMetadata } from '../../index.ts'
 import { compressionNames } from '../../protocol/batch/header.ts'
 import type { CommandContext } from '../context.ts'
 import { ReportedFailure } from '../failure.ts'
 import { formatCount } from '../output.ts'
-import { collect, parseAcks, parseInteger } from '../parse.ts'
+import { collectHeaders, parseAcks, parseInteger } from '../parse.ts'
 import type { Run } from '../program.ts'
 
 interface ProduceOptions {
   readonly key?: string
   readonly keySeparator?: string
-  readonly header?: string[]
+  readonly header?: Record<string, string>
   readonly partition?: number
   readonly acks: 0 | 1 | 'all'
   readonly compression: (typeof compressionNames)[number]
@@ -32,7 +32,7 @@ export function registerProduce(program: Command, run: Run): void {
     .addOption(
       new Option('-K, --key-separator <separator>', 'split each line into key and value at the first <separator>'),
     )
-    .option('-H, --header <name:value>', 'header of every record (repeatable)', collect)
+    .option('-H, --header <name:value>', 'header of every record (repeatable)', collectHeaders)
     .option('-p, --partition <n>', 'partition; without it the key decides', parseInteger(0))
     .option(
       '--acks <acks>',
@@ -99,10 +99,9 @@ function withoutReturn(line: string): string {
 }
 
 function messageFactory(options: ProduceOptions): (line: string) => Message {
-  const headers = Object.fromEntries((options.header ?? []).map(parseHeader))
   const separator = options.keySeparator?.replaceAll('\\t', '\t')
   const fixed = {
-    ...(options.header === undefined ? {} : { headers }),
+    ...(options.header === undefined ? {} : { headers: options.header }),
     ...(options.partition === undefined ? {} : { partition: options.partition }),
   }
   const toValue = (text: string): string | null => (options.tombstone === true && text === '' ? null : text)
@@ -114,19 +113,16 @@ function messageFactory(options: ProduceOptions): (line: string) => Message {
   }
 }
 
-function parseHeader(text: string): [string, string] {
-  const at = text.indexOf(':')
-  if (at < 1) throw new InvalidArgumentError(`-H ${text}: expected name:value`)
-  return [text.slice(0, at), text.slice(at + 1)]
-}
-
-/** Prints what became of each record, in order, and counts. The first failure is said at once and ends the run. */
+/** Prints what became of each record, in order, and counts. The first failure ends the run. */
 class Report {
-  hasFailed = false
+  /** What the run ends with. */
+  #failure: unknown = null
   readonly #context: CommandContext
   readonly #topic: string
   readonly #options: ProduceOptions
   #acknowledged = 0
+  /** Whether every record so far was acknowledged: nothing is reported behind one that was not. */
+  #isWhole: Promise<boolean> | null = null
 
   constructor(context: CommandContext, topic: string, options: ProduceOptions) {
     this.#context = context
@@ -134,23 +130,37 @@ class Report {
     this.#options = options
   }
 
+  get hasFailed(): boolean {
+    return this.#failure !== null
+  }
+
+  /** Resolves when the report of these records is out, or their failure is known. Called in the order of the lines. */
   async track(sent: Promise<RecordMetadata[]>): Promise<void> {
+    this.#isWhole = this.#settle(sent, this.#isWhole)
+    await this.#isWhole
+  }
+
+  async #settle(sent: Promise<RecordMetadata[]>, isWholeBefore: Promise<boolean> | null): Promise<boolean> {
     const { output } = this.#context
+    let records: RecordMetadata[]
     try {
-      const records = await sent
-      if (this.#acknowledged === 0) this.#checkExpected(records[0]!)
-      this.#acknowledged += records.length
-      if (this.#options.quiet === true || this.hasFailed) {
-        output.progress(`${formatCount(this.#acknowledged)} records acknowledged`)
-        return
-      }
+      records = await sent
+    } catch (error) {
+      this.#fail(error)
+      return false
+    }
+    if (isWholeBefore === null) this.#checkExpected(records[0]!)
+    // Partitions answer in any order; the i-th report is that of the i-th line.
+    const isWhole = isWholeBefore === null || (await isWholeBefore)
+    this.#acknowledged += records.length
+    if (this.#options.quiet === true) {
+      if (!this.hasFailed) output.progress(`${formatCount(this.#acknowledged)} records acknowledged`)
+    } else if (isWhole) {
       for (const metadata of records) {
         output.printItem(metadata, () => `Produced to partition ${metadata.partition} at offset ${metadata.offset}.\n`)
       }
-    } catch (error) {
-      if (!this.hasFailed) output.note(`${nameOf(error)}: ${(error as Error).message}`)
-      this.hasFailed = true
     }
+    return isWhole
   }
 
   finish(): void {
@@ -158,19 +168,21 @@ class Report {
     output.endProgress()
     if (this.#options.quiet === true || this.hasFailed)
       output.note(`${formatCount(this.#acknowledged)} records acknowledged in ${this.#topic}`)
-    if (this.hasFailed) throw new ReportedFailure()
+    if (this.hasFailed) throw this.#failure
   }
 
   #checkExpected(metadata: RecordMetadata): void {
     const { expectOffset } = this.#options
     if (expectOffset === undefined || metadata.offset === expectOffset) return
-    this.hasFailed = true
     this.#context.output.note(
       `UNEXPECTED_OFFSET: expected offset ${expectOffset}, the first record got ${metadata.offset}`,
     )
+    this.#fail(new ReportedFailure())
   }
-}
 
-function nameOf(error: unknown): string {
-  return (error as { code?: string }).code ?? (error as Error).name
+  #fail(error: unknown): void {
+    this.#failure ??= error
+    // Whoever still types would never learn of it.
+    process.stdin.destroy()
+  }
 }

@@ -9,7 +9,7 @@ interface ServerOptions {
   readonly set?: Record<string, string>
 }
 
-export function registerServer(program: Command): void {
+export function registerServer(program: Command, signal: AbortSignal): void {
   program
     .command('server')
     .description('run one node (controller and broker)')
@@ -21,11 +21,11 @@ export function registerServer(program: Command): void {
       'after',
       '\nSettings come from the file, from MILLRACE_… in the environment (dots become underscores) and from --set, the later winning.',
     )
-    .action(async (options: ServerOptions) => serve(options))
+    .action(async (options: ServerOptions) => serve(options, signal))
 }
 
 /** The signals of main.ts only abort commands; a server stops in order, and the process ends when it has. */
-async function serve(options: ServerOptions): Promise<void> {
+async function serve(options: ServerOptions, signal: AbortSignal): Promise<void> {
   const { startServer } = await import('../../server/index.ts')
   const server = await startServer({
     ...(options.config === undefined ? {} : { configFile: options.config }),
@@ -36,7 +36,8 @@ async function serve(options: ServerOptions): Promise<void> {
   })
   process.stdout.write(greeting(server.url, server.dataDir))
   process.send?.({ kind: 'listening', url: server.url })
-  await untilStopped()
+  // Told to stop while it started: main.ts has heard it, and nobody says it twice.
+  if (!signal.aborted) await untilStopped()
   process.stderr.write('stopping\n')
   await server.close()
   // Listening for the parent's end keeps the channel to it, and with it this process, alive.

@@ -2,9 +2,9 @@
 import type { Command } from 'commander'
 import { ApiError } from '../../protocol/errors.ts'
 import type { CommandContext } from '../context.ts'
-import { ReportedFailure, UsageError } from '../failure.ts'
+import { isSilence, ReportedFailure, UsageError } from '../failure.ts'
 import { renderTable } from '../output.ts'
-import { collect, collectPairs, parseInteger, parsePartitionOffset } from '../parse.ts'
+import { collect, collectPairs, collectPartitionOffsets, type PartitionOffset, parseInteger } from '../parse.ts'
 import type { Run } from '../program.ts'
 
 export function registerTopic(program: Command, run: Run): void {
@@ -48,8 +48,10 @@ export function registerTopic(program: Command, run: Run): void {
   topic
     .command('trim')
     .description('delete records below an offset')
-    .argument('<name:partition:offset...>', 'where to cut; `end` as offset for everything')
-    .action(async (cuts: string[], _options: unknown, command: Command) => run(command, context => trim(context, cuts)))
+    .argument('<name:partition:offset...>', 'where to cut; `end` as offset for everything', collectPartitionOffsets)
+    .action(async (cuts: PartitionOffset[], _options: unknown, command: Command) =>
+      run(command, context => trim(context, cuts)),
+    )
 }
 
 interface CreateOptions {
@@ -107,7 +109,7 @@ async function forEach(
       await act(name)
       outcomes.push({ name, error: null, message: null })
     } catch (error) {
-      if (!(error instanceof ApiError) || error.code === 'NETWORK_EXCEPTION') throw error
+      if (!(error instanceof ApiError) || isSilence(error)) throw error
       outcomes.push({ name, error: error.code, message: error.message })
     }
   }
@@ -176,9 +178,9 @@ async function addPartitions(context: CommandContext, name: string, count: numbe
   await forEach(context, [name], () => admin.createPartitions({ topics: [{ name, count }] }))
 }
 
-async function trim(context: CommandContext, cuts: string[]): Promise<void> {
+async function trim(context: CommandContext, partitions: PartitionOffset[]): Promise<void> {
   const admin = await context.admin()
-  const results = await admin.deleteRecords({ partitions: cuts.map(parsePartitionOffset) })
+  const results = await admin.deleteRecords({ partitions })
   const rows = results.map(({ topic, partition, offset }) => ({ topic, partition, logStartOffset: offset }))
   context.output.print(rows, () =>
     renderTable(
