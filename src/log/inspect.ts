@@ -91,9 +91,14 @@ export function inspectTimeIndex(disk: Disk, path: string): InspectedEntry[] {
   return decodeEntries(disk.readWhole(path), 12).map(({ key, value }) => ({ offset: base + value, timestamp: key }))
 }
 
-/** Checks every partition of a data directory, one report each. Meant for a node that is not running. */
+/**
+ * Checks every partition of a data directory, one report each; or the one partition that `directory` is itself. Meant
+ * for a node that is not running.
+ */
 export async function* verifyDirectory(disk: Disk, directory: string): AsyncGenerator<PartitionReport> {
-  for (const name of disk.list(directory)) {
+  const names = disk.list(directory)
+  if (names.some(name => segmentBaseOffset(name, suffix.log) !== null)) yield verifyPartition(disk, directory)
+  for (const name of names) {
     const path = `${directory}/${name}`
     if (parsePartitionDirectory(name) !== null && disk.isDirectory(path)) yield verifyPartition(disk, path)
   }

@@ -1,4 +1,5 @@
 /** `millrace log dump` and `log verify`: a data directory looked at without a running node; nothing is ever changed. */
+import path from 'node:path'
 import type { Command } from 'commander'
 import type { InspectedBatch, PartitionReport } from '../../log/inspect.ts'
 import { attribute, compressionOf } from '../../protocol/batch/header.ts'
@@ -28,23 +29,23 @@ export function registerLog(program: Command, run: Run): void {
     )
 }
 
-async function dump(context: CommandContext, path: string, withRecords: boolean): Promise<void> {
-  if (path.endsWith('.log')) return dumpSegment(context, path, withRecords)
+async function dump(context: CommandContext, file: string, withRecords: boolean): Promise<void> {
+  if (file.endsWith('.log')) return dumpSegment(context, file, withRecords)
   const { inspectIndex, inspectTimeIndex } = await import('../../log/inspect.ts')
   const { nodeDisk } = await import('../../platform/node-disk.ts')
-  const inspect = path.endsWith('.index') ? inspectIndex : path.endsWith('.timeindex') ? inspectTimeIndex : null
-  if (inspect === null) throw new UsageError(`${path}: expected a .log, .index or .timeindex file`)
-  for (const entry of inspect(nodeDisk(), path)) {
+  const inspect = file.endsWith('.index') ? inspectIndex : file.endsWith('.timeindex') ? inspectTimeIndex : null
+  if (inspect === null) throw new UsageError(`${file}: expected a .log, .index or .timeindex file`)
+  for (const entry of inspect(nodeDisk(), file)) {
     const at = entry.position === undefined ? `timestamp: ${entry.timestamp}` : `position: ${entry.position}`
     context.output.printItem(entry, () => `offset: ${entry.offset} ${at}\n`)
   }
 }
 
-async function dumpSegment(context: CommandContext, path: string, withRecords: boolean): Promise<void> {
+async function dumpSegment(context: CommandContext, file: string, withRecords: boolean): Promise<void> {
   const { inspectBatches } = await import('../../log/inspect.ts')
   const { nodeDisk } = await import('../../platform/node-disk.ts')
   let isDamaged = false
-  for await (const batch of inspectBatches(nodeDisk(), path)) {
+  for await (const batch of inspectBatches(nodeDisk(), file)) {
     isDamaged ||= batch.fault !== null
     const described = describeBatch(batch)
     context.output.printItem(
@@ -105,29 +106,29 @@ async function verify(context: CommandContext, directory: string): Promise<void>
   const { verifyDirectory } = await import('../../log/inspect.ts')
   const { nodeDisk } = await import('../../platform/node-disk.ts')
   const reports: PartitionReport[] = []
-  for await (const report of verifyDirectory(nodeDisk(), directory)) {
+  for await (const report of verifyDirectory(nodeDisk(), path.resolve(directory))) {
     reports.push(report)
     context.output.progress(`${formatCount(reports.length)} partitions checked`)
   }
   context.output.endProgress()
+  if (reports.length === 0) throw new UsageError(`${directory}: no partition found`)
   context.output.print(reports, () =>
     renderTable(
       ['PARTITION', 'SEGMENTS', 'BATCHES', 'RECORDS', 'BYTES', 'START', 'END', 'STATUS'],
       reports.map(r => [
-        r.directory.slice(r.directory.lastIndexOf('/') + 1),
+        path.basename(r.directory),
         r.segments,
         r.batches,
         r.records,
         r.sizeBytes,
         r.logStartOffset,
         r.logEndOffset,
-        r.problems.length === 0 ? 'OK' : `${r.problems.length} problems`,
+        r.problems.length === 0 ? 'OK' : r.problems.length === 1 ? '1 problem' : `${r.problems.length} problems`,
       ]),
     ),
   )
   const problems = reports.flatMap(report => report.problems)
-  for (const { path, position, problem } of problems)
-    context.output.note(`${path}${position === null ? '' : ` at ${position}`}: ${problem}`)
+  for (const { path: file, position, problem } of problems)
+    context.output.note(`${file}${position === null ? '' : ` at ${position}`}: ${problem}`)
   if (problems.length > 0) throw new ReportedFailure()
-  if (reports.length === 0) throw new UsageError(`${directory}: no partition found`)
 }
