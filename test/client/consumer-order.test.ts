@@ -7,6 +7,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { BatchBuilder } from '../../src/protocol/batch/builder.ts'
+import { runs } from '../support/depth.ts'
 import { startFake, text } from './harness.ts'
 
 const scenario = fc.record({
@@ -113,7 +114,7 @@ test('consumer: no gap and no repeat over random failures', async () => {
       await clock.advance(100)
       assert.equal(clock.timerCount, 0)
     }),
-    { numRuns: 120 },
+    { numRuns: runs(120) },
   )
   assert.ok(failed > 20, `the runs had trouble: ${failed} failed fetches`)
 })

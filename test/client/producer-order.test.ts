@@ -7,6 +7,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import type { RecordMetadata } from '../../src/client/producer/types.ts'
+import { runs } from '../support/depth.ts'
 import { startFake, text } from './harness.ts'
 
 const scenario = fc.record({
@@ -109,7 +110,7 @@ test('producer: acknowledged, complete and in order over random failures', async
       retried += batchesRetried
       split += batchesSplit
     }),
-    { numRuns: 150 },
+    { numRuns: runs(150) },
   )
   assert.ok(retried > 50 && split > 0, `the runs had trouble: ${retried} retries, ${split} splits`)
 })

@@ -6,6 +6,7 @@ import type { LoadedState, PersistBatch, RaftStorage } from '../../src/raft/stor
 import type { Entry, HardState, Snapshot } from '../../src/raft/types.ts'
 import { AssertionError, StorageError } from '../../src/util/errors.ts'
 import { toLogIndex, toNodeId, toTerm } from '../../src/util/numbers.ts'
+import { runs } from '../support/depth.ts'
 
 /** One server's disk: each `open` is the server starting again. */
 export interface RaftStorageDisk {
@@ -284,7 +285,7 @@ export function raftStorageContract(name: string, makeDisk: () => Promise<RaftSt
           await disk.dispose()
         }
       }),
-      { numRuns: 40 },
+      { numRuns: runs(40) },
     )
   })
 }

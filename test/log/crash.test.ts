@@ -8,14 +8,14 @@ import test from 'node:test'
 import type { LogConfig } from '../../src/log/types.ts'
 import { SimDisk } from '../../src/simulation/sim-disk.ts'
 import { seededRandom } from '../../src/util/random.ts'
+import { seedRange } from '../support/depth.ts'
 import { judge, newAccount, runWorkload } from './crash-workload.ts'
 import { openOne } from './support.ts'
 
 const small: Partial<LogConfig> = { segmentBytes: 2000, indexIntervalBytes: 300, retentionBytes: 5000 }
 
-/** More than the usual two, for a longer look: `MILLRACE_CRASH_SEEDS=20`. */
-const seedCount = Number(process.env.MILLRACE_CRASH_SEEDS ?? 2)
-const seeds = Array.from({ length: seedCount }, (_, at) => at + 2)
+const { from, to } = seedRange(2, 2)
+const seeds = Array.from({ length: to - from + 1 }, (_, at) => from + at)
 
 async function operationsOf(seed: number, config: Partial<LogConfig>): Promise<number> {
   const disk = new SimDisk()

@@ -7,6 +7,7 @@ import { memoryDisk } from '../../src/platform/memory-disk.ts'
 import { splitBatches } from '../../src/protocol/batch/decoder.ts'
 import { readBatchHeader } from '../../src/protocol/batch/header.ts'
 import { toLeaderEpoch } from '../../src/util/numbers.ts'
+import { runs } from '../support/depth.ts'
 import { batchOf, type OpenLog, openOne, readAll, readBatches } from './support.ts'
 
 interface Batch {
@@ -83,7 +84,7 @@ for (const flushPolicy of ['sync', 'os'] as const) {
         }
         await compareContents(opened.log, model)
       }),
-      { numRuns: Number(process.env.MILLRACE_LOG_RUNS ?? 150) },
+      { numRuns: runs(150) },
     )
   })
 }

@@ -6,6 +6,7 @@ import { type ClusterImage, emptyImage } from '../../src/metadata/cluster-image.
 import type { PartitionImage } from '../../src/metadata/image.ts'
 import { replayAll } from '../../src/metadata/replay.ts'
 import { errorName } from '../../src/protocol/errors.ts'
+import { runs } from '../support/depth.ts'
 import { bootstrap, decide, defaults, historyLimits, type Operation, operation, type Topic } from './history.ts'
 
 interface ModelBroker {
@@ -183,7 +184,7 @@ test('decisions mean what the requests say, replay takes their records, and part
         image = next
       }
     }),
-    { numRuns: 300 },
+    { numRuns: runs(300) },
   )
   assert(decisions > 5_000 && elections > 100, 'the histories had something in them')
 })

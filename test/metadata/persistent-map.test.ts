@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { hashKey, PersistentMap } from '../../src/metadata/persistent-map.ts'
+import { runs } from '../support/depth.ts'
 
 type Step = { kind: 'set'; key: string; value: number } | { kind: 'delete'; key: string } | { kind: 'finish' }
 
@@ -41,7 +42,7 @@ test('a persistent map agrees with a Map, and what was handed out never changes'
         for (const [k, v] of entries) assert.equal(map.get(k), v)
       }
     }),
-    { numRuns: 300 },
+    { numRuns: runs(300) },
   )
 })
 

@@ -6,6 +6,7 @@ import { decodeEntry, decodeRecord, encodeEntry, encodeRecord } from '../../src/
 import { pack } from '../../src/protocol/msgpack.ts'
 import { ProtocolError } from '../../src/protocol/protocol-error.ts'
 import type { Type } from '../../src/protocol/schema.ts'
+import { runs } from '../support/depth.ts'
 
 /** Any value of a schema: so every kind of record is covered, also those to come. */
 function anyOf(type: Type<unknown>): fc.Arbitrary<unknown> {
@@ -50,7 +51,7 @@ test('every kind of record comes back from its bytes as it was', () => {
         { baseOffset, records: records.map(comparable) },
       )
     }),
-    { numRuns: 500 },
+    { numRuns: runs(500) },
   )
 })
 

@@ -8,6 +8,7 @@ import { imageHash, restoreSnapshot, snapshotChunks, writeSnapshot } from '../..
 import { pack } from '../../src/protocol/msgpack.ts'
 import { crc32c } from '../../src/util/crc32c.ts'
 import { CorruptionError } from '../../src/util/errors.ts'
+import { runs } from '../support/depth.ts'
 import { operation, plain, recordsOf } from './history.ts'
 
 const history = fc.array(operation, { maxLength: 60 })
@@ -25,7 +26,7 @@ test('replaying a prefix and restoring its snapshot make the same image', () => 
       const suffix = records.slice(cut)
       assert.deepEqual(plain(replayAll(restored, suffix)), plain(replayAll(prefix, suffix)))
     }),
-    { numRuns: 200 },
+    { numRuns: runs(200) },
   )
 })
 
@@ -39,7 +40,7 @@ test('one record at a time and all in one batch make the same image; the older i
       const half = records.length >> 1
       assert.deepEqual(plain(images[half]!), plain(replayAll(emptyImage, records.slice(0, half))))
     }),
-    { numRuns: 100 },
+    { numRuns: runs(100) },
   )
 })
 
@@ -60,7 +61,7 @@ test('the delta of a batch is what the images differ by', () => {
       assert.deepEqual(delta.deletedTopicIds, difference.deletedTopicIds)
       for (const id of delta.changedTopicIds) assert(image.topics.byId.has(id))
     }),
-    { numRuns: 200 },
+    { numRuns: runs(200) },
   )
 })
 

@@ -11,6 +11,7 @@ import { scanZstd } from '../../src/platform/zstd-frame.ts'
 import type { Codec } from '../../src/protocol/batch/types.ts'
 import { crc32c, tableCrc32c } from '../../src/util/crc32c.ts'
 import { CorruptionError } from '../../src/util/errors.ts'
+import { runs } from '../support/depth.ts'
 
 const codecs = Object.entries({
   gzip: nodeCodecs.gzip,
@@ -44,7 +45,7 @@ for (const { name, codec } of codecs) {
         assert.deepEqual(Buffer.from(decompressed(codec, packed, bytes.length)), Buffer.from(bytes))
         if (bytes.length > 0) assert.throws(() => decompressed(codec, packed, bytes.length - 1), CorruptionError)
       }),
-      { numRuns: 60 },
+      { numRuns: runs(60) },
     )
   })
 
@@ -70,7 +71,7 @@ for (const { name, codec } of codecs) {
           }
         }
       }),
-      { numRuns: 300 },
+      { numRuns: runs(300) },
     )
   })
 

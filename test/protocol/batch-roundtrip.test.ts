@@ -9,6 +9,7 @@ import { attribute, type BatchHeader, patchBatch, readBatchHeader } from '../../
 import { packPlainRecords, unpackToPlain } from '../../src/protocol/batch/plain.ts'
 import type { Codec, DecodedRecord } from '../../src/protocol/batch/types.ts'
 import { ApiError, isFailure } from '../../src/protocol/errors.ts'
+import { runs } from '../support/depth.ts'
 import { arbitraryRecords, blobBytes, type TestRecord } from './arbitrary.ts'
 import { buildBatch, forged, noCodecs, threeRecordBatch } from './batch-fixtures.ts'
 
@@ -37,7 +38,7 @@ test('any records, uncompressed: accepted, counted, read back', () => {
       patchBatch(batch, 0, baseOffset, 3)
       assert.deepEqual(decodeBatch(batch, noCodecs), expected(records, baseOffset))
     }),
-    { numRuns: 1000 },
+    { numRuns: runs(1000) },
   )
 })
 

@@ -17,6 +17,7 @@ import { decodeRequestEnvelope, encodeRequest } from '../../src/protocol/frame.t
 import { requestFrameLimits } from '../../src/protocol/prescan.ts'
 import { ProtocolError } from '../../src/protocol/protocol-error.ts'
 import { type Random, seededRandom } from '../../src/util/random.ts'
+import { runs } from '../support/depth.ts'
 import { arbitraryOf, arbitraryRecords } from './arbitrary.ts'
 import { buildBatch, forged, noCodecs } from './batch-fixtures.ts'
 
@@ -74,7 +75,7 @@ function orderly<T>(run: () => T): T | null {
 for (const api of apis as readonly Api[]) {
   test(`mutated ${api.name} requests`, () => {
     const random = seededRandom(seed + api.key)
-    const bodies = fc.sample(arbitraryOf(api.request, api.versionMax), { numRuns: 40, seed })
+    const bodies = fc.sample(arbitraryOf(api.request, api.versionMax), { numRuns: runs(40), seed })
     let accepted = 0
     for (const body of bodies) {
       const valid = encodeRequest(api, api.versionMax, 3, body)
@@ -124,7 +125,7 @@ function rebuilt(records: DecodedRecord[]): DecodedRecord[] {
 test('mutated batches, their CRC made right again', async () => {
   const random = seededRandom(seed)
   let accepted = 0
-  for (const records of fc.sample(arbitraryRecords, { numRuns: 150, seed })) {
+  for (const records of fc.sample(arbitraryRecords, { numRuns: runs(150), seed })) {
     const valid = buildBatch(records) as Uint8Array
     for (let i = 0; i < 60; i++) {
       // Mostly the records: a wound in the header is refused early.
@@ -150,7 +151,7 @@ test('mutated batches, their CRC made right again', async () => {
 
 test('mutated batches as they are, and random bytes', () => {
   const random = seededRandom(seed)
-  for (const records of fc.sample(arbitraryRecords, { numRuns: 50, seed })) {
+  for (const records of fc.sample(arbitraryRecords, { numRuns: runs(50), seed })) {
     const valid = buildBatch(records) as Uint8Array
     for (let i = 0; i < 40; i++) {
       const bytes = i % 4 === 0 ? random.nextBytes(random.nextInt(200)) : mutate(valid, random)

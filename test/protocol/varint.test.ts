@@ -4,6 +4,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { VarintReader, varintSize, varlongSize, writeVarint, writeVarlong } from '../../src/protocol/batch/varint.ts'
 import { ProtocolError } from '../../src/protocol/protocol-error.ts'
+import { runs } from '../support/depth.ts'
 
 /** As the Protocol Buffers documentation defines zigzag and base-128, over BigInt. */
 function oracle(value: number): number[] {
@@ -76,7 +77,7 @@ test('varint and varlong: any value', () => {
       assert.equal(varlongSize(large), oracle(large).length)
       assert.equal(reading(...oracle(large)).readVarlong(), large)
     }),
-    { numRuns: 2000 },
+    { numRuns: runs(2000) },
   )
 })
 

@@ -13,11 +13,12 @@ import { silentLogger } from '../../src/util/logger.ts'
 import { toLogIndex } from '../../src/util/numbers.ts'
 import { seededRandom } from '../../src/util/random.ts'
 import { batchOf, entriesOf, hardStateOf, snapshotOf } from '../contract/raft-storage.ts'
+import { runs, seedRange } from '../support/depth.ts'
 import { type Change, describe } from './child.ts'
 import { runChild } from './run-child.ts'
 
-const random = seededRandom(Number(process.env.DAMAGE_SEED ?? 1))
-const flips = Number(process.env.DAMAGE_FLIPS ?? 240)
+const random = seededRandom(seedRange(1).from)
+const flips = runs(240)
 const cuts = 60
 
 const options = (path: string, nodeId = 1) => ({ path, nodeId, deadlineMs: 20_000, logger: silentLogger })
@@ -46,7 +47,7 @@ async function writeFile(path: string): Promise<string> {
   return expected
 }
 
-test(`${flips} flipped bits and ${cuts} cuts: refused with one line, or harmless`, async () => {
+test(`${flips} flipped bits and ${cuts} cuts: refused with one line, or harmless`, async t => {
   await inDirectory(async directory => {
     const expected = await writeFile(join(directory, 'raft'))
     const base = join(directory, 'raft', 'data.mdb')
@@ -84,7 +85,7 @@ test(`${flips} flipped bits and ${cuts} cuts: refused with one line, or harmless
       pending.splice(0, tried)
     }
     assert.ok(outcomes.refused > outcomes.same / 10 && outcomes.same > 0, JSON.stringify(outcomes))
-    if (process.env.DAMAGE_FLIPS) process.stderr.write(`${JSON.stringify({ size, ...outcomes })}\n`)
+    t.diagnostic(JSON.stringify({ size, ...outcomes }))
   })
 })
 

@@ -6,6 +6,7 @@ import { merge, Outbox, type SendEffect } from '../../src/raft/outbox.ts'
 import type { PersistBatch } from '../../src/raft/storage.ts'
 import type { Entry } from '../../src/raft/types.ts'
 import { toLogIndex, toNodeId, toTerm } from '../../src/util/numbers.ts'
+import { runs } from '../support/depth.ts'
 import { applyWrite, type DiskImage } from './cluster.ts'
 import { dataEntry } from './entries.ts'
 
@@ -43,7 +44,7 @@ test('merged batches leave the same disk as the single ones', () => {
       applyWrite(merged, { kind: 'batch', write: 0, batch: sequence.reduce(merge) })
       assert.deepEqual(merged, single)
     }),
-    { numRuns: 2000 },
+    { numRuns: runs(2000) },
   )
 })
 

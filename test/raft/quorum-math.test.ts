@@ -5,6 +5,7 @@ import fc from 'fast-check'
 import { hasQuorum, majorityOf, quorumIndex, tally } from '../../src/raft/quorum-math.ts'
 import type { Configuration } from '../../src/raft/types.ts'
 import { type NodeId, toLogIndex, toNodeId } from '../../src/util/numbers.ts'
+import { runs } from '../support/depth.ts'
 
 const allIds = [1, 2, 3, 4, 5, 6, 7, 8, 9].map(toNodeId)
 
@@ -41,7 +42,7 @@ test('hasQuorum agrees with the reference', () => {
         decidesJointly(configuration, set),
       )
     }),
-    { numRuns: 2000 },
+    { numRuns: runs(2000) },
   )
 })
 
@@ -56,7 +57,7 @@ test('any two quorums of neighbouring configurations share a server', () => {
         if (isBoth) assert.ok(one.some(id => other.includes(id)))
       }
     }),
-    { numRuns: 2000 },
+    { numRuns: runs(2000) },
   )
 })
 
@@ -76,7 +77,7 @@ test('tally is lost exactly when no further vote could win', () => {
         expected,
       )
     }),
-    { numRuns: 2000 },
+    { numRuns: runs(2000) },
   )
 })
 
@@ -94,7 +95,7 @@ test('quorumIndex is the highest index that a quorum has', () => {
         expected,
       )
     }),
-    { numRuns: 2000 },
+    { numRuns: runs(2000) },
   )
 })
 

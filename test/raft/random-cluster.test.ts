@@ -1,18 +1,23 @@
 /** Several hundred random clusters per profile; a failure names the seed, and the run is a function of it. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { seedRange } from '../support/depth.ts'
 import { type Profile, profiles, RandomRun } from './random-run.ts'
 
-const seedsPerProfile = Number(process.env.RAFT_SEEDS ?? 150)
+const { from, to } = seedRange(150)
+const seedsPerProfile = to - from + 1
 
 function runSeeds(profile: Profile): Record<string, number> {
   const totals: Record<string, number> = {}
-  for (let seed = 1; seed <= seedsPerProfile; seed++) {
+  for (let seed = from; seed <= to; seed++) {
     const run = new RandomRun(seed, profile)
     try {
       run.run()
     } catch (cause) {
-      throw new Error(`profile ${profile.name}, seed ${seed}: ${(cause as Error).message}`, { cause })
+      throw new Error(
+        `profile ${profile.name}, seed ${seed}: ${(cause as Error).message} (MILLRACE_TEST_SEEDS=${seed} replays it)`,
+        { cause },
+      )
     }
     for (const [name, count] of Object.entries(run.invariants.counts)) totals[name] = (totals[name] ?? 0) + count
   }

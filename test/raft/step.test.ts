@@ -11,6 +11,7 @@ import { step } from '../../src/raft/step.ts'
 import type { Configuration, Entry } from '../../src/raft/types.ts'
 import { toLogIndex, toNodeId, toTerm } from '../../src/util/numbers.ts'
 import { seededRandom } from '../../src/util/random.ts'
+import { runs } from '../support/depth.ts'
 import { bootstrapEntry, dataEntry } from './entries.ts'
 
 const three: Configuration = { voters: [1, 2, 3].map(toNodeId), oldVoters: [], learners: [] }
@@ -247,7 +248,7 @@ test('the log view agrees with a plain array whatever is done to it', () => {
         check(log, model)
       }
     }),
-    { numRuns: 500 },
+    { numRuns: runs(500) },
   )
 })
 

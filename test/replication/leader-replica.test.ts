@@ -4,6 +4,7 @@ import fc from 'fast-check'
 import { LeaderReplica } from '../../src/replication/leader-replica.ts'
 import { AssertionError } from '../../src/util/errors.ts'
 import { type NodeId, toLeaderEpoch, toNodeId } from '../../src/util/numbers.ts'
+import { runs } from '../support/depth.ts'
 
 const leaderEpoch = toLeaderEpoch(3)
 const [one, two, three] = [toNodeId(1), toNodeId(2), toNodeId(3)]
@@ -123,7 +124,7 @@ test('property: HW1, HW2 and HW3 hold after every step', () => {
         for (const id of partition.isr) assert.ok((ends.get(id) ?? 0) >= partition.highWatermark)
       }
     }),
-    { numRuns: 500 },
+    { numRuns: runs(500) },
   )
   assert.ok(moves > 100, 'the property saw the high watermark move')
 })

@@ -7,6 +7,7 @@ import fc from 'fast-check'
 import { topicConfigs } from '../../src/metadata/topic-configs.ts'
 import { configSpecs, environmentName, loadConfig } from '../../src/server/config/index.ts'
 import { ConfigError } from '../../src/util/errors.ts'
+import { runs } from '../support/depth.ts'
 
 const refused = (sources: Parameters<typeof loadConfig>[0], key: string, message: RegExp): void => {
   assert.throws(
@@ -189,6 +190,6 @@ test('whatever text is given, the settings are typed and within bounds, or there
         assert.ok(error.message.length < 1000)
       }
     }),
-    { numRuns: 500 },
+    { numRuns: runs(500) },
   )
 })

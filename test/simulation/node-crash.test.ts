@@ -2,7 +2,7 @@
  * A whole node loses power at random points while it takes records with acks=all: between any two operations of its
  * disk, with what was not synced lost, kept or torn. After every restart each acknowledged record must be at its offset,
  * and every record there must be one that was sent, once. The same for a process that is killed under flush policy `os`;
- * and as a control, `os` under power loss, which must be seen to lose. `MILLRACE_CRASH_SEEDS=from:to` runs other seeds.
+ * and as a control, `os` under power loss, which must be seen to lose. `MILLRACE_TEST_SEEDS=from:to` runs other seeds.
  */
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
@@ -15,6 +15,7 @@ import { SimDisk } from '../../src/simulation/sim-disk.ts'
 import { VirtualClock } from '../../src/simulation/virtual-clock.ts'
 import type { Connection } from '../../src/transport/connection.ts'
 import { seededRandom } from '../../src/util/random.ts'
+import { seedRange } from '../support/depth.ts'
 import { Life } from './node-life.ts'
 
 const topic = 't'
@@ -179,7 +180,7 @@ async function runSeed(seed: number, totals: Totals, { flushPolicy, end }: Scena
 const noTotals = (): Totals => ({ crashes: 0, acknowledged: 0, unacknowledged: 0 })
 
 describe('node crash', () => {
-  const [from = 1, to = 100] = (process.env.MILLRACE_CRASH_SEEDS ?? '').split(':').filter(Boolean).map(Number)
+  const { from, to } = seedRange(100)
   const scenarios: Scenario[] = [
     { flushPolicy: 'sync', end: 'power loss' },
     { flushPolicy: 'os', end: 'kill' },
@@ -193,7 +194,7 @@ describe('node crash', () => {
         try {
           await runSeed(seed, totals, scenario)
         } catch (error) {
-          throw new Error(`seed ${seed}: MILLRACE_CRASH_SEEDS=${seed}:${seed} replays it\n${(error as Error).stack}`, {
+          throw new Error(`seed ${seed}: MILLRACE_TEST_SEEDS=${seed} replays it\n${(error as Error).stack}`, {
             cause: error,
           })
         }

@@ -1,7 +1,7 @@
 /**
  * Topics come and go while the node loses power at random points. Afterwards a topic whose creation was acknowledged is
  * there, one whose deletion was acknowledged does not come back, and a topic created anew under an old name has nothing
- * of the old one. `MILLRACE_TOPICS_SEEDS=from:to` runs other seeds.
+ * of the old one. `MILLRACE_TEST_SEEDS=from:to` runs other seeds.
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -14,6 +14,7 @@ import { VirtualClock } from '../../src/simulation/virtual-clock.ts'
 import type { Connection } from '../../src/transport/connection.ts'
 import { type Random, seededRandom } from '../../src/util/random.ts'
 import { batchOf } from '../broker/harness.ts'
+import { seedRange } from '../support/depth.ts'
 import { dataDirectory, Life } from './node-life.ts'
 
 const names = ['a', 'b', 'a-0']
@@ -148,7 +149,7 @@ function strays(disk: SimDisk): string[] {
 }
 
 test('topics created, deleted and created anew under power loss', async t => {
-  const [from = 1, to = 60] = (process.env.MILLRACE_TOPICS_SEEDS ?? '').split(':').filter(Boolean).map(Number)
+  const { from, to } = seedRange(60)
   const totals = { crashes: 0, recreated: 0 }
   for (let seed = from; seed <= to; seed++) {
     try {
@@ -156,7 +157,7 @@ test('topics created, deleted and created anew under power loss', async t => {
       totals.crashes += crashes
       totals.recreated += Math.max(0, recreated)
     } catch (error) {
-      throw new Error(`seed ${seed}: MILLRACE_TOPICS_SEEDS=${seed}:${seed} replays it\n${(error as Error).stack}`, {
+      throw new Error(`seed ${seed}: MILLRACE_TEST_SEEDS=${seed} replays it\n${(error as Error).stack}`, {
         cause: error,
       })
     }

@@ -8,6 +8,7 @@ import { encodeRequest } from '../../src/protocol/frame.ts'
 import { pack } from '../../src/protocol/msgpack.ts'
 import { closeCode } from '../../src/transport/socket.ts'
 import { KiB } from '../../src/util/units.ts'
+import { runs } from '../support/depth.ts'
 import { echoApi, rig } from './support.ts'
 
 const hello = { clientId: 'a client', software: 'test' }
@@ -117,7 +118,7 @@ test('whatever bytes come, before or after the handshake: an answer or a close, 
       client.socket.terminate()
       await client.settle()
     }),
-    { numRuns: 300 },
+    { numRuns: runs(300) },
   )
   witness.echo(3)
   await witness.settle()

@@ -15,8 +15,9 @@ export interface Given {
 }
 
 const environmentPrefix = 'MILLRACE_'
-/** What the command line's client side reads, and what Kubernetes and Docker set for a service named `millrace`. */
-const notSettings = /^MILLRACE_(BOOTSTRAP|PORT|(.*_)?SERVICE_(HOST|PORT).*|(.*_)?PORT_\d+_(TCP|UDP).*|(.*_)?PORT)$/
+/** What the command line's client side and the tests read, and what Kubernetes and Docker set for a service `millrace`. */
+const notSettings =
+  /^MILLRACE_(BOOTSTRAP|TEST_\w+|PORT|(.*_)?SERVICE_(HOST|PORT).*|(.*_)?PORT_\d+_(TCP|UDP).*|(.*_)?PORT)$/
 
 export function environmentName(key: string): string {
   return environmentPrefix + key.toUpperCase().replaceAll('.', '_')

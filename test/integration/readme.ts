@@ -1,0 +1,16 @@
+/** README.md as data: its code blocks in order, so that tests can do what it tells a reader to do. */
+import { readFileSync } from 'node:fs'
+
+export interface CodeBlock {
+  /** `sh`, `ts`; empty for what is printed. */
+  readonly language: string
+  readonly text: string
+}
+
+export function readmeBlocks(): CodeBlock[] {
+  const readme = readFileSync('README.md', 'utf8')
+  return [...readme.matchAll(/^```(\w*)\n(.*?)^```$/gms)].map(([, language, text]) => ({
+    language: language!,
+    text: text!,
+  }))
+}
