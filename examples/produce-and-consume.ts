@@ -9,7 +9,7 @@ const bootstrap = process.env.MILLRACE_BOOTSTRAP ?? 'ws://127.0.0.1:9292'
 
 const admin = new Admin({ bootstrap })
 try {
-  await admin.createTopics({ topics: [{ name: 'orders', numPartitions: 3 }] })
+  await admin.createTopics({ topics: [{ name: 'groceries', numPartitions: 3 }] })
 } catch (error) {
   if ((error as ApiError).code !== 'TOPIC_ALREADY_EXISTS') throw error
 }
@@ -17,7 +17,7 @@ await admin.close()
 
 const producer = new Producer({ bootstrap })
 const sent = await producer.send({
-  topic: 'orders',
+  topic: 'groceries',
   messages: [
     { key: 'anna', value: JSON.stringify({ item: 'flour', kilos: 5 }) },
     { key: 'ben', value: JSON.stringify({ item: 'oats', kilos: 2 }), headers: { source: 'example' } },
@@ -32,7 +32,7 @@ const json = (bytes: Uint8Array | null): unknown =>
 const text = (bytes: Uint8Array | null): string | null => (bytes === null ? null : new TextDecoder().decode(bytes))
 const consumer = new Consumer({
   bootstrap,
-  topics: ['orders'],
+  topics: ['groceries'],
   from: 'start',
   until: 'end',
   deserializers: { key: text, value: json },

@@ -1,13 +1,13 @@
 /** The first screen of README.md, word for word, against a node on another port: documents that cannot rot. */
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import { test } from 'node:test'
 import { promisify } from 'node:util'
 import { startServerProcess, stopProcess } from '../cli/support.ts'
 import { readmeBlocks } from './readme.ts'
-import { afterTest, temporaryDirectory } from './support.ts'
+import { afterTest, clientsOf, startNode, temporaryDirectory } from './support.ts'
 
 const run = promisify(execFile)
 
@@ -22,6 +22,18 @@ test('README: the commands of the first screen print what it says they print', a
     env: { ...process.env, MILLRACE_BOOTSTRAP: server.url },
   })
   assert.equal(stdout, printed!.text)
+})
+
+test('examples: each runs to its end beside what the README left', async t => {
+  const server = await startNode(t, { inMemory: true })
+  await clientsOf(t, server).producer.send({ topic: 'orders', messages: [{ value: 'hello' }] })
+  const env = { ...process.env, MILLRACE_BOOTSTRAP: server.url }
+  const examples = readdirSync('examples')
+  assert.ok(examples.length >= 2)
+  for (const example of examples) {
+    const { stdout } = await run(process.execPath, ['--import', 'tsx', path.join('examples', example)], { env })
+    assert.notEqual(stdout, '', example)
+  }
 })
 
 test('README: what it links to and what it runs is there', () => {
