@@ -23,7 +23,7 @@ export const errorTable = {
   UNKNOWN_SERVER_ERROR: final(-1, 'The server met an error it did not expect; its log says more.'),
   OFFSET_OUT_OF_RANGE: final(1, 'The offset is below the log start or above the high watermark.'),
   CORRUPT_MESSAGE: final(2, 'The record batch failed its CRC, its length or its structure.'),
-  UNKNOWN_TOPIC_OR_PARTITION: stale(3, 'This node does not host this topic or partition.'),
+  UNKNOWN_TOPIC_OR_PARTITION: stale(3, 'There is no such topic or partition, or this node does not host it.'),
   LEADER_NOT_AVAILABLE: stale(5, 'The partition has no leader at the moment.'),
   NOT_LEADER_OR_FOLLOWER: stale(6, 'This node is not the leader of the partition.'),
   REQUEST_TIMED_OUT: retry(7, 'The request was not done within its timeout; it may still be done.'),

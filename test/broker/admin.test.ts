@@ -57,6 +57,13 @@ test('every request of the protocol is served, except the one the transport answ
 describe('metadata', () => {
   const partitions = [partitionImage({ replicas: [self, other], isr: [self] }), partitionImage({ leaderId: null })]
 
+  test('says of a name that no topic can have that it is illegal, so that nobody waits for it', async () => {
+    const h = await openHarness()
+    const response = (await h.call(metadata, { topics: ['no such name', 'nope'], allowAutoTopicCreation: false }))!
+    const codes = response.topics.map(topic => errorName(topic.errorCode))
+    assert.deepEqual(codes, ['INVALID_TOPIC_EXCEPTION', 'UNKNOWN_TOPIC_OR_PARTITION'])
+  })
+
   test('brokers that live, topics with leaders, in a shape the wire takes', async () => {
     const h = await openHarness({
       topics: [topicImage('b', { partitions }), topicImage('a'), topicImage('__internal')],

@@ -1,6 +1,7 @@
 /** Metadata: brokers, topics and leaders as committed and seen here; creates missing topics where that is switched on. */
 
 import type { MetadataImage, PartitionImage, TopicImage } from '../../metadata/image.ts'
+import { validateTopicName } from '../../metadata/topic-name.ts'
 import type { RequestOf, ResponseOf } from '../../protocol/api.ts'
 import { createTopics, metadata } from '../../protocol/apis/index.ts'
 import { errorCode, noError } from '../../protocol/errors.ts'
@@ -48,7 +49,9 @@ function describe(
 
 function describeTopic(image: MetadataImage, name: string): TopicResponse {
   const topic = image.topics.byName.get(name)
-  if (topic === undefined) return missing(name, errorCode('UNKNOWN_TOPIC_OR_PARTITION'))
+  // A name that no topic can have will not appear either: the client need not ask again.
+  if (topic === undefined)
+    return missing(name, errorCode(validateTopicName(name)?.error ?? 'UNKNOWN_TOPIC_OR_PARTITION'))
   const partitions = topic.partitions.map((partition, number) => describePartition(image, partition, number))
   return { errorCode: noError, name, topicId: topic.id, isInternal: isInternal(topic), partitions }
 }
