@@ -8,6 +8,7 @@ import type { fetch } from '../protocol/apis/index.ts'
 import { unpackToPlain } from '../protocol/batch/plain.ts'
 import { ApiError, errorCode, type Failure, isFailure, noError } from '../protocol/errors.ts'
 import type { RequestContext } from '../transport/handler.ts'
+import { concatBytes } from '../util/bytes.ts'
 import { partitionFailure } from './failures.ts'
 import type { WaitedPartition } from './fetch-wait.ts'
 import type { Partition } from './partition.ts'
@@ -125,15 +126,7 @@ function readFailure(broker: BrokerRuntime, partition: Partition, item: Partitio
 function joined(batches: readonly Uint8Array[]): Uint8Array {
   if (batches.length === 0) return noRecords
   if (batches.length === 1) return batches[0]!
-  let length = 0
-  for (const batch of batches) length += batch.length
-  const bytes = new Uint8Array(length)
-  let at = 0
-  for (const batch of batches) {
-    bytes.set(batch, at)
-    at += batch.length
-  }
-  return bytes
+  return concatBytes(batches)
 }
 
 function found(item: PartitionRequest, partition: Partition, records: PartitionResponse['records']): PartitionResponse {

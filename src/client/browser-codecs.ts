@@ -3,6 +3,7 @@
  * are `null`: `UNSUPPORTED_COMPRESSION_TYPE` names them when a batch needs one. An application may pass its own.
  */
 import type { Codec, Codecs } from '../protocol/batch/types.ts'
+import { concatBytes } from '../util/bytes.ts'
 import { CorruptionError } from '../util/errors.ts'
 
 const gzipCodec: Codec = {
@@ -41,11 +42,5 @@ async function pipe(
     chunks.push(read.value)
   }
   await written
-  const all = new Uint8Array(sizeBytes)
-  let at = 0
-  for (const chunk of chunks) {
-    all.set(chunk, at)
-    at += chunk.length
-  }
-  return all
+  return concatBytes(chunks)
 }

@@ -8,6 +8,7 @@
  */
 import { pack, unpack } from '../protocol/msgpack.ts'
 import { ProtocolError } from '../protocol/protocol-error.ts'
+import { concatBytes } from '../util/bytes.ts'
 import { crc32c } from '../util/crc32c.ts'
 import { AssertionError, CorruptionError } from '../util/errors.ts'
 import type { Offset } from '../util/numbers.ts'
@@ -26,14 +27,7 @@ const chunkHeaderBytes = 8
 
 /** The whole snapshot in one piece. */
 export function writeSnapshot(image: ClusterImage): Uint8Array {
-  const chunks = [...snapshotChunks(image)]
-  const bytes = new Uint8Array(chunks.reduce((sum, chunk) => sum + chunk.length, 0))
-  let at = 0
-  for (const chunk of chunks) {
-    bytes.set(chunk, at)
-    at += chunk.length
-  }
-  return bytes
+  return concatBytes([...snapshotChunks(image)])
 }
 
 /** The snapshot a chunk at a time: the image cannot change meanwhile, so the caller may pause between two. */

@@ -4,6 +4,7 @@
  */
 // The entry that is plain JavaScript everywhere: the package's main one loads a native addon in Node.
 import { Packr } from 'msgpackr/pack'
+import { concatBytes } from '../util/bytes.ts'
 import { type FrameLimits, prescan } from './prescan.ts'
 import { unpackScanned } from './unpacker.ts'
 
@@ -27,15 +28,7 @@ export function pack(value: unknown): Uint8Array {
   if (!holdsLargeBin(value)) return packr.pack(value)
   const parts: Uint8Array[] = []
   addParts(value, parts)
-  let sizeBytes = 0
-  for (const part of parts) sizeBytes += part.length
-  const bytes = new Uint8Array(sizeBytes)
-  let at = 0
-  for (const part of parts) {
-    bytes.set(part, at)
-    at += part.length
-  }
-  return bytes
+  return concatBytes(parts)
 }
 
 function holdsLargeBin(value: unknown): boolean {

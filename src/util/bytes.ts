@@ -1,0 +1,12 @@
+/** One piece of memory that holds the parts back to back. Always a copy. */
+export function concatBytes(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+  let sizeBytes = 0
+  for (const part of parts) sizeBytes += part.length
+  const bytes = new Uint8Array(sizeBytes)
+  let at = 0
+  for (const part of parts) {
+    bytes.set(part, at)
+    at += part.length
+  }
+  return bytes
+}
