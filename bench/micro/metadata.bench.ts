@@ -13,10 +13,10 @@ import type { MetadataRecord } from '../../src/metadata/record-types.ts'
 import { decodeEntry, encodeEntry } from '../../src/metadata/records.ts'
 import { replayAll } from '../../src/metadata/replay.ts'
 import { imageHash, restoreSnapshot, snapshotChunks, writeSnapshot } from '../../src/metadata/snapshot.ts'
-import { uuidFrom } from '../../src/metadata/uuid.ts'
 import { isFailure } from '../../src/protocol/errors.ts'
 import { toNodeId } from '../../src/util/numbers.ts'
 import { seededRandom } from '../../src/util/random.ts'
+import { uuidFrom } from '../../src/util/uuid.ts'
 
 const topicCount = 10_000
 const partitionsPerTopic = 10

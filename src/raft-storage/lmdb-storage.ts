@@ -10,6 +10,7 @@
  *
  * The caller makes sure that no other process has the directory open.
  */
+import { randomBytes } from 'node:crypto'
 import { existsSync, statfsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { RootDatabase } from 'lmdb'
@@ -20,6 +21,7 @@ import { ConfigError, CorruptionError, StorageError } from '../util/errors.ts'
 import type { Logger } from '../util/logger.ts'
 import { type LogIndex, toTerm } from '../util/numbers.ts'
 import { KiB, MiB } from '../util/units.ts'
+import { uuidBytes, uuidFrom } from '../util/uuid.ts'
 import { createDirectory, openDatabase } from './lmdb-directory.ts'
 import { checkLmdbFile } from './lmdb-file.ts'
 import { readAll } from './lmdb-load.ts'
@@ -63,22 +65,25 @@ export async function openLmdbStorage(options: LmdbStorageOptions): Promise<Raft
   } else {
     if (options.mustExist) throw new CorruptionError(options.path, 'is missing, though this node has run before')
     await createDirectory(options, [
-      [records.identityKey, { format: records.formatVersion, nodeId: options.nodeId }],
+      [
+        records.identityKey,
+        { format: records.formatVersion, nodeId: options.nodeId, diskId: uuidFrom(randomBytes(uuidBytes)) },
+      ],
       [records.stateKey, initial],
     ])
     options.logger.info({ path: options.path }, 'created the raft storage')
   }
   const database = await openDatabase(options)
   try {
-    checkIdentity(database, dataFile, options.nodeId)
+    const { diskId } = checkedIdentity(database, dataFile, options.nodeId)
+    return new LmdbStorage(database, dataFile, diskId, options)
   } catch (error) {
     await database.close()
     throw error
   }
-  return new LmdbStorage(database, dataFile, options)
 }
 
-function checkIdentity(database: RootDatabase<Buffer, Buffer>, dataFile: string, nodeId: number): void {
+function checkedIdentity(database: RootDatabase<Buffer, Buffer>, dataFile: string, nodeId: number): records.Identity {
   const value = database.get(records.identityKey)
   if (value === undefined) throw new CorruptionError(dataFile, 'has no identity record')
   const identity = records.decodeJson<records.Identity>(dataFile, records.identityKey, value)
@@ -88,9 +93,11 @@ function checkIdentity(database: RootDatabase<Buffer, Buffer>, dataFile: string,
   }
   if (identity.nodeId !== nodeId)
     throw new ConfigError('node.id', `${dataFile} belongs to node ${identity.nodeId}, not to node ${nodeId}`)
+  return identity
 }
 
 class LmdbStorage implements RaftStorage {
+  readonly diskId: string
   readonly #database: RootDatabase<Buffer, Buffer>
   readonly #dataFile: string
   readonly #options: LmdbStorageOptions
@@ -99,7 +106,8 @@ class LmdbStorage implements RaftStorage {
   #state: records.StoredState | null = null
   #closing: Promise<void> | null = null
 
-  constructor(database: RootDatabase<Buffer, Buffer>, dataFile: string, options: LmdbStorageOptions) {
+  constructor(database: RootDatabase<Buffer, Buffer>, dataFile: string, diskId: string, options: LmdbStorageOptions) {
+    this.diskId = diskId
     this.#database = database
     this.#dataFile = dataFile
     this.#options = options

@@ -11,11 +11,17 @@ import { emptyRange, type LogRange, rangeAfterInstall, rangeAfterPersist, rangeA
 
 /** The "disk" of one server. Survives the storage that writes it. */
 export class MemoryStorageImage {
+  readonly diskId: string
   hardState: HardState = { term: toTerm(0), votedFor: null }
   snapshot: Snapshot | null = null
   /** Entries of `range`, in order. */
   entries: Entry[] = []
   range: LogRange = emptyRange
+
+  /** Two images that stand for different disks need different ids; by default there is one disk. */
+  constructor(diskId = 'memory') {
+    this.diskId = diskId
+  }
 }
 
 const where = 'memory'
@@ -28,6 +34,7 @@ export function memoryStorage(image: MemoryStorageImage = new MemoryStorageImage
     assert(isLoaded, 'the storage is loaded before it is written')
   }
   return {
+    diskId: image.diskId,
     async load(): Promise<LoadedState> {
       if (isClosed) throw new StorageError(where, 'the storage is closed')
       isLoaded = true

@@ -3,7 +3,7 @@
  * own key beside it: a value that is damaged, or whole but in another's place, is found.
  *
  *     value:  crc32c:4 (of all that follows)   keyLength:1   key   payload
- *     keys:   "i"                       identity: format version and node id, JSON
+ *     keys:   "i"                       identity: format version, node id and disk id, JSON
  *             "m"                       state: hard state, range of the log, description of the snapshot, JSON
  *             "e" index:8               entry: term:8 kind:1 data
  *             "s" index:8 chunk:4       one chunk of the snapshot's data
@@ -23,6 +23,7 @@ export const chunkBytesMax = MiB
 export interface Identity {
   readonly format: number
   readonly nodeId: number
+  readonly diskId: string
 }
 
 /** Written with every commit: it says what else must be there. */

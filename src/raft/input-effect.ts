@@ -1,7 +1,7 @@
 /** The two closed lists between the core and whoever runs it: facts that go in, effects that come out. */
 import type { LogIndex, NodeId, Term } from '../util/numbers.ts'
 import type { Message } from './messages.ts'
-import type { Entry, HardState, Snapshot, SnapshotMeta } from './types.ts'
+import type { Entry, HardState, Member, Snapshot, SnapshotMeta } from './types.ts'
 
 /**
  * `proposal` and `readIndex` only change memory; their writes and messages come with the next input of any other kind.
@@ -9,14 +9,24 @@ import type { Entry, HardState, Snapshot, SnapshotMeta } from './types.ts'
  */
 export type Input =
   | { readonly kind: 'tick' }
-  | { readonly kind: 'message'; readonly message: Message }
+  /** `fromDisk`: the disk the sender remembers on; a member's message from another disk than the known one is not its own. */
+  | { readonly kind: 'message'; readonly message: Message; readonly fromDisk?: string }
   | { readonly kind: 'proposal'; readonly entries: readonly Uint8Array[] }
   | { readonly kind: 'flush' }
   /** Every write up to and including this number survives power loss. */
   | { readonly kind: 'persisted'; readonly write: number }
   | { readonly kind: 'readIndex'; readonly id: number }
   | { readonly kind: 'transfer'; readonly to: NodeId }
-  | { readonly kind: 'changeMembership'; readonly voters: readonly NodeId[]; readonly learners: readonly NodeId[] }
+  | {
+      readonly kind: 'changeMembership'
+      readonly voters: readonly NodeId[]
+      readonly learners: readonly NodeId[]
+      readonly members?: readonly Member[]
+    }
+  /** A server outside the configuration wants to follow: while this one leads it is fed like a learner. */
+  | { readonly kind: 'observe'; readonly id: NodeId }
+  /** It is gone, or must not be fed any more. */
+  | { readonly kind: 'unobserve'; readonly id: NodeId }
   /** Do not wait for the election timeout. */
   | { readonly kind: 'campaign' }
   /** An own snapshot is on disk; entries up to `discardUpTo` (inclusive) left the disk with the same write. */

@@ -57,6 +57,9 @@ export function step(raft: Raft, input: Input): readonly Effect[] {
     case 'changeMembership':
       onChangeMembership(raft, input.voters, input.learners)
       break
+    case 'observe':
+    case 'unobserve':
+      break
     case 'campaign':
       campaign(raft, false)
       break

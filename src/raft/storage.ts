@@ -28,6 +28,8 @@ export interface PersistBatch {
  * - Damage found while loading is a `CorruptionError` naming the place; nothing damaged is ever returned.
  */
 export interface RaftStorage extends AsyncDisposable {
+  /** A UUID made when the storage was created: who finds another one under a known name knows that the disk was lost. */
+  readonly diskId: string
   load(): Promise<LoadedState>
   persist(batch: PersistBatch): Promise<void>
   /** Stores the snapshot and, in the same write, removes the entries it covers up to `discardUpTo` (inclusive). */

@@ -25,6 +25,21 @@ export interface Configuration {
   readonly voters: readonly NodeId[]
   readonly oldVoters: readonly NodeId[]
   readonly learners: readonly NodeId[]
+  /** The cluster, by the name it was founded under; absent only where there is nothing but a core. */
+  readonly clusterId?: string
+  /** One of each voter, old voter and learner; absent as above. */
+  readonly members?: readonly Member[]
+}
+
+/**
+ * Who a member is beyond its number. A server that lost its disk has forgotten its vote and its log: under the same
+ * number it is somebody else, and `diskId` tells (as the directory id of KIP-853).
+ */
+export interface Member {
+  readonly id: NodeId
+  readonly diskId: string
+  /** Where it listens for other members. Opaque to the core. */
+  readonly url: string
 }
 
 /** Describes a snapshot: the state after applying everything up to and including `index`. */

@@ -10,12 +10,12 @@ import { decideDeleteTopics } from '../../src/metadata/delete-topics.ts'
 import type { MetadataRecord } from '../../src/metadata/record-types.ts'
 import { replayAll } from '../../src/metadata/replay.ts'
 import { type ClientSession, decideOnce } from '../../src/metadata/sessions.ts'
-import { uuidFrom } from '../../src/metadata/uuid.ts'
 import type { RequestOf } from '../../src/protocol/api.ts'
 import { type alterConfigs, createTopics, deleteTopics } from '../../src/protocol/apis/index.ts'
 import { type Failure, isFailure } from '../../src/protocol/errors.ts'
 import { toNodeId } from '../../src/util/numbers.ts'
 import { seededRandom } from '../../src/util/random.ts'
+import { uuidFrom } from '../../src/util/uuid.ts'
 
 export type CreateTopicsRequest = RequestOf<typeof createTopics>
 export type Topic = CreateTopicsRequest['topics'][number]

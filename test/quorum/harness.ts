@@ -48,6 +48,10 @@ export class GatedStorage implements RaftStorage {
     this.#inner = inner
   }
 
+  get diskId(): string {
+    return this.#inner.diskId
+  }
+
   get waiting(): number {
     return this.#waiting.length
   }

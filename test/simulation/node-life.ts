@@ -162,6 +162,7 @@ function untilCrash(storage: RaftStorage, disk: SimDisk): RaftStorage {
     (...args: A): Promise<R> =>
       disk.hasCrashed ? new Promise<R>(() => {}) : method(...args)
   return {
+    diskId: storage.diskId,
     load: alive(() => storage.load()),
     persist: alive(batch => storage.persist(batch)),
     saveSnapshot: alive((snapshot, discardUpTo) => storage.saveSnapshot(snapshot, discardUpTo)),
