@@ -18,7 +18,7 @@ COPY bin bin
 RUN mkdir /data && chown node:node /data
 USER node
 VOLUME /data
-EXPOSE 9292
+EXPOSE 9292 9293
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=3s --start-period=30s \
   CMD ["node", "-e", "fetch('http://127.0.0.1:9292/readyz').then(r => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]

@@ -19,7 +19,10 @@ interface DevOptions {
 
 interface DevNode {
   readonly id: number
+  /** For clients. */
   readonly port: number
+  /** Among nodes. */
+  readonly peerPort: number
   readonly dataDir: string
   child: ChildProcess | null
 }
@@ -32,6 +35,7 @@ interface Ending {
 }
 
 const restartDelayMs = 1_000
+const portMax = 65_535
 
 export function registerDev(program: Command): void {
   program
@@ -45,18 +49,18 @@ export function registerDev(program: Command): void {
 }
 
 async function dev(options: DevOptions): Promise<void> {
-  if (options.nodes > 1)
-    throw new UsageError(
-      '--nodes: this version runs one node; a cluster needs the replicated controller quorum, which is being built',
-    )
   const nodes = Array.from({ length: options.nodes }, (_, at): DevNode => {
+    const port = options.portBase + 10 * at
     return {
       id: at + 1,
-      port: options.portBase + 10 * at,
+      port,
+      peerPort: port + 1,
       dataDir: path.join(options.dataDir, `node-${at + 1}`),
       child: null,
     }
   })
+  const highest = nodes.at(-1)!.peerPort
+  if (highest > portMax) throw new UsageError(`--port-base: node ${nodes.length} would listen on port ${highest}`)
   let isStopping = false
   const stop = untilAsked()
   const started = new Set<DevNode>()
@@ -67,7 +71,7 @@ async function dev(options: DevOptions): Promise<void> {
   /** Runs a node until all are stopped, or it is down for good. */
   const supervise = async (node: DevNode): Promise<void> => {
     while (!isStopping) {
-      const { code, signal, hasListened } = await runOnce(node, onListening)
+      const { code, signal, hasListened } = await runOnce(node, nodes, onListening)
       if (isStopping) return
       // One that cannot even start the first time will not the next: its own message says why.
       const isRestarted = options.restart && (hasListened || started.has(node))
@@ -98,16 +102,16 @@ function untilAsked(): Promise<'asked'> {
   })
 }
 
-async function runOnce(node: DevNode, onListening: (node: DevNode) => void): Promise<Ending> {
-  const child = fork(
-    process.argv[1]!,
-    ['server', '--data-dir', node.dataDir, '--port', String(node.port), '--set', `node.id=${node.id}`],
-    {
-      stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
-      // Ctrl-C reaches the whole foreground group; the nodes are stopped by their supervisor, in order.
-      detached: true,
-    },
-  )
+async function runOnce(
+  node: DevNode,
+  nodes: readonly DevNode[],
+  onListening: (node: DevNode) => void,
+): Promise<Ending> {
+  const child = fork(process.argv[1]!, serverArguments(node, nodes), {
+    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+    // Ctrl-C reaches the whole foreground group; the nodes are stopped by their supervisor, in order.
+    detached: true,
+  })
   node.child = child
   let hasListened = false
   child.once('message', () => {
@@ -117,6 +121,15 @@ async function runOnce(node: DevNode, onListening: (node: DevNode) => void): Pro
   const [code, signal] = (await once(child, 'exit')) as [number | null, string | null]
   node.child = null
   return { code, signal, hasListened }
+}
+
+/** Every node is a voter, as far as a cluster this small goes; a node on its own needs no port for others. */
+function serverArguments(node: DevNode, nodes: readonly DevNode[]): string[] {
+  const alone = ['server', '--data-dir', node.dataDir, '--port', String(node.port), '--set', `node.id=${node.id}`]
+  if (nodes.length === 1) return alone
+  const voters = nodes.map(({ id, peerPort }) => `${id}@127.0.0.1:${peerPort}`).join()
+  const peers = [`peer.listener=ws://127.0.0.1:${node.peerPort}`, `controller.quorum.voters=${voters}`]
+  return [...alone, ...peers.flatMap(pair => ['--set', pair])]
 }
 
 function printTable(nodes: readonly DevNode[]): void {
