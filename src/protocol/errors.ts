@@ -62,6 +62,8 @@ export const errorTable = {
   DUPLICATE_BROKER_REGISTRATION: final(101, 'Another running broker has this node.id.'),
   BROKER_ID_NOT_REGISTERED: final(102, 'No broker of this id is registered.'),
   INCONSISTENT_CLUSTER_ID: final(104, 'The request is meant for another cluster.'),
+  DUPLICATE_VOTER: final(126, 'This node is a voter already.'),
+  VOTER_NOT_FOUND: final(127, 'This node is not a voter.'),
   THROTTLING_QUOTA_EXCEEDED: retry(89, 'The quota is used up; try again later.'),
   DISK_FULL: retry(1000, 'The disk has no room left; nothing was appended. Writes resume when space returns.'),
   BROKER_OVERLOADED: retry(1001, 'The node is holding as many bytes in flight as it may.'),

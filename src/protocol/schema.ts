@@ -192,6 +192,12 @@ export const int16 = integer('int16', -32_768, 32_767)
 export const int32 = integer('int32', -2_147_483_648, 2_147_483_647)
 /** 64-bit on paper; a safe integer in fact, checked here at the gateway. */
 export const int64 = integer('int64', Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER)
+/** Node ids, which are positive int32 everywhere else. */
+export const uint31 = integer('uint31', 0, 2_147_483_647)
+/** Checksums. */
+export const uint32 = integer('uint32', 0, 0xffff_ffff)
+/** Counts, terms and indexes. */
+export const uint53 = integer('uint53', 0, Number.MAX_SAFE_INTEGER)
 export const float64: Type<number> = scalar('float64', { kind: 'float64' }, w => typeof w === 'number')
 
 /**
