@@ -5,7 +5,7 @@ import { renderProtocol } from '../../scripts/generate-docs/protocol.ts'
 import { exampleBodies } from '../../scripts/generate-docs/protocol-example.ts'
 import type { Api } from '../../src/protocol/api.ts'
 import { fetch } from '../../src/protocol/apis/fetch.ts'
-import { apis, apiVersions, produce } from '../../src/protocol/apis/index.ts'
+import { apis, apiVersions, peerApis, produce } from '../../src/protocol/apis/index.ts'
 import { errorTable } from '../../src/protocol/errors.ts'
 import { decodeRequestEnvelope } from '../../src/protocol/frame.ts'
 import { pack } from '../../src/protocol/msgpack.ts'
@@ -15,7 +15,7 @@ import { closeCode } from '../../src/transport/socket.ts'
 const page = renderProtocol()
 
 test('every API, error and close code is in the page', () => {
-  for (const api of apis as readonly Api[])
+  for (const api of [...apis, ...peerApis] as readonly Api[])
     assert(page.includes(`\n### ${api.name}\n\nKey ${api.key}, version `), api.name)
   for (const [name, { code }] of Object.entries(errorTable)) assert(page.includes(`\n| ${code} | \`${name}\` |`), name)
   for (const code of Object.values(closeCode)) assert(page.includes(`\n| ${code} | `), String(code))

@@ -7,7 +7,7 @@ import { createRequire } from 'node:module'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import type { Api } from '../../src/protocol/api.ts'
-import { apis, produce } from '../../src/protocol/apis/index.ts'
+import { apis, peerApis, produce } from '../../src/protocol/apis/index.ts'
 import { BatchBuilder } from '../../src/protocol/batch/builder.ts'
 import { checkProducedBatch } from '../../src/protocol/batch/check.ts'
 import { decodeBatch, splitBatches } from '../../src/protocol/batch/decoder.ts'
@@ -39,7 +39,7 @@ function orderly<T>(run: () => T): T | null {
   }
 }
 
-for (const api of apis as readonly Api[]) {
+for (const api of [...apis, ...peerApis] as readonly Api[]) {
   test(`mutated ${api.name} requests`, () => {
     const random = seededRandom(seed + api.key)
     const bodies = fc.sample(arbitraryOf(api.request, api.versionMax), { numRuns: runs(40), seed })

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import type { Api } from '../../src/protocol/api.ts'
-import { apis } from '../../src/protocol/apis/index.ts'
+import { apis, peerApis } from '../../src/protocol/apis/index.ts'
 import {
   decodeRequestEnvelope,
   decodeResponseEnvelope,
@@ -34,7 +34,7 @@ test('there are APIs, and no two share a key or a name', () => {
   assert.equal(new Set(apis.map(api => api.name)).size, apis.length)
 })
 
-for (const api of apis as readonly Api[]) {
+for (const api of [...apis, ...peerApis] as readonly Api[]) {
   for (let version = api.versionMin; version <= api.versionMax; version++) {
     test(`${api.name} v${version}: any body comes back as it was`, () => {
       fc.assert(

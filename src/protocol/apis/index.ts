@@ -1,6 +1,9 @@
 import type { Api } from '../api.ts'
+import { addRaftVoter } from './add-raft-voter.ts'
 import { alterConfigs } from './alter-configs.ts'
 import { apiVersions } from './api-versions.ts'
+import { brokerHeartbeat } from './broker-heartbeat.ts'
+import { brokerRegistration } from './broker-registration.ts'
 import { createPartitions } from './create-partitions.ts'
 import { createTopics } from './create-topics.ts'
 import { deleteRecords } from './delete-records.ts'
@@ -9,9 +12,15 @@ import { describeCluster } from './describe-cluster.ts'
 import { describeConfigs } from './describe-configs.ts'
 import { describeQuorum } from './describe-quorum.ts'
 import { fetch } from './fetch.ts'
+import { introduce } from './introduce.ts'
 import { listOffsets } from './list-offsets.ts'
 import { metadata } from './metadata.ts'
 import { produce } from './produce.ts'
+import { raftMessages } from './raft-messages.ts'
+import { readIndex } from './read-index.ts'
+import { removeRaftVoter } from './remove-raft-voter.ts'
+import { snapshotChunk } from './snapshot-chunk.ts'
+import { transferLeadership } from './transfer-leadership.ts'
 
 /** Every request of the client protocol. What is not here does not exist. */
 export const apis = [
@@ -28,11 +37,27 @@ export const apis = [
   alterConfigs,
   describeCluster,
   describeQuorum,
+  addRaftVoter,
+  removeRaftVoter,
+  transferLeadership,
+] as const satisfies readonly Api[]
+
+/** What nodes ask of each other only; on their listener, next to what they forward of the requests above. */
+export const peerApis = [
+  introduce,
+  raftMessages,
+  snapshotChunk,
+  readIndex,
+  brokerRegistration,
+  brokerHeartbeat,
 ] as const satisfies readonly Api[]
 
 export {
+  addRaftVoter,
   alterConfigs,
   apiVersions,
+  brokerHeartbeat,
+  brokerRegistration,
   createPartitions,
   createTopics,
   deleteRecords,
@@ -41,7 +66,13 @@ export {
   describeConfigs,
   describeQuorum,
   fetch,
+  introduce,
   listOffsets,
   metadata,
   produce,
+  raftMessages,
+  readIndex,
+  removeRaftVoter,
+  snapshotChunk,
+  transferLeadership,
 }
