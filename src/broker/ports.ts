@@ -1,3 +1,4 @@
+import type { MetadataImage } from '../metadata/image.ts'
 import type { Api } from '../protocol/api.ts'
 
 /**
@@ -6,4 +7,6 @@ import type { Api } from '../protocol/api.ts'
  */
 export interface ControllerChannel {
   request<Request, Response>(api: Api<Request, Response>, body: Request): Promise<Response>
+  /** This node's metadata once they have everything that was committed anywhere before the call. */
+  currentImage(timeoutMs: number): Promise<MetadataImage>
 }

@@ -2,6 +2,7 @@
  * Requests about partitions go to their leaders: groups the partitions by leader, asks all leaders at once, and asks
  * again, after a refresh and a backoff, for those whose leader moved, until a deadline.
  */
+import { limits } from '../protocol/common.ts'
 import { ApiError, errorName, errorTable } from '../protocol/errors.ts'
 import { type Cluster, isRetriable, type PartitionMetadata } from './cluster.ts'
 import type { Connection } from './connection.ts'
@@ -73,9 +74,16 @@ async function askOnce<Item extends TopicPartition, A extends Answer>(
     const { topic, partition } = items[index]!
     const leader = cluster.leader(topic, partition)
     if (leader === null) results[index] = noLeader(cluster, items[index]!)
-    else byLeader.set(leader.leaderId, [...(byLeader.get(leader.leaderId) ?? []), index])
+    else {
+      const group = byLeader.get(leader.leaderId)
+      if (group === undefined) byLeader.set(leader.leaderId, [index])
+      else group.push(index)
+    }
   }
-  const asked = [...byLeader].map(async ([leaderId, group]) => {
+  const groups = [...byLeader].flatMap(([leaderId, group]) =>
+    chunksOf(group, limits.items).map(g => [leaderId, g] as const),
+  )
+  const asked = groups.map(async ([leaderId, group]) => {
     try {
       const connection = await cluster.connectTo(leaderId)
       const routed = group.map(index => {
@@ -93,6 +101,13 @@ async function askOnce<Item extends TopicPartition, A extends Answer>(
     }
   })
   await Promise.all(asked)
+}
+
+/** Consecutive parts of at most `sizeMax` items. */
+export function chunksOf<T>(items: readonly T[], sizeMax: number): T[][] {
+  const chunks: T[][] = []
+  for (let at = 0; at < items.length; at += sizeMax) chunks.push(items.slice(at, at + sizeMax))
+  return chunks
 }
 
 function outcomeOf<A extends Answer>(item: TopicPartition, answer: A | undefined): A | ApiError {

@@ -6,6 +6,7 @@
 
 import type { ResponseOf } from '../protocol/api.ts'
 import { metadata } from '../protocol/apis/index.ts'
+import { limits } from '../protocol/common.ts'
 import { ApiError, type ErrorName, errorName, errorTable } from '../protocol/errors.ts'
 import type { Timer } from '../util/clock.ts'
 import { AbortError } from '../util/errors.ts'
@@ -97,8 +98,8 @@ export class Cluster {
     return Promise.reject(new ApiError('LEADER_NOT_AVAILABLE', `the address of node ${nodeId} is not known`))
   }
 
-  /** The active controller if its address is known, else any node. */
-  connectToController(): Promise<Connection> {
+  /** A controller that is no broker has no address for clients: any node asks it for them. */
+  #connectToController(): Promise<Connection> {
     return this.#brokerUrls.has(this.#controllerId) ? this.connectTo(this.#controllerId) : this.connectToAny()
   }
 
@@ -119,7 +120,7 @@ export class Cluster {
     throw new ApiError('NETWORK_EXCEPTION', `no node could be reached; tried ${tried.join(', ')}`)
   }
 
-  /** Gives up a connection whose node no longer answers. */
+  /** Gives up a connection whose node answers nothing of use: the next request to any node goes to another, if it can. */
   discard(connection: Connection): void {
     this.#pool.discard(connection)
   }
@@ -135,7 +136,7 @@ export class Cluster {
     // A request under way does not ask for a topic that became wanted after it left.
     if (current !== null && current.wantedCount === this.#wanted.size) return current.promise
     const before = current === null ? Promise.resolve() : current.promise.catch(() => {})
-    const promise = before.then(async () => this.#apply(await this.fetchMetadata([...this.#wanted])))
+    const promise = before.then(async () => this.#apply(await this.fetchMetadata(this.#names())))
     const mine = { wantedCount: this.#wanted.size, promise }
     this.#refreshing = mine
     const done = (): void => {
@@ -146,20 +147,45 @@ export class Cluster {
     return promise
   }
 
-  /** The metadata of `topics` (`null`: all) as some node sees it now; the view is not changed. */
-  async fetchMetadata(topics: string[] | null): Promise<MetadataResponse> {
-    const connection = await this.connectToAny()
-    // A node that accepts connections and answers nothing must not hold up the search for one that does.
-    const timeoutMs = Math.min(this.settings.requestTimeoutMs, this.settings.connectTimeoutMs)
-    const { allowAutoTopicCreation } = { allowAutoTopicCreation: this.#allowAutoTopicCreation }
+  /**
+   * The metadata of `topics` (`null`: all) as some node sees it; the view is not changed. `isCurrent`: with everything
+   * that any node had acknowledged before the call, which takes a node that reaches a majority of the controllers.
+   */
+  fetchMetadata(topics: string[] | null, { isCurrent = false } = {}): Promise<MetadataResponse> {
+    const body = { topics, allowAutoTopicCreation: this.#allowAutoTopicCreation }
+    const readTimeoutMs = isCurrent ? this.readTimeoutMs : 0
+    return this.askAny(connection => {
+      const { signal } = this.#closing
+      return connection.request(metadata, { ...body, readTimeoutMs }, { timeoutMs: this.readTimeoutMs, signal })
+    })
+  }
+
+  /**
+   * How long one node is waited for: a node that accepts connections and answers nothing must not hold up the search for
+   * one that does.
+   */
+  get readTimeoutMs(): number {
+    return Math.min(this.settings.requestTimeoutMs, this.settings.connectTimeoutMs)
+  }
+
+  /** Asks any node, and another one next time when this one is of no use. */
+  async askAny<S>(ask: (connection: Connection) => Promise<S>): Promise<S> {
+    return this.#ask(await this.connectToAny(), ask)
+  }
+
+  /** Asks the active controller if its address is known, else any node, as `askAny`. */
+  async askController<S>(ask: (connection: Connection) => Promise<S>): Promise<S> {
+    return this.#ask(await this.#connectToController(), ask)
+  }
+
+  async #ask<S>(connection: Connection, ask: (connection: Connection) => Promise<S>): Promise<S> {
     try {
-      return await connection.request(
-        metadata,
-        { topics, allowAutoTopicCreation },
-        { timeoutMs, signal: this.#closing.signal },
-      )
+      return await ask(connection)
     } catch (error) {
-      if (error instanceof ApiError && error.code === 'REQUEST_TIMED_OUT') this.discard(connection)
+      // It does not answer, or it is cut off from those who decide.
+      if (error instanceof ApiError && (error.code === 'REQUEST_TIMED_OUT' || error.code === 'NOT_CONTROLLER')) {
+        this.discard(connection)
+      }
       throw error
     }
   }
@@ -185,6 +211,11 @@ export class Cluster {
     this.#closing.abort(new AbortError('the client is closed'))
     this.#freshTimer?.cancel()
     await this.#pool.close()
+  }
+
+  /** What a refresh asks for: everything when it is more than a request can name. */
+  #names(): string[] | null {
+    return this.#wanted.size > limits.items ? null : [...this.#wanted]
   }
 
   /** Refreshes, and says why `name` is still not known. */

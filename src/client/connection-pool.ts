@@ -56,10 +56,13 @@ export class ConnectionPool {
     return slot.opening
   }
 
-  /** Gives up a connection that no longer answers; whoever needs the node opens another. */
+  /** Gives up a connection whose node answers nothing of use; other nodes are tried before it. */
   discard(connection: Connection): void {
+    const { clock, random } = this.#settings
     for (const slot of this.#slots.values()) {
-      if (slot.connection === connection) slot.connection = null
+      if (slot.connection !== connection) continue
+      slot.connection = null
+      slot.notBeforeMs = clock.nowMs() + backoffDelayMs(this.#settings, ++slot.failures, random)
     }
     connection[Symbol.asyncDispose]().then(undefined, () => {})
   }

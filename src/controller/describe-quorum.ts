@@ -18,6 +18,8 @@ export function quorumDescription(clusterId: string, status: QuorumStatus, clock
     logEndOffset: logEndIndex ?? -1,
     lag: logEndIndex === null ? -1 : Math.max(0, status.logEndIndex - logEndIndex),
     lastCaughtUpMs: lastCaughtUpMs === null ? null : wallClockOf(lastCaughtUpMs, clock),
+    diskId: null,
+    url: null,
   })
   return {
     clusterId,

@@ -92,6 +92,12 @@ export const recordsIn = either(recordBatches, array(plainRecordIn, { countMax: 
 export const recordsOut = either(recordBatches, array(plainRecordOut, { countMax: limits.plainRecords }), isBatches)
 
 export const nodeIds = array(int32, { countMax: limits.replicas })
+/** Of requests that only look: how current the answer must be. */
+export const readTimeoutField = field(
+  int32,
+  'Above 0: show everything that any node had acknowledged before the request, or refuse after so many milliseconds (REQUEST_TIMED_OUT, NOT_CONTROLLER). 0: show what this node has.',
+  { since: 1, whenAbsent: 0 },
+)
 export const partitionField = field(int32, 'Partition, from 0.')
 export const topicField = field(topicName, 'Topic name.')
 export const topicIdField = field(

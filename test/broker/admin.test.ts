@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import {
+  addRaftVoter,
   alterConfigs,
   apis,
   apiVersions,
@@ -14,8 +15,10 @@ import {
   listOffsets,
   metadata,
   produce,
+  removeRaftVoter,
+  transferLeadership,
 } from '../../src/protocol/apis/index.ts'
-import { errorName } from '../../src/protocol/errors.ts'
+import { ApiError, errorName } from '../../src/protocol/errors.ts'
 import { encodeResponse } from '../../src/protocol/frame.ts'
 import type { Authorizer } from '../../src/transport/handler.ts'
 import {
@@ -59,7 +62,11 @@ describe('metadata', () => {
 
   test('says of a name that no topic can have that it is illegal, so that nobody waits for it', async () => {
     const h = await openHarness()
-    const response = (await h.call(metadata, { topics: ['no such name', 'nope'], allowAutoTopicCreation: false }))!
+    const response = (await h.call(metadata, {
+      topics: ['no such name', 'nope'],
+      allowAutoTopicCreation: false,
+      readTimeoutMs: 0,
+    }))!
     const codes = response.topics.map(topic => errorName(topic.errorCode))
     assert.deepEqual(codes, ['INVALID_TOPIC_EXCEPTION', 'UNKNOWN_TOPIC_OR_PARTITION'])
   })
@@ -68,7 +75,7 @@ describe('metadata', () => {
     const h = await openHarness({
       topics: [topicImage('b', { partitions }), topicImage('a'), topicImage('__internal')],
     })
-    const response = (await h.call(metadata, { topics: null, allowAutoTopicCreation: false }))!
+    const response = (await h.call(metadata, { topics: null, allowAutoTopicCreation: false, readTimeoutMs: 0 }))!
     assert.deepEqual(response.brokers, [{ nodeId: 1, url: 'ws://node-1', rack: null }])
     assert.equal(response.controllerId, 1)
     assert.deepEqual(
@@ -89,12 +96,16 @@ describe('metadata', () => {
 
   test('asked by name: what is not there and what may not be seen', async () => {
     const h = await openHarness({ topics: [topicImage('a'), topicImage('secret')], authorizer: guarded })
-    const named = await h.call(metadata, { topics: ['a', 'secret', 'nope'], allowAutoTopicCreation: false })
+    const named = await h.call(metadata, {
+      topics: ['a', 'secret', 'nope'],
+      allowAutoTopicCreation: false,
+      readTimeoutMs: 0,
+    })
     assert.deepEqual(
       named!.topics.map(t => errorName(t.errorCode)),
       [null, 'TOPIC_AUTHORIZATION_FAILED', 'UNKNOWN_TOPIC_OR_PARTITION'],
     )
-    const all = await h.call(metadata, { topics: null, allowAutoTopicCreation: false })
+    const all = await h.call(metadata, { topics: null, allowAutoTopicCreation: false, readTimeoutMs: 0 })
     assert.deepEqual(
       all!.topics.map(t => t.name),
       ['a'],
@@ -109,7 +120,7 @@ describe('metadata', () => {
     }
     h = await openHarness({ answer, authorizer: guarded })
     const ask = (allowAutoTopicCreation: boolean) =>
-      h.call(metadata, { topics: ['t', 'new', 'new', 'secret'], allowAutoTopicCreation })
+      h.call(metadata, { topics: ['t', 'new', 'new', 'secret'], allowAutoTopicCreation, readTimeoutMs: 0 })
     await ask(false)
     assert.equal(h.forwarded.length, 0)
     const response = await ask(true)
@@ -131,7 +142,7 @@ describe('metadata', () => {
         throw new Error('no quorum')
       },
     })
-    const response = await h.call(metadata, { topics: ['new'], allowAutoTopicCreation: true })
+    const response = await h.call(metadata, { topics: ['new'], allowAutoTopicCreation: true, readTimeoutMs: 0 })
     assert.deepEqual(
       response!.topics.map(t => errorName(t.errorCode)),
       ['UNKNOWN_TOPIC_OR_PARTITION'],
@@ -183,7 +194,15 @@ describe('what the controller decides', () => {
       response!.resources.map(r => errorName(r.errorCode)),
       ['TOPIC_AUTHORIZATION_FAILED', 'CLUSTER_AUTHORIZATION_FAILED'],
     )
-    await assert.rejects(h.call(describeQuorum, {}), { code: 'CLUSTER_AUTHORIZATION_FAILED' })
+    const timeoutMs = 5
+    for (const refused of [
+      h.call(describeQuorum, { timeoutMs }),
+      h.call(addRaftVoter, { id: 2, url: null, timeoutMs }),
+      h.call(removeRaftVoter, { id: 2, timeoutMs }),
+      h.call(transferLeadership, { to: null, timeoutMs }),
+    ]) {
+      await assert.rejects(refused, { code: 'CLUSTER_AUTHORIZATION_FAILED' })
+    }
     assert.deepEqual(h.forwarded, [])
   })
 
@@ -204,6 +223,31 @@ describe('what the controller decides', () => {
   })
 })
 
+describe('reads that must be current', () => {
+  const reads = (h: Harness, readTimeoutMs: number) => [
+    h.call(metadata, { topics: null, allowAutoTopicCreation: false, readTimeoutMs }),
+    h.call(describeConfigs, { resources: [], readTimeoutMs }),
+    h.call(describeCluster, { readTimeoutMs }),
+  ]
+
+  test('ask the controller first, in the time they have; the others ask nobody', async () => {
+    const h = await openHarness()
+    await Promise.all(reads(h, 0))
+    assert.deepEqual(h.forwarded, [])
+    await Promise.all(reads(h, 70))
+    assert.deepEqual(h.forwarded, new Array(3).fill({ api: 'currentImage', body: 70 }))
+  })
+
+  test('are refused where nobody can know', async () => {
+    const h = await openHarness({
+      answer: () => {
+        throw new ApiError('NOT_CONTROLLER')
+      },
+    })
+    for (const read of reads(h, 70)) await assert.rejects(read, { code: 'NOT_CONTROLLER' })
+  })
+})
+
 describe('describeConfigs', () => {
   test('effective values of a topic and where they come from', async () => {
     const configs = new Map([['retention.ms', '5']])
@@ -213,7 +257,10 @@ describe('describeConfigs', () => {
     })
     h.metadata.configureBroker(self, { 'log.retention.bytes': '77' })
     const keys = ['retention.bytes', 'retention.ms', 'segment.bytes', 'segment.ms']
-    const response = await h.call(describeConfigs, { resources: [{ type: 'topic', name: 't', keys }] })
+    const response = await h.call(describeConfigs, {
+      resources: [{ type: 'topic', name: 't', keys }],
+      readTimeoutMs: 0,
+    })
     assert.deepEqual(
       response!.resources[0]!.configs.map(c => [c.key, c.value, c.source]),
       [
@@ -231,6 +278,7 @@ describe('describeConfigs', () => {
     const resources = names.map(name => ({ type: 'broker' as const, name, keys: null }))
     const response = await h.call(describeConfigs, {
       resources: [...resources, { type: 'topic', name: 'nope', keys: null }],
+      readTimeoutMs: 0,
     })
     assert.deepEqual(
       response!.resources.map(r => errorName(r.errorCode)),
@@ -245,7 +293,7 @@ describe('describeConfigs', () => {
 
 test('describeCluster gives every registered broker its state', async () => {
   const h = await openHarness()
-  const response = await h.call(describeCluster, {})
+  const response = await h.call(describeCluster, { readTimeoutMs: 0 })
   assert.deepEqual(
     response!.brokers.map(b => [b.nodeId, b.state]),
     [

@@ -165,6 +165,11 @@ export async function openHarness(options: HarnessOptions = {}): Promise<Harness
       forwarded.push({ api: api.name, body })
       return options.answer?.(api.name, body) as S
     },
+    async currentImage(timeoutMs) {
+      forwarded.push({ api: 'currentImage', body: timeoutMs })
+      options.answer?.('currentImage', timeoutMs)
+      return metadata.image()
+    },
   }
   const settings = {
     autoCreateTopics: true,

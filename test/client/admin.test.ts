@@ -90,15 +90,105 @@ test('admin: refusals name every topic refused; a single one has just its senten
 })
 
 test('admin: what may pass is tried again until the request timeout, what will not is not', async () => {
-  const { clock, admin, answers, sessions } = withController()
+  const { clock, cluster, admin, sessions } = withController()
   const a = admin({ requestTimeoutMs: 3_000 })
-  answers.push('REQUEST_TIMED_OUT', 'NOT_CONTROLLER')
+  const faults: ErrorName[] = ['REQUEST_TIMED_OUT', 'NOT_CONTROLLER']
+  cluster.faultOf = api => (api.name === 'CreateTopics' && faults.shift()) || 'none'
   await clock.run(a.createTopics({ topics: [{ name: 'ok' }] }))
-  assert.equal(sessions.length, 3)
-  answers.push(...new Array<ErrorName>(100).fill('NOT_CONTROLLER'))
+  assert.deepEqual([faults.length, sessions.length], [0, 1])
+  faults.push(...new Array<ErrorName>(100).fill('NOT_CONTROLLER'))
   const startMs = clock.nowMs()
   await assert.rejects(clock.run(a.createTopics({ topics: [{ name: 'never' }] })), isApiError('NOT_CONTROLLER'))
   assert.ok(clock.nowMs() - startMs >= 3_000 && clock.nowMs() - startMs < 6_000)
+  await clock.run(a.close())
+})
+
+test('admin: many topics go in several requests, one after the other, and all refusals are told', async () => {
+  const { clock, admin, sessions } = withController()
+  const a = admin()
+  const topics = Array.from({ length: 2_500 }, (_, at) => ({ name: `t${at}` }))
+  const created = await clock.run(a.createTopics({ topics }))
+  assert.deepEqual(
+    created.map(({ name }) => name),
+    topics.map(({ name }) => name),
+  )
+  assert.deepEqual(
+    sessions.map(session => session!.requestId),
+    [1, 2, 3],
+  )
+  const { admin: another, answers, clock: time } = withController()
+  const b = another()
+  answers.push(...new Array<null>(1_500).fill(null), 'INVALID_PARTITIONS')
+  await assert.rejects(time.run(b.createTopics({ topics })), /'t1500': /)
+  await Promise.all([clock.run(a.close()), time.run(b.close())])
+})
+
+test('admin: a node that is cut off from the controller is left for one that is not', async () => {
+  const { clock, cluster, admin } = withController(2)
+  const a = admin()
+  cluster.controllerId = -1
+  const cutOff: number[] = []
+  cluster.handlers.set('DescribeQuorum', (_body: unknown, nodeId: number) => {
+    if (nodeId === 1) cutOff.push(nodeId)
+    if (nodeId === 1) throw new ApiError('NOT_CONTROLLER')
+    return { clusterId: 'c', leaderId: 2, leaderEpoch: 1, highWatermark: 1, voters: [], observers: [] }
+  })
+  const described = await clock.run(a.describeQuorum())
+  assert.equal(described.leaderId, 2)
+  assert.deepEqual(cutOff, [1], 'asked once and not again')
+  await clock.run(a.close())
+})
+
+test('admin: lists and descriptions ask for what is current', async () => {
+  const { clock, cluster, admin } = startFake({ nodes: 1 })
+  cluster.createTopic('t', 1)
+  const a = admin()
+  await clock.run(a.listTopics())
+  const asked = cluster.requests
+    .filter(({ api }) => api === 'Metadata')
+    .map(({ body }) => body as { readTimeoutMs: number })
+  assert(asked.some(({ readTimeoutMs }) => readTimeoutMs > 0))
+  assert(
+    asked.some(({ readTimeoutMs }) => readTimeoutMs === 0),
+    'the view of the cluster is not worth a round trip',
+  )
+  await clock.run(a.close())
+})
+
+test('admin: a voter whose removal lost its answer is removed; one that never was is not', async () => {
+  const { clock, cluster, admin } = startFake({ nodes: 1 })
+  const voters = new Set([1, 2])
+  cluster.handlers.set('RemoveRaftVoter', ({ id }: { id: number }) => {
+    if (!voters.delete(id)) throw new ApiError('VOTER_NOT_FOUND')
+    return {}
+  })
+  let breaks = 1
+  cluster.faultOf = api => (api.name === 'RemoveRaftVoter' && breaks-- > 0 ? 'break after' : 'none')
+  const a = admin()
+  await clock.run(a.removeVoter({ id: 2 }))
+  assert.deepEqual([...voters], [1])
+  await assert.rejects(clock.run(a.removeVoter({ id: 2 })), isApiError('VOTER_NOT_FOUND'))
+  await clock.run(a.close())
+})
+
+test('admin: adding voters and handing over go to the controller with the time they may take', async () => {
+  const { clock, cluster, admin } = startFake({ nodes: 2 })
+  cluster.controllerId = 2
+  const asked: unknown[] = []
+  cluster.handlers.set('AddRaftVoter', (body: unknown, nodeId: number) => {
+    asked.push([nodeId, body])
+    return {}
+  })
+  cluster.handlers.set('TransferLeadership', (body: unknown, nodeId: number) => {
+    asked.push([nodeId, body])
+    return { leaderId: 1 }
+  })
+  const a = admin()
+  await clock.run(a.addVoter({ id: 3, url: 'ws://n3', timeoutMs: 60_000 }))
+  assert.deepEqual(await clock.run(a.transferLeadership()), { leaderId: 1 })
+  const [added, handedOver] = asked as [[number, { id: number; timeoutMs: number }], [number, { to: number | null }]]
+  assert.deepEqual([added[0], added[1].id, handedOver[0], handedOver[1].to], [2, 3, 2, null])
+  assert(added[1].timeoutMs > 50_000 && added[1].timeoutMs <= 60_000)
   await clock.run(a.close())
 })
 

@@ -230,20 +230,27 @@ test('an entry from a future version stops the state machine and names itself', 
 test('the quorum is described by its leader, after a read barrier', async () => {
   const it = await openHarness()
   const barriers = it.quorum.barriers
-  assert.deepEqual(await it.outcome(it.controller.request(describeQuorum, {})), {
+  assert.deepEqual(await it.outcome(it.controller.request(describeQuorum, { timeoutMs: 0 })), {
     clusterId: it.controller.clusterId,
     leaderId: 1,
     leaderEpoch: 1,
     highWatermark: 3,
     voters: [
-      { id: 1, logEndOffset: 3, lag: 0, lastCaughtUpMs: it.clock.wallClockMs() - Math.round(it.clock.nowMs()) },
-      { id: 2, logEndOffset: 1, lag: 2, lastCaughtUpMs: null },
+      {
+        id: 1,
+        logEndOffset: 3,
+        lag: 0,
+        lastCaughtUpMs: it.clock.wallClockMs() - Math.round(it.clock.nowMs()),
+        diskId: null,
+        url: null,
+      },
+      { id: 2, logEndOffset: 1, lag: 2, lastCaughtUpMs: null, diskId: null, url: null },
     ],
-    observers: [{ id: 3, logEndOffset: -1, lag: -1, lastCaughtUpMs: null }],
+    observers: [{ id: 3, logEndOffset: -1, lag: -1, lastCaughtUpMs: null, diskId: null, url: null }],
   })
   assert.equal(it.quorum.barriers, barriers + 1)
   it.quorum.lose(2)
-  assert.equal(await it.outcome(it.controller.request(describeQuorum, {})), 'NOT_CONTROLLER')
+  assert.equal(await it.outcome(it.controller.request(describeQuorum, { timeoutMs: 0 })), 'NOT_CONTROLLER')
 })
 
 test('the current image is read behind a barrier', async () => {

@@ -94,7 +94,7 @@ test('topics, sessions, ids and epochs survive restarts from log and snapshot', 
     assert.deepEqual(await create(it, 'topic-49', 49), first.last, 'the retry gets the first answer')
     const topics = [{ name: 'topic-0', topicId: null }]
     await finish(controller.request(deleteTopics, { session: null, timeoutMs: 0, topics }))
-    const described = await finish(controller.request(describeQuorum, {}))
+    const described = await finish(controller.request(describeQuorum, { timeoutMs: 0 }))
     assert.equal(described.leaderId, 1)
     assert.equal(described.highWatermark, controller.status().commitIndex + 1)
     const image = await finish(controller.currentImage())

@@ -87,7 +87,11 @@ async function valuesOf(connection: Connection, name: string): Promise<string[]>
 
 /** Compares what is there with what the client knows, and learns what it was not sure of. */
 async function verify(connection: Connection, known: Map<string, Known>): Promise<void> {
-  const { topics } = await connection.request(metadata, { topics: null, allowAutoTopicCreation: false })
+  const { topics } = await connection.request(metadata, {
+    topics: null,
+    allowAutoTopicCreation: false,
+    readTimeoutMs: 0,
+  })
   const found = new Map(topics.map(topic => [topic.name, topic.topicId]))
   for (const name of names) {
     const topic = known.get(name)!

@@ -72,7 +72,7 @@ test('what the node does not serve, or the schema does not allow, is refused bef
   const { connect, listener } = rig()
   const connection = await connect()
   const received = listener.stats.bytesIn
-  await assert.rejects(connection.request(describeCluster, {}), isCode('UNSUPPORTED_VERSION'))
+  await assert.rejects(connection.request(describeCluster, { readTimeoutMs: 0 }), isCode('UNSUPPORTED_VERSION'))
   const newer = { ...echoApi, versionMin: 3, versionMax: 4 }
   await assert.rejects(connection.request(newer, { data: nothing, answerBytes: 1 }), isCode('UNSUPPORTED_VERSION'))
   await assert.rejects(connection.request(echoApi, { data: nothing, answerBytes: 0.5 }), ProtocolError)

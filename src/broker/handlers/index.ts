@@ -2,6 +2,7 @@
 import type { Handler } from '../../transport/handler.ts'
 import type { BrokerRuntime } from '../runtime.ts'
 import { alterConfigsHandler } from './alter-configs.ts'
+import { addRaftVoterHandler, removeRaftVoterHandler, transferLeadershipHandler } from './change-quorum.ts'
 import { createPartitionsHandler } from './create-partitions.ts'
 import { createTopicsHandler } from './create-topics.ts'
 import { deleteRecordsHandler } from './delete-records.ts'
@@ -27,6 +28,9 @@ const factories = [
   alterConfigsHandler,
   describeClusterHandler,
   describeQuorumHandler,
+  addRaftVoterHandler,
+  removeRaftVoterHandler,
+  transferLeadershipHandler,
 ] as const
 
 export function brokerHandlers(broker: BrokerRuntime): readonly Handler[] {

@@ -7,6 +7,7 @@ import { createTopics, metadata } from '../../protocol/apis/index.ts'
 import { errorCode, noError } from '../../protocol/errors.ts'
 import { defineHandler, type Handler, type RequestContext } from '../../transport/handler.ts'
 import type { BrokerRuntime } from '../runtime.ts'
+import { imageFor } from './image-for.ts'
 
 type MetadataRequest = RequestOf<typeof metadata>
 type MetadataResponse = ResponseOf<typeof metadata>
@@ -19,7 +20,7 @@ const autoCreateTimeoutMs = 10_000
 export function metadataHandler(broker: BrokerRuntime): Handler {
   return defineHandler(metadata, async (request, context) => {
     await createMissing(broker, request, context)
-    return describe(broker, broker.metadata.image(), request, context)
+    return describe(broker, await imageFor(broker, request), request, context)
   })
 }
 

@@ -15,6 +15,11 @@ interface Session {
   requestId: number
 }
 
+/** Nodes that can hang before a request has failed. */
+const attemptsPerTimeout = 3
+/** Longer than the node may take: what it says of a timeout says more than silence. */
+const answerMarginMs = 500
+
 export class AdminRequests {
   readonly #cluster: Cluster
   readonly #signal: AbortSignal
@@ -27,36 +32,76 @@ export class AdminRequests {
     this.#clientId = [...cluster.settings.random.nextBytes(16)].map(byte => byte.toString(16).padStart(2, '0')).join('')
   }
 
-  /** Asks the controller to change something. Every attempt carries the same session. */
-  change<Q extends { session: Session | null }, S>(
+  /**
+   * Asks the controller to change something, in as many requests as there are bodies, one after the other, and only then
+   * throws for the items that were refused. Every attempt of a request carries the same session, so that its answer is
+   * final: asked again, it would be the same.
+   */
+  async change<Q extends { session: Session | null }, S>(
     api: Api<Q, S>,
-    body: Omit<Q, 'session' | 'timeoutMs'>,
+    bodies: ReadonlyArray<Omit<Q, 'session' | 'timeoutMs'>>,
     itemsOf: (response: S) => readonly ItemAnswer[],
-  ): Promise<S> {
-    const session = { clientId: this.#clientId, requestId: ++this.#lastRequestId }
-    const { requestTimeoutMs } = this.#cluster.settings
-    // The node ignores fields an API does not have: they are not part of its positional body.
-    return this.ask(api, { ...body, session, timeoutMs: requestTimeoutMs } as unknown as Q, itemsOf, true)
+  ): Promise<S[]> {
+    const answers: S[] = []
+    for (const body of bodies) {
+      const session = { clientId: this.#clientId, requestId: ++this.#lastRequestId }
+      // A body is positional: what an API has no field for stays here.
+      answers.push(await this.ask(api, timeoutMs => ({ ...body, session, timeoutMs }) as unknown as Q))
+    }
+    throwRefused(answers.flatMap(itemsOf))
+    return answers
   }
 
-  /** Asks the controller, as far as it is known, and any node otherwise. */
+  /**
+   * Asks the controller, as far as it is known, and any node otherwise, which asks it for us. `bodyOf` is told how long
+   * the node may take.
+   */
   ask<Q, S>(
     api: Api<Q, S>,
-    body: Q,
-    itemsOf: (response: S) => readonly ItemAnswer[],
-    isByController = false,
+    bodyOf: (timeoutMs: number) => Q,
+    itemsOf: (response: S) => readonly ItemAnswer[] = () => [],
   ): Promise<S> {
-    const attempt = async (): Promise<S> => {
-      const connection = await this.#cluster.connectToController()
-      const response = await connection.request(api, body, { signal: this.#signal })
+    const timeoutMs = this.#attemptTimeoutMs
+    return this.retry(async () => {
+      const response = await this.#cluster.askController(connection =>
+        connection.request(api, bodyOf(timeoutMs), { timeoutMs: timeoutMs + answerMarginMs, signal: this.#signal }),
+      )
       throwRefused(itemsOf(response))
       return response
-    }
-    return this.retry(attempt, isByController)
+    })
+  }
+
+  /**
+   * Asks the controller to change its quorum, which may take long and has no session. `whenRepeated`: the answer, if the
+   * refusal of an attempt says that an earlier one without an answer was successful.
+   */
+  changeQuorum<Q, S>(
+    api: Api<Q, S>,
+    bodyOf: (timeoutMs: number) => Q,
+    options: { timeoutMs?: number; whenRepeated?: (refusal: ApiError) => S | null },
+  ): Promise<S> {
+    const { clock, requestTimeoutMs } = this.#cluster.settings
+    const patienceMs = options.timeoutMs ?? requestTimeoutMs
+    const endMs = clock.nowMs() + patienceMs
+    let isRepeated = false
+    return this.retry(async () => {
+      const timeoutMs = Math.max(1, Math.ceil(endMs - clock.nowMs()))
+      const requestOptions = { timeoutMs: timeoutMs + answerMarginMs, signal: this.#signal }
+      try {
+        return await this.#cluster.askController(connection =>
+          connection.request(api, bodyOf(timeoutMs), requestOptions),
+        )
+      } catch (error) {
+        const answer = isRepeated && error instanceof ApiError ? (options.whenRepeated?.(error) ?? null) : null
+        if (answer !== null) return answer
+        isRepeated ||= error instanceof ApiError && error.code === 'NETWORK_EXCEPTION'
+        throw error
+      }
+    }, patienceMs)
   }
 
   /** Calls `attempt` until it succeeds, fails for good, or it has been long enough. */
-  async retry<T>(attempt: () => Promise<T>, isByController = false): Promise<T> {
+  async retry<T>(attempt: () => Promise<T>, timeoutMs = this.#cluster.settings.requestTimeoutMs): Promise<T> {
     const { clock, random } = this.#cluster.settings
     const startMs = clock.nowMs()
     for (let failures = 1; ; failures++) {
@@ -65,21 +110,23 @@ export class AdminRequests {
         if (this.#cluster.clusterId === null || failures > 1) await this.#cluster.refresh()
         return await attempt()
       } catch (error) {
-        if (!isRetriable(error) || clock.nowMs() - startMs >= this.#patienceMs(error, isByController)) throw error
+        if (!isRetriable(error) || clock.nowMs() - startMs >= this.#patienceMs(error, timeoutMs)) throw error
       }
       await sleep(clock, backoffDelayMs(this.#cluster.settings, failures, random), this.#signal)
     }
   }
 
+  /** A node that hangs must leave time to ask another. */
+  get #attemptTimeoutMs(): number {
+    return Math.max(1, Math.floor(this.#cluster.settings.requestTimeoutMs / attemptsPerTimeout))
+  }
+
   /** How long an error of this kind is worth another attempt. */
-  #patienceMs(error: unknown, isByController: boolean): number {
-    const { requestTimeoutMs, metadataTimeoutMs } = this.#cluster.settings
-    if (error instanceof ApiError && error.code === 'UNKNOWN_TOPIC_OR_PARTITION') {
-      // A topic that was just created is known everywhere within moments; the controller knows it at once.
-      return isByController ? 0 : Math.min(1_000, metadataTimeoutMs)
-    }
+  #patienceMs(error: unknown, timeoutMs: number): number {
+    // Whoever says so has proved that it is current.
+    if (error instanceof ApiError && error.code === 'UNKNOWN_TOPIC_OR_PARTITION') return 0
     // Until a node has been reached once it is more likely that the address is wrong than that the cluster is slow.
-    return this.#cluster.clusterId === null ? metadataTimeoutMs : requestTimeoutMs
+    return this.#cluster.clusterId === null ? this.#cluster.settings.metadataTimeoutMs : timeoutMs
   }
 }
 

@@ -3,6 +3,7 @@
  * so that a retry after a lost answer is applied once and gets the first answer (Raft thesis, section 6.3).
  */
 import {
+  addRaftVoter,
   alterConfigs,
   createPartitions,
   createTopics,
@@ -11,10 +12,12 @@ import {
   describeCluster,
   describeConfigs,
   describeQuorum,
+  removeRaftVoter,
+  transferLeadership,
 } from '../../protocol/apis/index.ts'
 import { ApiError } from '../../protocol/errors.ts'
 import { AbortError } from '../../util/errors.ts'
-import { askLeaders } from '../by-leader.ts'
+import { askLeaders, chunksOf } from '../by-leader.ts'
 import { Cluster } from '../cluster.ts'
 import type { Connect } from '../connection.ts'
 import { findOffsets, type OffsetQuery } from '../offsets.ts'
@@ -35,6 +38,9 @@ import type {
   TopicDescription,
   TopicListing,
 } from './types.ts'
+
+/** So many in one request keep the controller's turns short; with ten partitions each they are as many as it allows. */
+const topicsPerChange = 1_000
 
 /**
  * Administers a cluster. Every method rejects with `ApiError` when the cluster refuses: with the code of the first item
@@ -59,18 +65,22 @@ export class Admin implements AsyncDisposable {
       configs: Object.entries(topic.configs ?? {}).map(([key, value]) => ({ key, value: String(value) })),
     }))
     const validateOnly = request.validateOnly ?? false
-    const response = await this.#requests.change(createTopics, { validateOnly, topics }, answer => answer.topics)
-    return response.topics.map(({ name, topicId, numPartitions, replicationFactor }) => ({
-      name,
-      topicId,
-      numPartitions,
-      replicationFactor,
-    }))
+    const bodies = chunksOf(topics, topicsPerChange).map(some => ({ validateOnly, topics: some }))
+    const answers = await this.#requests.change(createTopics, bodies, answer => answer.topics)
+    return answers.flatMap(answer =>
+      answer.topics.map(({ name, topicId, numPartitions, replicationFactor }) => ({
+        name,
+        topicId,
+        numPartitions,
+        replicationFactor,
+      })),
+    )
   }
 
   async deleteTopics(request: { topics: readonly string[] }): Promise<void> {
     const topics = request.topics.map(name => ({ name, topicId: null }))
-    await this.#requests.change(deleteTopics, { topics }, answer => answer.topics)
+    const bodies = chunksOf(topics, topicsPerChange).map(some => ({ topics: some }))
+    await this.#requests.change(deleteTopics, bodies, answer => answer.topics)
   }
 
   /** `count`: how many partitions each topic shall have in the end. */
@@ -84,12 +94,12 @@ export class Admin implements AsyncDisposable {
       assignments: assignments?.map(replicas => [...replicas]) ?? null,
     }))
     const validateOnly = request.validateOnly ?? false
-    await this.#requests.change(createPartitions, { validateOnly, topics }, answer => answer.topics)
+    await this.#requests.change(createPartitions, [{ validateOnly, topics }], answer => answer.topics)
   }
 
-  /** All topics, sorted by name; without those the cluster keeps for itself unless asked for. */
+  /** All topics that exist at the time of the call, sorted by name; without those the cluster keeps for itself unless asked for. */
   async listTopics(request: { includeInternal?: boolean } = {}): Promise<TopicListing[]> {
-    const { topics } = await this.#requests.retry(() => this.#cluster.fetchMetadata(null))
+    const { topics } = await this.#requests.retry(() => this.#cluster.fetchMetadata(null, { isCurrent: true }))
     return topics
       .filter(topic => topic.errorCode === 0 && (request.includeInternal === true || !topic.isInternal))
       .map(({ name, topicId, isInternal, partitions }) => ({
@@ -113,7 +123,8 @@ export class Admin implements AsyncDisposable {
     resources: readonly (ConfigResource & { keys?: readonly string[] | undefined })[]
   }): Promise<Array<ConfigResource & { readonly configs: readonly ConfigDescription[] }>> {
     const resources = request.resources.map(({ type, name, keys }) => ({ type, name, keys: keys ? [...keys] : null }))
-    const response = await this.#requests.ask(describeConfigs, { resources }, answer => answer.resources)
+    const bodyOf = (readTimeoutMs: number) => ({ resources, readTimeoutMs })
+    const response = await this.#requests.ask(describeConfigs, bodyOf, answer => answer.resources)
     return response.resources.map(({ type, name, configs }) => ({ type, name, configs }))
   }
 
@@ -128,7 +139,7 @@ export class Admin implements AsyncDisposable {
       changes: changes.map(({ op, key, value }) => ({ op, key, value: value === undefined ? null : String(value) })),
     }))
     const validateOnly = request.validateOnly ?? false
-    await this.#requests.change(alterConfigs, { validateOnly, resources }, answer => answer.resources)
+    await this.#requests.change(alterConfigs, [{ validateOnly, resources }], answer => answer.resources)
   }
 
   /** Deletes the records below `offset` of each partition (-1: all). Returns the log start offsets. */
@@ -173,11 +184,35 @@ export class Admin implements AsyncDisposable {
   }
 
   describeCluster(): Promise<ClusterDescription> {
-    return this.#requests.ask(describeCluster, {}, () => [])
+    return this.#requests.ask(describeCluster, readTimeoutMs => ({ readTimeoutMs }))
   }
 
   describeQuorum(): Promise<QuorumDescription> {
-    return this.#requests.ask(describeQuorum, {}, () => [])
+    return this.#requests.ask(describeQuorum, timeoutMs => ({ timeoutMs }))
+  }
+
+  /**
+   * Makes a running node a voter of the controller quorum and resolves when it is. `url`: its peer listener, not needed
+   * for a node that follows the quorum already. `timeoutMs`: for all of it, catching up included.
+   */
+  async addVoter(request: { id: number; url?: string | null; timeoutMs?: number }): Promise<void> {
+    const { id, url = null } = request
+    await this.#requests.changeQuorum(addRaftVoter, timeoutMs => ({ id, url, timeoutMs }), request)
+  }
+
+  /** Takes a voter out of the controller quorum and resolves when it is out. */
+  async removeVoter(request: { id: number; timeoutMs?: number }): Promise<void> {
+    const { id } = request
+    await this.#requests.changeQuorum(removeRaftVoter, timeoutMs => ({ id, timeoutMs }), {
+      ...request,
+      whenRepeated: error => (error.code === 'VOTER_NOT_FOUND' ? {} : null),
+    })
+  }
+
+  /** Makes another voter lead the quorum: `to`, or whoever has the most of the log. Resolves with who leads then. */
+  async transferLeadership(request: { to?: number; timeoutMs?: number } = {}): Promise<{ leaderId: number }> {
+    const { to = null } = request
+    return this.#requests.changeQuorum(transferLeadership, timeoutMs => ({ to, timeoutMs }), request)
   }
 
   async close(): Promise<void> {

@@ -1,6 +1,7 @@
 /** Joins what the cluster's metadata, the partitions' leaders and the configuration say about topics. */
 import { describeConfigs } from '../../protocol/apis/index.ts'
 import { ApiError, errorName, errorTable } from '../../protocol/errors.ts'
+import { chunksOf } from '../by-leader.ts'
 import type { Cluster, MetadataResponse } from '../cluster.ts'
 import { type FoundOffset, findOffsets, type OffsetQuery } from '../offsets.ts'
 import type { AdminRequests } from './admin-requests.ts'
@@ -8,16 +9,29 @@ import type { TopicDescription } from './types.ts'
 
 type TopicMetadataResponse = MetadataResponse['topics'][number]
 
+/** With all their configs and partitions, an answer about so many topics stays far below the limits of a frame. */
+const topicsPerRequest = 1_000
+
 /** In the order of `names`. Throws `ApiError` when one of them is not there. */
 export async function describeTopics(
   cluster: Cluster,
   requests: AdminRequests,
   names: readonly string[],
 ): Promise<TopicDescription[]> {
-  if (names.length === 0) return []
+  const described: TopicDescription[] = []
+  for (const some of chunksOf(names, topicsPerRequest)) described.push(...(await describeSome(cluster, requests, some)))
+  return described
+}
+
+async function describeSome(
+  cluster: Cluster,
+  requests: AdminRequests,
+  names: readonly string[],
+): Promise<TopicDescription[]> {
   const topics = await requests.retry(async () => {
-    const response = await cluster.fetchMetadata([...names])
-    return names.map(name => described(response, name))
+    const response = await cluster.fetchMetadata([...names], { isCurrent: true })
+    const byName = new Map(response.topics.map(topic => [topic.name, topic]))
+    return names.map(name => existing(byName.get(name), name))
   })
   for (const name of names) cluster.want(name)
   await cluster.refresh()
@@ -41,8 +55,7 @@ export async function describeTopics(
   }))
 }
 
-function described(response: MetadataResponse, name: string): TopicMetadataResponse {
-  const topic = response.topics.find(other => other.name === name)
+function existing(topic: TopicMetadataResponse | undefined, name: string): TopicMetadataResponse {
   const code = topic === undefined ? 'UNKNOWN_TOPIC_OR_PARTITION' : errorName(topic.errorCode)
   if (code === null) return topic!
   throw new ApiError(code, `topic '${name}': ${errorTable[code].message}`)
@@ -80,7 +93,11 @@ async function configsOf(
   names: readonly string[],
 ): Promise<Map<string, Record<string, string | null>>> {
   const resources = names.map(name => ({ type: 'topic' as const, name, keys: null }))
-  const response = await requests.ask(describeConfigs, { resources }, answer => answer.resources)
+  const response = await requests.ask(
+    describeConfigs,
+    readTimeoutMs => ({ resources, readTimeoutMs }),
+    answer => answer.resources,
+  )
   return new Map(
     response.resources.map(({ name, configs }) => {
       const own = configs.filter(config => config.source === 'topic').map(({ key, value }) => [key, value] as const)

@@ -1,5 +1,5 @@
 import { defineApi } from '../api.ts'
-import { limits } from '../common.ts'
+import { limits, readTimeoutField } from '../common.ts'
 import { array, field, int32, int64, nullable, oneOf, string, struct } from '../schema.ts'
 
 export const brokerState = oneOf('active', 'fenced', 'draining')
@@ -7,9 +7,9 @@ export const brokerState = oneOf('active', 'fenced', 'draining')
 export const describeCluster = defineApi({
   key: 60,
   name: 'DescribeCluster',
-  versions: [0, 0],
+  versions: [0, 1],
   doc: 'Every registered broker with its state.',
-  request: struct({}),
+  request: struct({ readTimeoutMs: readTimeoutField }),
   response: struct({
     clusterId: field(string({ lengthMax: 64 }), 'Cluster id.'),
     controllerId: field(int32, 'Active controller; -1 when this node knows none.'),

@@ -1,5 +1,5 @@
 import { defineApi } from '../api.ts'
-import { errorCodeField, errorMessageField, limits } from '../common.ts'
+import { errorCodeField, errorMessageField, limits, readTimeoutField } from '../common.ts'
 import { array, boolean, field, nullable, oneOf, string, struct } from '../schema.ts'
 
 export const resourceType = oneOf('topic', 'broker')
@@ -9,7 +9,7 @@ const resourceName = string({ lengthMax: 255 })
 export const describeConfigs = defineApi({
   key: 32,
   name: 'DescribeConfigs',
-  versions: [0, 0],
+  versions: [0, 1],
   doc: 'The effective configuration of topics or brokers, and where each value comes from.',
   request: struct({
     resources: field(
@@ -26,6 +26,7 @@ export const describeConfigs = defineApi({
       ),
       'What to describe.',
     ),
+    readTimeoutMs: readTimeoutField,
   }),
   response: struct({
     resources: field(

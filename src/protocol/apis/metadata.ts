@@ -1,15 +1,25 @@
 import { defineApi } from '../api.ts'
-import { errorCodeField, limits, nodeIds, partitionField, topicField, topicId, topicName } from '../common.ts'
+import {
+  errorCodeField,
+  limits,
+  nodeIds,
+  partitionField,
+  readTimeoutField,
+  topicField,
+  topicId,
+  topicName,
+} from '../common.ts'
 import { array, boolean, field, int32, nullable, string, struct } from '../schema.ts'
 
 export const metadata = defineApi({
   key: 3,
   name: 'Metadata',
-  versions: [0, 0],
-  doc: 'Brokers, topics and who leads which partition, as this node has seen them committed.',
+  versions: [0, 1],
+  doc: 'Brokers, topics and who leads which partition, as this node has seen them committed, or as they are now.',
   request: struct({
     topics: field(nullable(array(topicName, { countMax: limits.items })), 'Topics to describe; nil for all.'),
     allowAutoTopicCreation: field(boolean, 'Create missing topics when auto.create.topics.enable is on.'),
+    readTimeoutMs: readTimeoutField,
   }),
   response: struct({
     clusterId: field(string({ lengthMax: 64 }), 'Cluster id.'),
