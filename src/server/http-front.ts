@@ -25,6 +25,7 @@ export class HttpFront {
   #node: { readonly node: Node; readonly port: WsServerStats } | null = null
   #routes: Promise<HttpRoutes> | null = null
   #isServing = false
+  #waitsFor: (() => readonly string[]) | null = null
 
   constructor(options: HttpFrontOptions) {
     this.#options = options
@@ -50,6 +51,11 @@ export class HttpFront {
     )
   }
 
+  /** The node has its data open and waits for others; `reasons` says for whom. */
+  wait(reasons: () => readonly string[]): void {
+    this.#waitsFor = reasons
+  }
+
   /** The node is open; what it says about itself can be asked. */
   open(node: Node, port: WsServerStats): void {
     this.#node = { node, port }
@@ -66,7 +72,9 @@ export class HttpFront {
   }
 
   #readiness(): Readiness {
-    if (this.#node === null) return { isReady: false, reasons: ['The node is opening its data.'] }
+    if (this.#node === null) {
+      return { isReady: false, reasons: this.#waitsFor?.() ?? ['The node is opening its data.'] }
+    }
     const reasons = this.#node.node.notReadyReasons()
     return { isReady: reasons.length === 0 && this.#isServing, reasons }
   }

@@ -3,9 +3,11 @@ import { join } from 'node:path'
 import type { Disk } from '../log/disk.ts'
 import { memoryDisk } from '../platform/memory-disk.ts'
 import { nodeDisk } from '../platform/node-disk.ts'
+import { systemRandom } from '../platform/random.ts'
 import type { RaftStorage } from '../raft/storage.ts'
 import { Disposables } from '../util/disposables.ts'
 import type { Logger } from '../util/logger.ts'
+import { uuidBytes, uuidFrom } from '../util/uuid.ts'
 import type { NodeConfig } from './config/index.ts'
 import { openDataDirectory } from './data-directory.ts'
 
@@ -64,8 +66,8 @@ async function onDisk(config: NodeConfig, logger: Logger): Promise<NodeData> {
 }
 
 async function inMemory(): Promise<NodeData> {
-  const { memoryStorage } = await import('../raft-storage/memory-storage.ts')
-  const raftStorage = memoryStorage()
+  const { MemoryStorageImage, memoryStorage } = await import('../raft-storage/memory-storage.ts')
+  const raftStorage = memoryStorage(new MemoryStorageImage(uuidFrom(systemRandom.nextBytes(uuidBytes))))
   return {
     directory: null,
     clusterId: null,

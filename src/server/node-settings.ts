@@ -2,6 +2,7 @@
 import type { BrokerConfigEntry, BrokerSettings } from '../broker/runtime.ts'
 import type { ControllerOptions } from '../controller/options.ts'
 import type { TopicDefaults } from '../metadata/decision.ts'
+import type { PeerTiming } from '../quorum/network/types.ts'
 import type { QuorumTiming, SnapshotPolicy } from '../quorum/options.ts'
 import type { TransportLimits } from '../transport/limits.ts'
 import type { NodeId } from '../util/numbers.ts'
@@ -15,12 +16,17 @@ export interface LogManagerSettings {
 
 export interface NodeSettings {
   readonly nodeId: NodeId
+  /** Keeps records. Without it the node has no partitions, and answers what is asked about the cluster. */
+  readonly isBroker: boolean
+  /** The first voters and their addresses for other nodes; empty: this node alone. */
+  readonly voters: ReadonlyMap<NodeId, string>
   readonly rack: string | null
   /** The cluster this node's data belong to; `null` before its first start. */
   readonly clusterId: string | null
   readonly logs: LogManagerSettings
   readonly broker: BrokerSettings
   readonly transport: Partial<TransportLimits>
+  readonly peerTiming: Partial<PeerTiming>
   readonly quorumTiming: Partial<QuorumTiming>
   readonly quorumSnapshots: Partial<SnapshotPolicy>
   readonly topicCreation: TopicDefaults

@@ -1,21 +1,18 @@
 /**
  * One node, composed from its ports and nothing else: controller, logs, broker and the listener that serves them. It
  * touches no Node module, so the simulator runs this very code on a virtual clock, disk and network. Sockets are handed
- * in from outside through `listener`.
+ * in from outside: those of clients through `listener`, those of other nodes through `ports.peers`.
  *
  * Order of a start: the metadata and the data directory are opened at once; when the metadata are known to be current,
  * directories nobody owns are set aside and the logs are opened; `serve` then registers the broker, and from the
  * registration on it leads. A stop goes the other way.
  */
 import { type Broker, openBroker } from '../broker/broker.ts'
-import { openController } from '../controller/open-controller.ts'
 import type { Controller } from '../controller/types.ts'
 import type { Disk } from '../log/disk.ts'
 import { openLogManager } from '../log/log-manager.ts'
 import type { LogManager } from '../log/types.ts'
 import type { Codecs } from '../protocol/batch/types.ts'
-import { openQuorum } from '../quorum/open-quorum.ts'
-import { nobody, type PeerTransport } from '../quorum/peer-transport.ts'
 import type { RaftStorage } from '../raft/storage.ts'
 import { allowAll } from '../transport/handler.ts'
 import { type Listener, openListener } from '../transport/listener.ts'
@@ -25,7 +22,9 @@ import type { Logger } from '../util/logger.ts'
 import type { NodeId } from '../util/numbers.ts'
 import type { Random } from '../util/random.ts'
 import { version } from '../util/version.ts'
-import { bothOpen } from './both-open.ts'
+import { allOpen } from './all-open.ts'
+import { openNodeController } from './node-controller.ts'
+import type { NodePeerPorts, NodePeers } from './node-peers.ts'
 import type { NodeSettings } from './node-settings.ts'
 import { BrokerMembership, untilAnswered } from './registration.ts'
 import { setStraysAside } from './strays.ts'
@@ -40,8 +39,12 @@ export interface NodePorts {
   readonly raftStorage: RaftStorage | Promise<RaftStorage>
   readonly logger: Logger
   readonly codecs: Codecs
-  /** How to reach the other controllers; without it the quorum is this node alone. */
-  readonly peers?: PeerTransport
+  /** The way to other nodes; `null` for a node that has none: its quorum is itself. */
+  readonly peers: NodePeerPorts | null
+  /** Called once, when nothing is missing but a controller that leads, with what tells who is waited for. */
+  readonly onWaiting?: (reasons: () => readonly string[]) => void
+  /** Gives up a start that waits for others. */
+  readonly signal?: AbortSignal
   /** The disk failed or an invariant broke: this process must end at once, without another answer. */
   readonly onFatal: (error: Error) => void
 }
@@ -52,28 +55,37 @@ export interface Node extends AsyncDisposable {
   readonly controller: Controller
   readonly broker: Broker
   readonly logs: LogManager
+  /** For clients. */
   readonly listener: Listener
+  /** For other nodes, which are served from the beginning of the start; `null` when there are none. */
+  readonly peerListener: Listener | null
+  /** Where others reach it. */
+  readonly peerUrl: string | null
   /** What is missing before this node serves, one sentence each; empty when it does. */
   notReadyReasons(): readonly string[]
-  /** Registers the broker under the URL its clients reach it at. Resolves when it leads what is its to lead. */
+  /** Registers the broker, if it is one, under the URL its clients reach it at. Resolves when it leads what is its to lead. */
   serve(url: string): Promise<void>
   /** Stops in order: moves leaderships, answers what is under way, flushes, closes. Idempotent. */
   close(): Promise<void>
 }
 
+/**
+ * Resolves when the node knows of an active controller and has opened its data. Rejects with `ConfigError` when the
+ * metadata are another cluster's, `AbortError` after `ports.signal`, and with what the disks say; then nothing is open.
+ */
 export async function openNode(settings: NodeSettings, ports: NodePorts): Promise<Node> {
-  const { clock, random, logger, disk, codecs, onFatal, dataDirectory } = ports
+  const { clock, random, logger, disk, codecs, onFatal, dataDirectory, signal } = ports
   const { nodeId } = settings
   const starting = new Disposables()
   try {
     const incarnationId = newIncarnationId(random)
-    const [logs, controller] = await bothOpen(
+    const [logs, { controller, peers }] = await allOpen(
       starting,
       openLogManager({ ...settings.logs, directory: dataDirectory, disk, clock, codecs, logger }),
       openNodeController(settings, ports),
     )
     // Not merely what this node remembers: a topic it has not heard of yet must not look like a stray.
-    const image = await untilAnswered(clock, () => controller.currentImage())
+    const image = await untilAnswered(clock, () => controller.currentImage(), signal === undefined ? {} : { signal })
     await setStraysAside(image, { nodeId, logs, disk, logger })
     const broker = starting.use(
       await openBroker({
@@ -104,41 +116,11 @@ export async function openNode(settings: NodeSettings, ports: NodePorts): Promis
       limits: settings.transport,
       onFatal,
     })
-    return new OpenNode({ settings, ports, incarnationId, controller, broker, logs, listener, owned: starting })
+    return new OpenNode({ settings, ports, incarnationId, controller, broker, logs, listener, peers, owned: starting })
   } catch (error) {
     await starting.dispose()
     throw error
   }
-}
-
-function openNodeController(settings: NodeSettings, ports: NodePorts): Promise<Controller> {
-  const { nodeId } = settings
-  const { clock, random, logger, onFatal, peers = nobody } = ports
-  return openController({
-    nodeId,
-    quorum: async stateMachine =>
-      openQuorum({
-        nodeId,
-        storage: await ports.raftStorage,
-        bootstrap: { voters: [nodeId], oldVoters: [], learners: [] },
-        stateMachine,
-        clock,
-        random,
-        logger,
-        peers,
-        timing: settings.quorumTiming,
-        snapshots: settings.quorumSnapshots,
-        onFatal,
-      }),
-    clock,
-    random,
-    logger,
-    defaults: settings.topicCreation,
-    clusterId: settings.clusterId,
-    brokerSessionTimeoutMs: settings.brokerSessionTimeoutMs,
-    requestTimeoutMs: settings.controllerRequestTimeoutMs,
-    validateBrokerConfig: settings.validateBrokerConfig,
-  })
 }
 
 interface NodeParts {
@@ -149,7 +131,8 @@ interface NodeParts {
   readonly broker: Broker
   readonly logs: LogManager
   readonly listener: Listener
-  /** Closes broker, controller and logs. */
+  readonly peers: NodePeers | null
+  /** Closes broker, controller with its peers, and logs. */
   readonly owned: Disposables
 }
 
@@ -186,21 +169,38 @@ class OpenNode implements Node {
     return this.#parts.listener
   }
 
+  get peerListener(): Listener | null {
+    return this.#parts.peers?.listener ?? null
+  }
+
+  get peerUrl(): string | null {
+    return this.#parts.ports.peers?.url ?? null
+  }
+
   notReadyReasons(): readonly string[] {
     if (this.#closing !== null) return ['The node is stopping.']
     const reasons: string[] = []
-    if (this.#membership === null) reasons.push('The broker is not registered with the controller yet.')
-    else if (this.#membership.isFenced) reasons.push('The controller has fenced this broker.')
+    if (this.#parts.settings.isBroker) {
+      if (this.#membership === null) reasons.push('The broker is not registered with the controller yet.')
+      else if (this.#membership.isFenced) reasons.push('The controller has fenced this broker.')
+    }
     if (this.controller.leaderId() === null) reasons.push('No controller is active.')
     return reasons
   }
 
   async serve(url: string): Promise<void> {
     const { settings, ports, controller, broker, incarnationId } = this.#parts
-    const { clock, logger } = ports
-    const registration = { nodeId: this.nodeId, incarnationId, url, rack: settings.rack, clusterId: this.clusterId }
-    const heartbeatIntervalMs = settings.brokerHeartbeatIntervalMs
-    this.#membership = await BrokerMembership.open({ controller, registration, clock, logger, heartbeatIntervalMs })
+    if (!settings.isBroker) return
+    const { clock, logger, signal } = ports
+    this.#membership = await BrokerMembership.open({
+      controller,
+      registration: { nodeId: this.nodeId, incarnationId, url, rack: settings.rack, clusterId: this.clusterId },
+      clock,
+      logger,
+      heartbeatIntervalMs: settings.brokerHeartbeatIntervalMs,
+      sessionTimeoutMs: settings.brokerSessionTimeoutMs,
+      ...(signal === undefined ? {} : { signal }),
+    })
     await broker.partitions.settled()
   }
 

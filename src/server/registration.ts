@@ -16,10 +16,16 @@ export interface RegistrationOptions {
   readonly logger: Logger
   /** `broker.heartbeat.interval.ms` */
   readonly heartbeatIntervalMs: number
+  /** `broker.session.timeout.ms`: so long this broker's former life may seem to be running. */
+  readonly sessionTimeoutMs: number
+  /** Ends the first registration. */
+  readonly signal?: AbortSignal
 }
 
 const retryMsMin = 2
 const retryMsMax = 500
+/** A former life is fenced a little after its session; whoever is heard of for longer lives. */
+const sessionsOfFormerLife = 2
 
 export class BrokerMembership implements AsyncDisposable {
   readonly #options: RegistrationOptions
@@ -37,8 +43,10 @@ export class BrokerMembership implements AsyncDisposable {
 
   /** Resolves once the registration is committed; tries as long as the failure may pass. */
   static async open(options: RegistrationOptions): Promise<BrokerMembership> {
-    const { controller, registration, clock } = options
-    const epoch = await untilAnswered(clock, () => controller.registerBroker(registration))
+    const { controller, registration, clock, signal } = options
+    const isPassing = untilFormerLifeIsOver(options)
+    const patience = signal === undefined ? { isPassing } : { isPassing, signal }
+    const epoch = await untilAnswered(clock, () => controller.registerBroker(registration), patience)
     return new BrokerMembership(options, epoch)
   }
 
@@ -48,11 +56,21 @@ export class BrokerMembership implements AsyncDisposable {
 
   /** Asks the controller to move leaderships away. Resolves when this broker may stop or `graceMs` is over. */
   async drain(graceMs: number): Promise<void> {
-    const { controller, registration, clock, logger } = this.#options
+    const { clock } = this.#options
     this.#timer?.cancel()
+    const isOver = new AbortController()
+    const timer = clock.setTimer(graceMs, () => isOver.abort())
+    // A cluster that is gone as a whole answers nobody, and takes its time.
+    const over = new Promise<void>(resolve => isOver.signal.addEventListener('abort', () => resolve()))
+    await Promise.race([this.#untilLetGo(isOver.signal), over])
+    timer.cancel()
+    isOver.abort()
+  }
+
+  async #untilLetGo(isOver: AbortSignal): Promise<void> {
+    const { controller, registration, clock, logger } = this.#options
     await this.#beating
-    const endMs = clock.nowMs() + graceMs
-    for (let pauseMs = 10; ; pauseMs = Math.min(retryMsMax, pauseMs * 2)) {
+    for (let pauseMs = 10; !isOver.aborted; pauseMs = Math.min(retryMsMax, pauseMs * 2)) {
       try {
         const { mayStop } = await controller.heartbeat(registration.nodeId, this.#epoch, true)
         if (mayStop) return
@@ -60,7 +78,6 @@ export class BrokerMembership implements AsyncDisposable {
         logger.warn({ error }, 'the controller did not hear that this broker stops')
         return
       }
-      if (clock.nowMs() + pauseMs >= endMs) return
       await pause(clock, pauseMs)
     }
   }
@@ -103,13 +120,35 @@ export class BrokerMembership implements AsyncDisposable {
   }
 }
 
+/**
+ * A broker that comes back soon after it died meets its own former life, which the controller still hears of. That passes
+ * too; another process of its number does not go away.
+ */
+function untilFormerLifeIsOver({ clock, logger, sessionTimeoutMs }: RegistrationOptions): (error: ApiError) => boolean {
+  const startedMs = clock.nowMs()
+  let isFirst = true
+  return error => {
+    if (error.code !== 'DUPLICATE_BROKER_REGISTRATION') return error.isRetriable
+    if (isFirst) logger.info({ reason: error.message }, 'waiting for the former life of this broker to be over')
+    isFirst = false
+    return clock.nowMs() - startedMs <= sessionsOfFormerLife * sessionTimeoutMs
+  }
+}
+
+export interface Patience {
+  readonly signal?: AbortSignal
+  /** Whether to ask again; by default what the table of errors says. */
+  readonly isPassing?: (error: ApiError) => boolean
+}
+
 /** Repeats `ask` while its failure is one that passes by itself: no leader yet, no answer in time. */
-export async function untilAnswered<T>(clock: Clock, ask: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+export async function untilAnswered<T>(clock: Clock, ask: () => Promise<T>, patience: Patience = {}): Promise<T> {
+  const { signal, isPassing = (error: ApiError) => error.isRetriable } = patience
   for (let pauseMs = retryMsMin; ; pauseMs = Math.min(retryMsMax, pauseMs * 2)) {
     try {
       return await ask()
     } catch (error) {
-      if (!(error instanceof ApiError) || !error.isRetriable) throw error
+      if (!(error instanceof ApiError) || !isPassing(error)) throw error
       if (signal?.aborted) throw new AbortError('the start was cancelled', { cause: error })
     }
     await pause(clock, pauseMs)

@@ -1,8 +1,9 @@
 /** From the keys an operator knows to what a node is told. */
 import type { BrokerConfigEntry } from '../broker/runtime.ts'
 import type { Failure } from '../protocol/errors.ts'
+import { defaultPeerTiming } from '../quorum/network/types.ts'
 import { toNodeId } from '../util/numbers.ts'
-import { type ConfigEntry, configSpecs, type NodeConfig } from './config/index.ts'
+import { type ConfigEntry, configSpecs, type NodeConfig, voterUrlsOf } from './config/index.ts'
 import type { NodeSettings } from './node-settings.ts'
 
 /** How long a stop waits for others. Not a setting: supervisors kill after ten seconds, and this must end before. */
@@ -12,6 +13,8 @@ export function settingsFrom(config: NodeConfig, clusterId: string | null): Node
   const entries = config.entries.map(brokerConfigEntry)
   return {
     nodeId: toNodeId(config.nodeId),
+    isBroker: config.processRoles.includes('broker'),
+    voters: new Map([...voterUrlsOf(config)].map(([id, url]) => [toNodeId(id), url])),
     rack: config.brokerRack,
     clusterId,
     logs: {
@@ -35,6 +38,8 @@ export function settingsFrom(config: NodeConfig, clusterId: string | null): Node
       slowReaderTimeoutMs: config.slowReaderTimeoutMs,
       idleTimeoutMs: config.connectionsMaxIdleMs,
     },
+    // A connection to a node that is slow, and not gone, is not worth an election.
+    peerTiming: { silenceMs: Math.max(defaultPeerTiming.silenceMs, 2 * config.controllerQuorumElectionTimeoutMs) },
     quorumTiming: {
       tickMs: config.controllerQuorumTickMs,
       electionTimeoutMs: config.controllerQuorumElectionTimeoutMs,

@@ -5,7 +5,15 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { topicConfigs } from '../../src/metadata/topic-configs.ts'
-import { configSpecs, environmentName, loadConfig } from '../../src/server/config/index.ts'
+import {
+  configSpecs,
+  environmentName,
+  listenerUrl,
+  loadConfig,
+  peerListenerOf,
+  peerUrlOf,
+  voterUrlsOf,
+} from '../../src/server/config/index.ts'
 import { ConfigError } from '../../src/util/errors.ts'
 import { runs } from '../support/depth.ts'
 
@@ -123,7 +131,12 @@ test('a bad value is refused with key, value, source and what was expected', () 
     /MILLRACE_ALLOW.*expected true or false/,
   )
   refused({ overrides: { 'log.cleanup.policy': 'compact' } }, 'log.cleanup.policy', /compaction is not available/)
-  refused({ overrides: { 'process.roles': 'broker' } }, 'process.roles', /one role are not available/)
+  refused({ overrides: { 'process.roles': 'voter' } }, 'process.roles', /expected broker, controller, or/)
+  refused({ overrides: { 'process.roles': '' } }, 'process.roles', /expected broker, controller, or/)
+  refused({ overrides: { 'process.roles': 'broker,broker' } }, 'process.roles', /expected broker, controller, or/)
+  refused({ overrides: { 'controller.quorum.voters': '1@a:1,1@b:1' } }, 'controller.quorum.voters', /there twice/)
+  refused({ overrides: { 'controller.quorum.voters': '1@a' } }, 'controller.quorum.voters', /expected id@host:port/)
+  refused({ overrides: { 'peer.listener': 'ws://a:1,ws://b:1' } }, 'peer.listener', /one listener/)
   refused({ overrides: { 'log.dirs': '/a,/b' } }, 'log.dirs', /one directory/)
   refused({ overrides: { 'allowed.origins': 'console.example' } }, 'allowed.origins', /https:\/\/console/)
   refused({ overrides: { listeners: 'http://127.0.0.1:1' } }, 'listeners', /expected ws:\/\/host:port/)
@@ -157,6 +170,54 @@ test('only loopback, unless told otherwise; and every address only with one to c
   refused({ overrides: { 'advertised.listeners': 'ws://0.0.0.0:1' } }, 'advertised.listeners', /not every address/)
 })
 
+test('a node alone needs no listener for others; one of several has one, under the rules of the first', () => {
+  const peers = (overrides: Record<string, string | number | boolean>) => {
+    const config = loadConfig({ overrides })
+    const listener = peerListenerOf(config)
+    return { listener: listener === null ? null : listenerUrl(listener), url: peerUrlOf(config, 77) }
+  }
+  const voters = '1@a:9293,2@b:9293,3@c:9293'
+  assert.deepEqual(peers({}), { listener: null, url: null })
+  assert.deepEqual(peers({ 'controller.quorum.voters': '1@127.0.0.1:9293' }).listener, null)
+  assert.deepEqual(peers({ 'controller.quorum.voters': voters }), {
+    listener: 'ws://127.0.0.1:9293',
+    url: 'ws://a:9293',
+  })
+  const observer = { 'node.id': 4, 'controller.quorum.voters': voters }
+  for (const roles of ['broker', 'broker,controller'])
+    assert.equal(peers({ ...observer, 'process.roles': roles }).url, 'ws://127.0.0.1:77')
+  assert.equal(peers({ 'process.roles': 'controller' }).listener, 'ws://127.0.0.1:9293')
+  assert.equal(peers({ 'peer.listener': 'ws://127.0.0.1:0' }).url, 'ws://127.0.0.1:77')
+  const advertised = { 'advertised.peer.listener': 'ws://node-1:1234', 'controller.quorum.voters': voters }
+  assert.equal(peers(advertised).url, 'ws://node-1:1234')
+  assert.equal(
+    peers({ 'advertised.peer.listener': 'ws://node-1:0', 'peer.listener': 'ws://[::1]:0' }).url,
+    'ws://node-1:77',
+  )
+
+  refused({ overrides: { 'peer.listener': 'ws://10.0.0.1:1' } }, 'peer.listener', /allow\.insecure\.listeners=true/)
+  const open = { 'allow.insecure.listeners': true, 'peer.listener': 'ws://0.0.0.0:9293' }
+  refused({ overrides: open }, 'advertised.peer.listener', /other nodes can connect to: .*every address/)
+  assert.equal(peers({ ...open, 'controller.quorum.voters': voters }).url, 'ws://a:9293')
+  refused(
+    { overrides: { ...advertised, 'advertised.peer.listener': 'ws://0.0.0.0:1' } },
+    'advertised.peer.listener',
+    /not every/,
+  )
+})
+
+test('the voters are known by their addresses', () => {
+  const config = loadConfig({ overrides: { 'controller.quorum.voters': '1@[::1]:9293, 2@b:9303' } })
+  assert.deepEqual(
+    [...voterUrlsOf(config)],
+    [
+      [1, 'ws://[::1]:9293'],
+      [2, 'ws://b:9303'],
+    ],
+  )
+  assert.equal(voterUrlsOf(loadConfig()).size, 0)
+})
+
 test('values that do not fit each other are refused', () => {
   const cases: [key: string, overrides: Record<string, number | string>][] = [
     ['message.max.bytes', { 'message.max.bytes': 33 * 1024 * 1024 }],
@@ -168,7 +229,10 @@ test('values that do not fit each other are refused', () => {
     ['broker.heartbeat.interval.ms', { 'broker.session.timeout.ms': 1000 }],
     ['controller.quorum.heartbeat.interval.ms', { 'controller.quorum.election.timeout.ms': 200 }],
     ['controller.quorum.tick.ms', { 'controller.quorum.tick.ms': 200 }],
-    ['controller.quorum.voters', { 'controller.quorum.voters': '1@127.0.0.1:1,2@127.0.0.1:2' }],
+    ['controller.quorum.voters', { 'process.roles': 'broker' }],
+    ['controller.quorum.voters', { 'process.roles': 'broker', 'controller.quorum.voters': '1@127.0.0.1:9293' }],
+    ['peer.listener', { 'peer.listener': 'ws://127.0.0.1:9292' }],
+    ['peer.listener', { 'controller.quorum.voters': '1@127.0.0.1:9303,2@127.0.0.1:9293' }],
   ]
   for (const [key, overrides] of cases) refused({ overrides }, key, new RegExp(`^${key}=.*: expected`))
   const voters = loadConfig({ overrides: { 'controller.quorum.voters': '1@[::1]:9293' } }).controllerQuorumVoters

@@ -17,6 +17,7 @@ function setUp() {
   /** What the next calls reject with. */
   const refusals: ApiError[] = []
   let mayStop = true
+  let isSilent = false
   const refuse = (): void => {
     const error = refusals.shift()
     if (error !== undefined) throw error
@@ -30,6 +31,7 @@ function setUp() {
     async heartbeat(_id: number, epoch: BrokerEpoch, wantsShutdown: boolean) {
       calls.push(`${wantsShutdown ? 'stop' : 'beat'} ${epoch}`)
       refuse()
+      if (isSilent) await new Promise(() => {})
       return { isFenced: false, mayStop }
     },
   } as Partial<Controller> as Controller
@@ -40,8 +42,23 @@ function setUp() {
     }
   }
   const open = () =>
-    BrokerMembership.open({ controller, registration, clock, logger: silentLogger, heartbeatIntervalMs: 2_000 })
-  return { clock, calls, refusals, advance, open, letStop: (may: boolean) => (mayStop = may) }
+    BrokerMembership.open({
+      controller,
+      registration,
+      clock,
+      logger: silentLogger,
+      heartbeatIntervalMs: 2_000,
+      sessionTimeoutMs: 9_000,
+    })
+  return {
+    clock,
+    calls,
+    refusals,
+    advance,
+    open,
+    letStop: (may: boolean) => (mayStop = may),
+    answerNothing: () => (isSilent = true),
+  }
 }
 
 describe('membership', () => {
@@ -59,8 +76,21 @@ describe('membership', () => {
 
   test('a refusal that does not pass fails the start', async () => {
     const t = setUp()
-    t.refusals.push(new ApiError('DUPLICATE_BROKER_REGISTRATION'))
-    await assert.rejects(t.open(), { code: 'DUPLICATE_BROKER_REGISTRATION' })
+    t.refusals.push(new ApiError('INCONSISTENT_CLUSTER_ID'))
+    await assert.rejects(t.open(), { code: 'INCONSISTENT_CLUSTER_ID' })
+  })
+
+  test('its former life is waited for, another process of its number only so long', async () => {
+    const t = setUp()
+    t.refusals.push(new ApiError('DUPLICATE_BROKER_REGISTRATION'), new ApiError('DUPLICATE_BROKER_REGISTRATION'))
+    const opening = t.open()
+    await t.advance(10, 5)
+    await (await opening)[Symbol.asyncDispose]()
+    assert.equal(t.calls.length, 3)
+    t.refusals.push(...Array.from({ length: 1_000 }, () => new ApiError('DUPLICATE_BROKER_REGISTRATION')))
+    const refused = assert.rejects(t.open(), { code: 'DUPLICATE_BROKER_REGISTRATION' })
+    await t.advance(500, 40)
+    await refused
   })
 
   test('forgotten by the controller, it registers anew; another failure waits for the next beat', async () => {
@@ -89,10 +119,19 @@ describe('membership', () => {
     await t.advance(250, 8)
     await late
   })
+
+  test('a controller that does not answer holds a stop up no longer than its grace', async () => {
+    const t = setUp()
+    const membership = await t.open()
+    t.answerNothing()
+    const draining = membership.drain(1_000)
+    await t.advance(250, 4)
+    await draining
+  })
 })
 
 test('untilAnswered gives up when it is cancelled', async () => {
-  const cancelled = AbortSignal.abort()
+  const signal = AbortSignal.abort()
   const ask = () => Promise.reject(new ApiError('NOT_CONTROLLER'))
-  await assert.rejects(untilAnswered(new VirtualClock(), ask, cancelled), { name: 'AbortError' })
+  await assert.rejects(untilAnswered(new VirtualClock(), ask, { signal }), { name: 'AbortError' })
 })

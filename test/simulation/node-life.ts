@@ -24,6 +24,8 @@ const url = 'ws://simulated'
 
 export const simulatedSettings: NodeSettings = {
   nodeId: toNodeId(1),
+  isBroker: true,
+  voters: new Map(),
   rack: null,
   clusterId: null,
   logs: { tailCacheBytesMax: 256 * 1024, openFilesMax: 64, syncsInFlightMax: 4, unflushedBytesMax: 16 * MiB },
@@ -35,6 +37,7 @@ export const simulatedSettings: NodeSettings = {
     retentionCheckIntervalMs: 300_000,
   },
   transport: {},
+  peerTiming: {},
   quorumTiming: {},
   quorumSnapshots: { entriesMax: 50, retainedEntries: 5 },
   topicCreation: { numPartitions: 1, replicationFactor: 1, minInsyncReplicas: 1 },
@@ -91,6 +94,7 @@ export class Life {
         raftStorage: untilCrash(memoryStorage(metadata), disk),
         logger: silentLogger,
         codecs: { gzip: null, snappy: null, lz4: null, zstd: null },
+        peers: null,
         onFatal: error => {
           this.fatal ??= error
         },

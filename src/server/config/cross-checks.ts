@@ -1,6 +1,7 @@
 /** What settings demand of each other. Each rule names the setting to change, its value, and what it has to fit. */
-import { isLoopbackHost, isWildcard, listenerUrl } from './addresses.ts'
+import { isLoopbackHost, isWildcard, type Listener, listenerUrl, type Voter } from './addresses.ts'
 import type { NodeConfig } from './load.ts'
+import { peerListenerOf, peerUrlOf } from './peers.ts'
 
 export interface Fault {
   readonly key: string
@@ -13,24 +14,39 @@ export function crossFault(config: NodeConfig): Fault | null {
 }
 
 function networkFault(config: NodeConfig): Fault | null {
-  for (const listener of config.listeners) {
-    if (!isLoopbackHost(listener.host) && !config.allowInsecureListeners) {
-      const why = 'other machines can reach it, and nobody is asked who he is'
-      const expected = `expected a loopback address such as ws://127.0.0.1:${listener.port}: ${why}; allow.insecure.listeners=true allows it`
-      return { key: 'listeners', expected }
-    }
-    if (isWildcard(listener.host) && config.advertisedListeners === null) {
-      const expected = `expected an address that clients can connect to: ${listenerUrl(listener)} listens on every address and says none`
-      return { key: 'advertised.listeners', expected }
-    }
+  const peerListener = peerListenerOf(config)
+  return (
+    listenerFault(config, 'listeners', config.listeners[0]!, 'clients', config.advertisedListeners !== null) ??
+    advertisedFault('advertised.listeners', config.advertisedListeners, 'clients') ??
+    (peerListener === null
+      ? null
+      : listenerFault(config, 'peer.listener', peerListener, 'other nodes', peerUrlOf(config, 1) !== null)) ??
+    advertisedFault('advertised.peer.listener', config.advertisedPeerListener, 'other nodes')
+  )
+}
+
+function listenerFault(
+  config: NodeConfig,
+  key: 'listeners' | 'peer.listener',
+  listener: Listener,
+  whom: string,
+  hasAddress: boolean,
+): Fault | null {
+  if (!isLoopbackHost(listener.host) && !config.allowInsecureListeners) {
+    const why = 'other machines can reach it, and nobody is asked who he is'
+    const expected = `expected a loopback address such as ws://127.0.0.1:${listener.port}: ${why}; allow.insecure.listeners=true allows it`
+    return { key, expected }
   }
-  const meaningless = config.advertisedListeners?.find(listener => isWildcard(listener.host))
-  if (meaningless !== undefined)
-    return {
-      key: 'advertised.listeners',
-      expected: 'expected an address that clients can connect to, not every address',
-    }
+  if (isWildcard(listener.host) && !hasAddress) {
+    const expected = `expected an address that ${whom} can connect to: ${listenerUrl(listener)} listens on every address and says none`
+    return { key: `advertised.${key}`, expected }
+  }
   return null
+}
+
+function advertisedFault(key: string, advertised: readonly Listener[] | null, whom: string): Fault | null {
+  if (advertised === null || !isWildcard(advertised[0]!.host)) return null
+  return { key, expected: `expected an address that ${whom} can connect to, not every address` }
 }
 
 function sizeFault(config: NodeConfig): Fault | null {
@@ -95,12 +111,28 @@ function timeFault(config: NodeConfig): Fault | null {
 }
 
 function quorumFault(config: NodeConfig): Fault | null {
-  const others = config.controllerQuorumVoters.filter(voter => voter.nodeId !== config.nodeId)
-  if (others.length > 0) {
-    const expected = `expected this node alone (node.id ${config.nodeId}): clusters of several nodes are not available in this version`
-    return { key: 'controller.quorum.voters', expected }
+  const { nodeId, processRoles, controllerQuorumVoters } = config
+  const own = controllerQuorumVoters.find(voter => voter.nodeId === nodeId)
+  if (!processRoles.includes('controller')) {
+    const key = 'controller.quorum.voters'
+    if (own !== undefined)
+      return { key, expected: `expected other nodes: node.id ${nodeId} has not the role controller` }
+    if (controllerQuorumVoters.length === 0)
+      return { key, expected: 'expected the controllers of the cluster, as id@host:port: this node is only a broker' }
   }
-  return null
+  return portFault(config, own)
+}
+
+/** Two addresses of one node that cannot both be right: the others would wait for it for ever. */
+function portFault(config: NodeConfig, own: Voter | undefined): Fault | null {
+  const listener = peerListenerOf(config)
+  if (listener === null || listener.port === 0) return null
+  const clients = config.listeners[0]!
+  if (listener.port === clients.port && listener.host === clients.host)
+    return { key: 'peer.listener', expected: `expected another port than that of listeners (${clients.port})` }
+  if (own === undefined || own.port === listener.port || config.advertisedPeerListener !== null) return null
+  const expected = `expected port ${own.port}, at which controller.quorum.voters says that node ${config.nodeId} listens; advertised.peer.listener allows another`
+  return { key: 'peer.listener', expected }
 }
 
 function notAbove(key: string, value: number, otherKey: string, limit: number): Fault | null {

@@ -18,7 +18,12 @@ export const nodeSettings = {
     1,
     'Number of this node, unique in its cluster. It cannot change once the data directory exists.',
   ),
-  'process.roles': setting('node', type.roles, 'broker,controller', 'What this process is.'),
+  'process.roles': setting(
+    'node',
+    type.roles,
+    'broker,controller',
+    'What this process is: `broker` keeps records, `controller` may vote on metadata.',
+  ),
   'log.dirs': setting(
     'node',
     type.directory,
@@ -43,6 +48,18 @@ export const nodeSettings = {
     type.optionalListeners,
     '',
     'What clients are told to connect to; nothing: the listeners. Needed when listening on every address.',
+  ),
+  'peer.listener': setting(
+    'network',
+    type.optionalListeners,
+    '',
+    'Where other nodes connect. Nothing: none for a node that is alone, else `ws://127.0.0.1:9293`.',
+  ),
+  'advertised.peer.listener': setting(
+    'network',
+    type.optionalListeners,
+    '',
+    'What other nodes are told to connect to; nothing: this node’s address in controller.quorum.voters, or peer.listener.',
   ),
   'allow.insecure.listeners': setting(
     'network',
@@ -193,7 +210,7 @@ export const nodeSettings = {
     'controller',
     type.voters,
     '',
-    'The controllers of the cluster; nothing: this node alone.',
+    'The first voters of the cluster, by their peer listeners, the same on every node: `1@host:9293,2@host:9293`. Nothing: this node alone. Who votes later is in the metadata.',
   ),
   'controller.quorum.election.timeout.ms': setting(
     'controller',

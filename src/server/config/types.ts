@@ -102,14 +102,15 @@ export const origins = list('origins', /^https?:\/\/[^/\s]+$/, 'expected origins
 
 export const hosts = list('host names', /^[a-zA-Z0-9._:[\]-]+$/, 'expected host names, without a scheme or a path')
 
-/** The roles of a node. One process is a whole system; nodes with one role come with clusters. */
+/** What a node is: one process may be a whole system, or a part of one. */
 export const roles: Kind<readonly ('broker' | 'controller')[]> = {
-  name: 'broker,controller',
+  name: 'broker, controller, or both',
   fault(text) {
     const names = splitList(text)
-    if (names.some(name => name !== 'broker' && name !== 'controller')) return 'expected broker,controller'
-    const isCombined = names.length === 2 && new Set(names).size === 2
-    return isCombined ? null : 'expected broker,controller: nodes with one role are not available in this version'
+    const isKnown = names.every(name => name === 'broker' || name === 'controller')
+    return isKnown && names.length > 0 && new Set(names).size === names.length
+      ? null
+      : 'expected broker, controller, or broker,controller'
   },
   parse: text => splitList(text) as ('broker' | 'controller')[],
 }
@@ -120,7 +121,7 @@ export const listeners: Kind<readonly Listener[]> = {
   parse: text => parseListeners(splitList(text)),
 }
 
-/** Empty: the same as the listeners. */
+/** Empty: none of its own. */
 export const optionalListeners: Kind<readonly Listener[] | null> = {
   name: 'list of ws://host:port, or nothing',
   fault: text => (text === '' ? null : listenersFault(splitList(text))),

@@ -1,0 +1,92 @@
+/**
+ * This node's member of the controller quorum, and its way to the others. The listener for other nodes is open from the
+ * first moment: a quorum that nobody can talk to never gets a leader.
+ */
+import { openController } from '../controller/open-controller.ts'
+import type { Controller } from '../controller/types.ts'
+import { openQuorum } from '../quorum/open-quorum.ts'
+import { nobody } from '../quorum/peer-transport.ts'
+import { Disposables } from '../util/disposables.ts'
+import { version } from '../util/version.ts'
+import type { NodePorts } from './node.ts'
+import { type NodePeerPorts, type NodePeers, openNodePeers } from './node-peers.ts'
+import type { NodeSettings } from './node-settings.ts'
+import { QuorumWait } from './quorum-wait.ts'
+
+export interface NodeController extends AsyncDisposable {
+  readonly controller: Controller
+  readonly peers: NodePeers | null
+}
+
+/** Resolves when the cluster has a controller that leads; says until then what it waits for. */
+export async function openNodeController(settings: NodeSettings, ports: NodePorts): Promise<NodeController> {
+  const { clock, logger } = ports
+  const owned = new Disposables()
+  let controller: Controller | null = null
+  const peers = ports.peers === null ? null : owned.use(openPeers(settings, ports, ports.peers, () => controller))
+  const wait = new QuorumWait(clock, logger, () => peers?.network.unreached() ?? [])
+  ports.onWaiting?.(() => wait.reasons())
+  try {
+    controller = owned.use(await open(settings, ports))
+    return { controller, peers, [Symbol.asyncDispose]: () => owned.dispose() }
+  } catch (error) {
+    await owned.dispose()
+    throw error
+  } finally {
+    wait[Symbol.dispose]()
+  }
+}
+
+function openPeers(
+  settings: NodeSettings,
+  { clock, random, logger, onFatal }: NodePorts,
+  ports: NodePeerPorts,
+  controller: () => Controller | null,
+): NodePeers {
+  const { nodeId, clusterId } = settings
+  return openNodePeers({
+    settings,
+    ports,
+    handlers: [],
+    identity: () => ({
+      clusterId: controller()?.clusterId ?? clusterId ?? '',
+      nodeId,
+      software: `millrace ${version}`,
+    }),
+    clock,
+    random,
+    logger,
+    onFatal,
+  })
+}
+
+function open(settings: NodeSettings, ports: NodePorts): Promise<Controller> {
+  const { nodeId } = settings
+  const { clock, random, logger, signal, onFatal } = ports
+  return openController({
+    nodeId,
+    quorum: async stateMachine =>
+      openQuorum({
+        nodeId,
+        storage: await ports.raftStorage,
+        bootstrap: { voters: [nodeId], oldVoters: [], learners: [] },
+        stateMachine,
+        clock,
+        random,
+        logger,
+        peers: nobody,
+        timing: settings.quorumTiming,
+        snapshots: settings.quorumSnapshots,
+        onFatal,
+      }),
+    clock,
+    random,
+    logger,
+    defaults: settings.topicCreation,
+    clusterId: settings.clusterId,
+    brokerSessionTimeoutMs: settings.brokerSessionTimeoutMs,
+    requestTimeoutMs: settings.controllerRequestTimeoutMs,
+    validateBrokerConfig: settings.validateBrokerConfig,
+    ...(signal === undefined ? {} : { signal }),
+  })
+}
