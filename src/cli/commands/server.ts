@@ -26,6 +26,9 @@ export function registerServer(program: Command, signal: AbortSignal): void {
 
 /** The signals of main.ts only abort commands; a server stops in order, and the process ends when it has. */
 async function serve(options: ServerOptions, signal: AbortSignal): Promise<void> {
+  // A node that waits for its quorum waits as long as it takes, but not without the `millrace dev` that started it.
+  const parentGone = new AbortController()
+  process.once('disconnect', () => parentGone.abort())
   const { startServer } = await import('../../server/index.ts')
   const server = await startServer({
     ...(options.config === undefined ? {} : { configFile: options.config }),
@@ -33,11 +36,12 @@ async function serve(options: ServerOptions, signal: AbortSignal): Promise<void>
     ...(options.port === undefined ? {} : { port: options.port }),
     config: options.set ?? {},
     env: process.env,
+    signal: AbortSignal.any([signal, parentGone.signal]),
   })
   process.stdout.write(greeting(server.url, server.dataDir))
   process.send?.({ kind: 'listening', url: server.url })
   // Told to stop while it started: main.ts has heard it, and nobody says it twice.
-  if (!signal.aborted) await untilStopped()
+  if (!signal.aborted && !parentGone.signal.aborted) await untilStopped()
   process.stderr.write('stopping\n')
   await server.close()
   // Listening for the parent's end keeps the channel to it, and with it this process, alive.
