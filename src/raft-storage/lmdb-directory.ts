@@ -1,10 +1,11 @@
 /** Opens and creates the directory of an LMDB store. lmdb itself is loaded here, at first use: it takes 50 ms. */
 import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync } from 'node:fs'
-import { dirname } from 'node:path'
+import { dirname, join } from 'node:path'
 import type { RootDatabase } from 'lmdb'
 import { StorageError } from '../util/errors.ts'
 import { MiB } from '../util/units.ts'
-import { encodeJson, type Identity, type StoredState } from './records.ts'
+import type { Change } from './key-value-store.ts'
+import { LmdbStore } from './lmdb-store.ts'
 
 interface DirectoryOptions {
   readonly path: string
@@ -33,18 +34,14 @@ export async function openDatabase(options: DirectoryOptions): Promise<RootDatab
  * Makes the directory with its first records in it, all or nothing: built beside, synced, then renamed. LMDB syncs its
  * file but not the directory that names it; without this a power cut in the first moments could take the file away.
  */
-export async function createDirectory(
-  options: DirectoryOptions,
-  initial: readonly (readonly [key: Buffer, value: Identity | StoredState])[],
-): Promise<void> {
+export async function createDirectory(options: DirectoryOptions, initial: readonly Change[]): Promise<void> {
   const building = `${options.path}.new`
   try {
     rmSync(building, { recursive: true, force: true })
     mkdirSync(building, { recursive: true })
-    const database = await openDatabase({ ...options, path: building })
-    await Promise.all(initial.map(([key, value]) => database.put(key, encodeJson(key, value))))
-    await database.flushed
-    await database.close()
+    const store = new LmdbStore(await openDatabase({ ...options, path: building }), join(building, 'data.mdb'), 0)
+    await store.commit(initial)
+    await store.close()
     syncDirectory(building)
     renameSync(building, options.path)
     syncDirectory(dirname(options.path))

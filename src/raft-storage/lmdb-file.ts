@@ -11,7 +11,8 @@
  * Little endian, as on every machine the native package is built for. Contents are not looked at: values have checksums.
  */
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
-import { CorruptionError } from '../util/errors.ts'
+import type { CorruptionError } from '../util/errors.ts'
+import { damaged } from './damage.ts'
 
 const headerBytes = 24
 const metaMagic = 0xbeefc0de
@@ -237,7 +238,7 @@ class FileCheck {
   }
 
   #damage(page: number, what: string): CorruptionError {
-    return new CorruptionError(`${this.#path}, page ${page}`, what)
+    return damaged(`${this.#path}, page ${page}`, what)
   }
 }
 

@@ -28,6 +28,11 @@ export function rangeAfterPersist(range: LogRange, batch: PersistBatch): LogRang
   return { ...range, endIndex }
 }
 
+/** A newer snapshot is there, which may have come from the leader while `snapshot` was made or waited. */
+export function isSuperseded(range: LogRange, snapshot: SnapshotMeta): boolean {
+  return snapshot.index < range.snapshotIndex
+}
+
 /** The range after `snapshot` is kept and the entries up to `discardUpTo` (inclusive) are gone. */
 export function rangeAfterSnapshot(range: LogRange, snapshot: SnapshotMeta, discardUpTo: number): LogRange {
   assertAtMost(discardUpTo, snapshot.index, 'only what the snapshot covers is discarded')
@@ -37,6 +42,7 @@ export function rangeAfterSnapshot(range: LogRange, snapshot: SnapshotMeta, disc
 }
 
 /** The range once a leader's snapshot has replaced everything. */
-export function rangeAfterInstall(snapshot: SnapshotMeta): LogRange {
+export function rangeAfterInstall(range: LogRange, snapshot: SnapshotMeta): LogRange {
+  assertAtMost(range.snapshotIndex, snapshot.index, 'a snapshot is not older than the one before')
   return { firstIndex: snapshot.index + 1, endIndex: snapshot.index + 1, snapshotIndex: snapshot.index }
 }

@@ -2,12 +2,21 @@
  * The in-memory twin of the LMDB store: for nodes that keep nothing, and for tests. What was written lives in a
  * `MemoryStorageImage`; a new storage on the same image is a restarted server.
  */
+import { randomBytes } from 'node:crypto'
 import type { LoadedState, PersistBatch, RaftStorage } from '../raft/storage.ts'
 import type { Entry, HardState, Snapshot } from '../raft/types.ts'
 import { assert } from '../util/assert.ts'
 import { StorageError } from '../util/errors.ts'
 import { type LogIndex, toTerm } from '../util/numbers.ts'
-import { emptyRange, type LogRange, rangeAfterInstall, rangeAfterPersist, rangeAfterSnapshot } from './log-range.ts'
+import { uuidBytes, uuidFrom } from '../util/uuid.ts'
+import {
+  emptyRange,
+  isSuperseded,
+  type LogRange,
+  rangeAfterInstall,
+  rangeAfterPersist,
+  rangeAfterSnapshot,
+} from './log-range.ts'
 
 /** The "disk" of one server. Survives the storage that writes it. */
 export class MemoryStorageImage {
@@ -18,8 +27,7 @@ export class MemoryStorageImage {
   entries: Entry[] = []
   range: LogRange = emptyRange
 
-  /** Two images that stand for different disks need different ids; by default there is one disk. */
-  constructor(diskId = 'memory') {
+  constructor(diskId: string = uuidFrom(randomBytes(uuidBytes))) {
     this.diskId = diskId
   }
 }
@@ -51,13 +59,14 @@ export function memoryStorage(image: MemoryStorageImage = new MemoryStorageImage
     },
     async saveSnapshot(snapshot: Snapshot, discardUpTo: LogIndex): Promise<void> {
       writable()
+      if (isSuperseded(image.range, snapshot.meta)) return
       image.range = rangeAfterSnapshot(image.range, snapshot.meta, discardUpTo)
       image.snapshot = copySnapshot(snapshot)
       image.entries = image.entries.filter(entry => entry.index > discardUpTo)
     },
     async installSnapshot(snapshot: Snapshot, hardState: HardState): Promise<void> {
       writable()
-      image.range = rangeAfterInstall(snapshot.meta)
+      image.range = rangeAfterInstall(image.range, snapshot.meta)
       image.snapshot = copySnapshot(snapshot)
       image.entries = []
       image.hardState = { ...hardState }

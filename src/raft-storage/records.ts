@@ -1,37 +1,54 @@
 /**
- * What is in the LMDB file: keys, values, and their encoding. LMDB has no checksums, so every value carries one, and its
- * own key beside it: a value that is damaged, or whole but in another's place, is found.
+ * What is in the store: keys, values, and their encoding. LMDB has no checksums, so every value carries one, and its own
+ * key beside it: a value that is damaged, or whole but in another's place, is found.
  *
  *     value:  crc32c:4 (of all that follows)   keyLength:1   key   payload
  *     keys:   "i"                       identity: format version, node id and disk id, JSON
  *             "m"                       state: hard state, range of the log, description of the snapshot, JSON
  *             "e" index:8               entry: term:8 kind:1 data
- *             "s" index:8 chunk:4       one chunk of the snapshot's data
+ *             "s" snapshot:8 chunk:4    one chunk of a snapshot's data
  *
- * Numbers are big endian, so keys sort as their numbers do.
+ * Numbers are big endian, so keys sort as their numbers do. Each snapshot that is written has a number of its own, so that
+ * it can be written in pieces beside the one that counts, which is the one that the state record names.
  */
 import type { Entry, HardState, SnapshotMeta } from '../raft/types.ts'
 import { crc32c } from '../util/crc32c.ts'
-import { CorruptionError } from '../util/errors.ts'
 import { toLogIndex, toTerm } from '../util/numbers.ts'
 import { MiB } from '../util/units.ts'
-import type { LogRange } from './log-range.ts'
+import { damaged } from './damage.ts'
+import type { Change } from './key-value-store.ts'
+import { emptyRange, type LogRange } from './log-range.ts'
 
-export const formatVersion = 1
-export const chunkBytesMax = MiB
+/** 1 had no `diskId`, and a snapshot's chunks, of 1 MiB, under its index. */
+export const formatVersion = 2
 
 export interface Identity {
   readonly format: number
   readonly nodeId: number
-  readonly diskId: string
+  /** Absent in format 1. */
+  readonly diskId?: string
 }
 
-/** Written with every commit: it says what else must be there. */
+export interface StoredSnapshot {
+  readonly meta: SnapshotMeta
+  readonly sizeBytes: number
+  /** Under which its chunks are. Above that of every snapshot before. */
+  readonly number: number
+  readonly chunkCount: number
+}
+
+/** Written with every change of what it describes: it says what else must be there. */
 export interface StoredState {
   readonly hardState: HardState
   readonly range: LogRange
-  readonly snapshot: { readonly meta: SnapshotMeta; readonly sizeBytes: number } | null
+  readonly snapshot: StoredSnapshot | null
 }
+
+/** What a key stands for. */
+export type Place =
+  | { readonly kind: 'identity' | 'state' | 'unknown' }
+  | { readonly kind: 'entry'; readonly index: number }
+  | { readonly kind: 'chunk'; readonly snapshotNumber: number; readonly chunk: number }
 
 const kinds = ['data', 'noop', 'configuration'] as const
 const entryPrefix = 0x65
@@ -47,25 +64,58 @@ export function entryKey(index: number): Buffer {
   return key
 }
 
-export function chunkKey(snapshotIndex: number, chunk: number): Buffer {
+export function chunkKey(snapshotNumber: number, chunk: number): Buffer {
   const key = Buffer.alloc(13)
   key[0] = chunkPrefix
-  key.writeBigUInt64BE(BigInt(snapshotIndex), 1)
+  key.writeBigUInt64BE(BigInt(snapshotNumber), 1)
   key.writeUInt32BE(chunk, 9)
   return key
 }
 
-/** For messages: the key in words. */
-export function describeKey(key: Uint8Array): string {
-  const buffer = Buffer.from(key)
-  if (buffer.equals(identityKey)) return 'identity'
-  if (buffer.equals(stateKey)) return 'state'
-  if (buffer[0] === entryPrefix && buffer.length === 9) return `entry ${buffer.readBigUInt64BE(1)}`
-  if (buffer[0] === chunkPrefix && buffer.length === 13)
-    return `snapshot ${buffer.readBigUInt64BE(1)} chunk ${buffer.readUInt32BE(9)}`
-  return `key ${buffer.toString('hex')}`
+export function placeOf(key: Uint8Array): Place {
+  const view = new DataView(key.buffer, key.byteOffset, key.length)
+  if (Buffer.compare(key, identityKey) === 0) return { kind: 'identity' }
+  if (Buffer.compare(key, stateKey) === 0) return { kind: 'state' }
+  if (key[0] === entryPrefix && key.length === 9) return { kind: 'entry', index: Number(view.getBigUint64(1)) }
+  if (key[0] === chunkPrefix && key.length === 13)
+    return { kind: 'chunk', snapshotNumber: Number(view.getBigUint64(1)), chunk: view.getUint32(9) }
+  return { kind: 'unknown' }
 }
 
+/** For messages: the key in words. */
+export function describeKey(key: Uint8Array): string {
+  const place = placeOf(key)
+  switch (place.kind) {
+    case 'entry':
+      return `entry ${place.index}`
+    case 'chunk':
+      return `snapshot ${place.snapshotNumber} chunk ${place.chunk}`
+    case 'unknown':
+      return `key ${Buffer.from(key).toString('hex')}`
+    default:
+      return place.kind
+  }
+}
+
+/** What a store begins with: in term 0, without a vote, with an empty log. */
+export function initialRecords(nodeId: number, diskId: string): Change[] {
+  const state = { hardState: { term: toTerm(0), votedFor: null }, range: emptyRange, snapshot: null }
+  return [identityRecord(nodeId, diskId), { key: stateKey, value: encodeJson(stateKey, state) }]
+}
+
+export function identityRecord(nodeId: number, diskId: string): Change {
+  return { key: identityKey, value: encodeJson(identityKey, { format: formatVersion, nodeId, diskId }) }
+}
+
+/** In format 1 a snapshot's chunks have its index for a number, and each but the last is of 1 MiB. */
+export function withSnapshotNumber(state: StoredState): StoredState {
+  const { snapshot } = state
+  if (snapshot === null) return state
+  const inFormat1 = { number: snapshot.meta.index, chunkCount: Math.ceil(snapshot.sizeBytes / MiB) }
+  return { ...state, snapshot: { ...inFormat1, ...snapshot } }
+}
+
+/** Always memory of its own, as what the functions below return: the store reads it after the call returned. */
 export function encodeJson(key: Uint8Array, value: Identity | StoredState): Buffer {
   return seal(key, Buffer.from(JSON.stringify(value)))
 }
@@ -89,7 +139,7 @@ export function decodeJson<T extends Identity | StoredState>(where: string, key:
 export function decodeEntry(where: string, key: Uint8Array, value: Uint8Array): Entry {
   const payload = Buffer.from(unseal(where, key, value))
   const kind = kinds[payload[8] ?? 255]
-  if (kind === undefined) throw new CorruptionError(`${where}, ${describeKey(key)}`, 'not an entry')
+  if (kind === undefined) throw damaged(`${where}, ${describeKey(key)}`, 'not an entry')
   const index = toLogIndex(Number(Buffer.from(key).readBigUInt64BE(1)))
   return { index, term: toTerm(Number(payload.readBigUInt64BE())), kind, data: Uint8Array.from(payload.subarray(9)) }
 }
@@ -98,7 +148,6 @@ export function decodeChunk(where: string, key: Uint8Array, value: Uint8Array): 
   return unseal(where, key, value)
 }
 
-/** Always memory of its own: LMDB's writer thread reads it after the call returned. */
 function seal(key: Uint8Array, payload: Uint8Array): Buffer {
   const value = Buffer.allocUnsafeSlow(5 + key.length + payload.length)
   value[4] = key.length
@@ -110,10 +159,10 @@ function seal(key: Uint8Array, payload: Uint8Array): Buffer {
 
 function unseal(where: string, key: Uint8Array, value: Uint8Array): Uint8Array {
   const place = `${where}, ${describeKey(key)}`
-  if (value.length < 5 + key.length) throw new CorruptionError(place, 'cut short')
+  if (value.length < 5 + key.length) throw damaged(place, 'cut short')
   const expected = new DataView(value.buffer, value.byteOffset).getUint32(0)
-  if (crc32c(value, 4, value.length) !== expected) throw new CorruptionError(place, 'the checksum does not match')
+  if (crc32c(value, 4, value.length) !== expected) throw damaged(place, 'the checksum does not match')
   const ownKey = value.subarray(5, 5 + value[4]!)
-  if (Buffer.compare(ownKey, key) !== 0) throw new CorruptionError(place, `holds the value of ${describeKey(ownKey)}`)
+  if (Buffer.compare(ownKey, key) !== 0) throw damaged(place, `holds the value of ${describeKey(ownKey)}`)
   return value.subarray(5 + key.length)
 }

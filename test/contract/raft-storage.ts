@@ -150,20 +150,57 @@ export function raftStorageContract(name: string, makeDisk: () => Promise<RaftSt
     await expectState(disk, { hardState: hardStateOf(7, 2), snapshot, entries: entriesOf(101, 103, 7) })
   })
 
-  onDisk('promises resolve in the order of the calls, large and small, empty too', async disk => {
+  onDisk('persists resolve in the order of the calls, large and small, empty too', async disk => {
     await life(disk, async storage => {
       const order: number[] = []
       const calls = [
         storage.persist(batchOf({ entries: entriesOf(1, 4, 1, 300_000) })),
         storage.persist(batchOf({})),
         storage.persist(batchOf({ hardState: hardStateOf(1, 1) })),
-        storage.saveSnapshot(snapshotOf(2, 1, 2 * MiB), toLogIndex(2)),
         storage.persist(batchOf({ entries: entriesOf(4, 5, 1) })),
         storage.persist(batchOf({})),
       ]
       await Promise.all(calls.map((call, i) => call.then(() => order.push(i))))
-      assert.deepEqual(order, [0, 1, 2, 3, 4, 5])
+      assert.deepEqual(order, [0, 1, 2, 3, 4])
     })
+  })
+
+  onDisk(
+    'what is written while a snapshot is saved is there with it; a save behind an install gives way',
+    async disk => {
+      const saved = snapshotOf(3, 1, 5 * MiB)
+      await life(disk, async storage => {
+        await storage.persist(batchOf({ entries: entriesOf(1, 6, 1) }))
+        const saving = storage.saveSnapshot(saved, toLogIndex(2))
+        for (let i = 6; i < 12; i++) {
+          const truncateFrom = i % 3 === 0 ? { truncateFrom: 5 } : {}
+          const from = i % 3 === 0 ? 5 : i
+          await storage.persist(
+            batchOf({ hardState: hardStateOf(i, null), ...truncateFrom, entries: entriesOf(from, i + 1, i) }),
+          )
+        }
+        await saving
+      })
+      const entries = [entryOf(4, 1), ...entriesOf(5, 10, 9), entryOf(10, 10), entryOf(11, 11)]
+      await expectState(disk, { hardState: hardStateOf(11, null), snapshot: saved, entries })
+      const installed = snapshotOf(20, 12, 2 * MiB)
+      await life(disk, async storage => {
+        const installing = storage.installSnapshot(installed, hardStateOf(12, 1))
+        const saving = storage.saveSnapshot(snapshotOf(6, 9, 100), toLogIndex(6))
+        await Promise.all([installing, saving])
+      })
+      await expectState(disk, { hardState: hardStateOf(12, 1), snapshot: installed, entries: [] })
+    },
+  )
+
+  onDisk('a snapshot from the leader may end within the log, which may go on after it at once', async disk => {
+    const snapshot = snapshotOf(5, 2, 100)
+    await life(disk, async storage => {
+      await storage.persist(batchOf({ entries: entriesOf(1, 11, 1) }))
+      await storage.installSnapshot(snapshot, hardStateOf(2, null))
+      await storage.persist(batchOf({ entries: entriesOf(6, 8, 2) }))
+    })
+    await expectState(disk, { hardState: hardStateOf(2, null), snapshot, entries: entriesOf(6, 8, 2) })
   })
 
   onDisk('what the caller does to its buffers afterwards changes nothing', async disk => {
@@ -173,31 +210,35 @@ export function raftStorageContract(name: string, makeDisk: () => Promise<RaftSt
       const persisted = storage.persist(batchOf({ entries: [entry] }))
       const saved = storage.saveSnapshot(snapshot, toLogIndex(0))
       entry.data.fill(0)
-      snapshot.data.fill(0)
       await Promise.all([persisted, saved])
+      snapshot.data.fill(0)
       const loaded = await storage.load()
       loaded.snapshot!.data.fill(1)
       assert.deepEqual((await storage.load()).snapshot, snapshotOf(1, 1, 1000))
     })
   })
 
-  onDisk('a write that breaks the rules is a fault of the caller and changes nothing', async disk => {
-    await life(disk, async storage => {
-      await storage.persist(batchOf({ entries: entriesOf(1, 6, 1) }))
-      await storage.saveSnapshot(snapshotOf(3, 1, 10), toLogIndex(3))
-      const faults: Array<() => Promise<void>> = [
-        () => storage.persist(batchOf({ entries: entriesOf(7, 8, 1) })),
-        () => storage.persist(batchOf({ entries: entriesOf(5, 6, 1) })),
-        () => storage.persist(batchOf({ entries: [entryOf(6, 1), entryOf(8, 1)] })),
-        () => storage.persist(batchOf({ truncateFrom: 3 })),
-        () => storage.saveSnapshot(snapshotOf(2, 1, 10), toLogIndex(2)),
-        () => storage.saveSnapshot(snapshotOf(9, 1, 10), toLogIndex(9)),
-        () => storage.saveSnapshot(snapshotOf(4, 1, 10), toLogIndex(5)),
-      ]
-      for (const fault of faults) await assert.rejects(async () => fault(), AssertionError)
-    })
-    await expectState(disk, { ...emptyState, snapshot: snapshotOf(3, 1, 10), entries: entriesOf(4, 6, 1) })
-  })
+  onDisk(
+    'a write that breaks the rules is a fault of the caller and changes nothing; nor does an older snapshot',
+    async disk => {
+      await life(disk, async storage => {
+        await storage.persist(batchOf({ entries: entriesOf(1, 6, 1) }))
+        await storage.saveSnapshot(snapshotOf(3, 1, 10), toLogIndex(3))
+        const faults: Array<() => Promise<void>> = [
+          () => storage.persist(batchOf({ entries: entriesOf(7, 8, 1) })),
+          () => storage.persist(batchOf({ entries: entriesOf(5, 6, 1) })),
+          () => storage.persist(batchOf({ entries: [entryOf(6, 1), entryOf(8, 1)] })),
+          () => storage.persist(batchOf({ truncateFrom: 3 })),
+          () => storage.saveSnapshot(snapshotOf(9, 1, 10), toLogIndex(9)),
+          () => storage.saveSnapshot(snapshotOf(4, 1, 10), toLogIndex(5)),
+          () => storage.installSnapshot(snapshotOf(2, 1, 10), hardStateOf(1, null)),
+        ]
+        for (const fault of faults) await assert.rejects(async () => fault(), AssertionError)
+        await storage.saveSnapshot(snapshotOf(2, 1, 10), toLogIndex(2))
+      })
+      await expectState(disk, { ...emptyState, snapshot: snapshotOf(3, 1, 10), entries: entriesOf(4, 6, 1) })
+    },
+  )
 
   onDisk('writing before loading is a fault; after closing everything is refused', async disk => {
     const storage = await disk.open()
@@ -253,6 +294,7 @@ export function raftStorageContract(name: string, makeDisk: () => Promise<RaftSt
           let storage = await disk.open()
           let model: LoadedState = await storage.load()
           let term = 0
+          let saving = Promise.resolve()
           const last = (): number => model.entries.at(-1)?.index ?? model.snapshot?.meta.index ?? 0
           for (const s of steps) {
             term++
@@ -267,11 +309,11 @@ export function raftStorageContract(name: string, makeDisk: () => Promise<RaftSt
               const index = Math.max(model.snapshot?.meta.index ?? 0, last() - s.at)
               if (index === 0) continue
               const snapshot = snapshotOf(index, term, s.size)
-              void storage.saveSnapshot(snapshot, toLogIndex(Math.max(0, index - s.keep)))
+              saving = storage.saveSnapshot(snapshot, toLogIndex(Math.max(0, index - s.keep)))
               model = { ...model, snapshot, entries: model.entries.filter(e => e.index > index) }
             } else if (s.kind === 'install') {
               const snapshot = snapshotOf(last() + 1 + s.ahead, term, s.size)
-              void storage.installSnapshot(snapshot, hardStateOf(term, null))
+              await storage.installSnapshot(snapshot, hardStateOf(term, null))
               model = { hardState: hardStateOf(term, null), snapshot, entries: [] }
             } else {
               await storage[Symbol.asyncDispose]()
@@ -279,6 +321,7 @@ export function raftStorageContract(name: string, makeDisk: () => Promise<RaftSt
               assert.deepEqual(await storage.load(), model)
             }
           }
+          await saving
           assert.deepEqual(await storage.load(), model)
           await storage[Symbol.asyncDispose]()
         } finally {
