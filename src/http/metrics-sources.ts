@@ -59,6 +59,15 @@ export interface QuorumView {
   readonly voters: readonly unknown[]
 }
 
+export interface PeersView {
+  readonly messagesSent: number
+  readonly messagesReceived: number
+  readonly messagesDropped: number
+  readonly framesSent: number
+  /** Level. */
+  readonly unreached: number
+}
+
 export interface PartitionView {
   readonly topic: string
   readonly partition: number
@@ -82,6 +91,7 @@ export interface MetricsSources {
   readonly log?: () => LogView
   readonly broker?: () => BrokerStats
   readonly quorum?: () => QuorumView | null
+  readonly peers?: () => PeersView
   readonly partitions?: () => Iterable<PartitionView>
   /** Partitions that get series of their own; the rest is only counted. 0: none. */
   readonly partitionSeriesMax: number

@@ -4,6 +4,7 @@
  */
 import { Registry } from 'prom-client'
 import type { MetricsSources, PartitionView } from './metrics-sources.ts'
+import { registerPeerMetrics } from './peer-metrics.ts'
 import { registerProcessMetrics } from './process-metrics.ts'
 import { registerQuorumMetrics } from './quorum-metrics.ts'
 import type { Route } from './router.ts'
@@ -35,6 +36,7 @@ export function openMetrics(sources: MetricsSources): Metrics {
   if (sources.log !== undefined) looks.push(registerLogMetrics(registry, once(sources.log)))
   if (sources.broker !== undefined) registerBrokerMetrics(registry, once(sources.broker))
   if (sources.quorum !== undefined) registerQuorumMetrics(registry, once(sources.quorum))
+  if (sources.peers !== undefined) registerPeerMetrics(registry, once(sources.peers))
   const { partitions } = sources
   if (partitions !== undefined) {
     const read = once((): readonly PartitionView[] => [...partitions()])

@@ -82,6 +82,7 @@ export class HttpFront {
   async #load(node: Node, port: WsServerStats): Promise<HttpRoutes> {
     const { openHttpRoutes } = await import('../http/index.ts')
     const { logger, partitionSeriesMax } = this.#options
+    const network = node.peerNetwork
     const metrics: MetricsSources = {
       version,
       nodeId: node.nodeId,
@@ -91,6 +92,7 @@ export class HttpFront {
       log: () => node.logs.stats(),
       broker: () => node.broker.stats,
       quorum: () => node.controller.status(),
+      ...(network === null ? {} : { peers: () => ({ ...network.stats, unreached: network.unreached().length }) }),
       partitions: () => partitionViews(node),
       partitionSeriesMax,
     }

@@ -13,6 +13,7 @@ import type { Disk } from '../log/disk.ts'
 import { openLogManager } from '../log/log-manager.ts'
 import type { LogManager } from '../log/types.ts'
 import type { Codecs } from '../protocol/batch/types.ts'
+import type { PeerNetwork } from '../quorum/network/types.ts'
 import type { RaftStorage } from '../raft/storage.ts'
 import { allowAll } from '../transport/handler.ts'
 import { type Listener, openListener } from '../transport/listener.ts'
@@ -61,6 +62,8 @@ export interface Node extends AsyncDisposable {
   readonly peerListener: Listener | null
   /** Where others reach it. */
   readonly peerUrl: string | null
+  /** `null` like its listener. */
+  readonly peerNetwork: PeerNetwork | null
   /** What is missing before this node serves, one sentence each; empty when it does. */
   notReadyReasons(): readonly string[]
   /** Registers the broker, if it is one, under the URL its clients reach it at. Resolves when it leads what is its to lead. */
@@ -171,6 +174,10 @@ class OpenNode implements Node {
 
   get peerListener(): Listener | null {
     return this.#parts.peers?.listener ?? null
+  }
+
+  get peerNetwork(): PeerNetwork | null {
+    return this.#parts.peers?.network ?? null
   }
 
   get peerUrl(): string | null {
