@@ -5,30 +5,49 @@
 import type { ClusterImage } from './cluster-image.ts'
 import type { BrokerImage, MetadataDelta, PartitionImage, TopicImage } from './image.ts'
 
+/** Keys compared between two pauses. */
+const keysPerStep = 1024
+
 export function deltaBetween(before: ClusterImage, after: ClusterImage): MetadataDelta {
-  const topics = changedKeys(before.topics.byId, after.topics.byId, isSameTopic)
-  const isGone = (id: string): boolean => !after.topics.byId.has(id)
-  return {
-    changedTopicIds: new Set([...topics].filter(id => !isGone(id))),
-    deletedTopicIds: new Set([...topics].filter(isGone)),
-    changedBrokers: changedKeys(before.brokers, after.brokers, isSameBroker),
-    changedBrokerConfigs: changedKeys(before.brokerConfigs, after.brokerConfigs, isSameConfigs),
+  const steps = deltaSteps(before, after)
+  for (;;) {
+    const { done, value } = steps.next()
+    if (done === true) return value
   }
 }
 
-/** Keys of either map whose value is not in the other, or not the same. */
-function changedKeys<K, V>(
+/** The same with pauses for the caller: the images cannot change meanwhile. */
+export function* deltaSteps(before: ClusterImage, after: ClusterImage): Generator<void, MetadataDelta> {
+  const topics = yield* differences(before.topics.byId, after.topics.byId, isSameTopic)
+  const brokers = yield* differences(before.brokers, after.brokers, isSameBroker)
+  const brokerConfigs = yield* differences(before.brokerConfigs, after.brokerConfigs, isSameConfigs)
+  return {
+    changedTopicIds: topics.changed,
+    deletedTopicIds: topics.deleted,
+    changedBrokers: new Set([...brokers.changed, ...brokers.deleted]),
+    changedBrokerConfigs: new Set([...brokerConfigs.changed, ...brokerConfigs.deleted]),
+  }
+}
+
+/** Keys whose value is new or not the same, and keys that are not there any more. */
+function* differences<K, V>(
   before: ReadonlyMap<K, V>,
   after: ReadonlyMap<K, V>,
   isSame: (a: V, b: V) => boolean,
-): Set<K> {
+): Generator<void, { readonly changed: Set<K>; readonly deleted: Set<K> }> {
   const changed = new Set<K>()
+  const deleted = new Set<K>()
+  let seen = 0
   for (const [key, value] of after) {
+    if (++seen % keysPerStep === 0) yield
     const old = before.get(key)
     if (old === undefined || (old !== value && !isSame(old, value))) changed.add(key)
   }
-  for (const key of before.keys()) if (!after.has(key)) changed.add(key)
-  return changed
+  for (const key of before.keys()) {
+    if (++seen % keysPerStep === 0) yield
+    if (!after.has(key)) deleted.add(key)
+  }
+  return { changed, deleted }
 }
 
 function isSameTopic(a: TopicImage, b: TopicImage): boolean {

@@ -3,7 +3,7 @@
  * copies each node it touches once and then writes to its copy, so a batch of n changes costs n path copies at most
  * and usually far fewer, and every map handed out before stays what it was.
  *
- * Iteration order follows the hashes, not insertion: whoever needs an order sorts.
+ * Iteration order follows the hashes and, among equal ones, the keys: equal maps iterate alike, however they came about.
  */
 import { assert } from '../util/assert.ts'
 
@@ -24,7 +24,7 @@ class Leaf<K, V> {
   }
 }
 
-/** Keys whose 32 bits of hash are the same. At least two. */
+/** Keys whose 32 bits of hash are the same. At least two, sorted. */
 class Collision<K, V> {
   readonly hash: number
   readonly leaves: readonly Leaf<K, V>[]
@@ -181,8 +181,15 @@ function insert<K, V>(owner: Owner, node: Node<K, V> | null, leaf: Leaf<K, V>, s
     const bit = 1 << ((node.hash >>> shift) & slotMask)
     return insertInto(owner, new Branch<K, V>(owner, bit, [node]), leaf, shift)
   }
-  if (node instanceof Leaf) return node.key === leaf.key ? leaf : new Collision(leaf.hash, [node, leaf])
-  return new Collision(leaf.hash, [...node.leaves.filter(other => other.key !== leaf.key), leaf])
+  if (node instanceof Leaf) return node.key === leaf.key ? leaf : collision([node, leaf])
+  return collision([...node.leaves.filter(other => other.key !== leaf.key), leaf])
+}
+
+function collision<K, V>(unsorted: Leaf<K, V>[]): Collision<K, V> {
+  return new Collision(
+    unsorted[0]!.hash,
+    unsorted.sort((a, b) => (a.key < b.key ? -1 : 1)),
+  )
 }
 
 function insertInto<K, V>(owner: Owner, branch: Branch<K, V>, leaf: Leaf<K, V>, shift: number): Branch<K, V> {

@@ -73,7 +73,18 @@ export class ImageBuilder {
 
   /** The new image, and what differs from the one the builder began with. The builder may not be used after it. */
   finish(): { readonly image: ClusterImage; readonly delta: MetadataDelta } {
-    const image: ClusterImage = {
+    const image = this.image()
+    const delta: MetadataDelta = {
+      ...this.#topics.delta(),
+      changedBrokers: this.#changedBrokers,
+      changedBrokerConfigs: this.#changedBrokerConfigs,
+    }
+    return { image, delta }
+  }
+
+  /** Only the new image. The builder may not be used after it. */
+  image(): ClusterImage {
+    return {
       clusterId: this.#clusterId,
       lastOffset: this.#lastOffset,
       brokers: this.#brokers.finish(),
@@ -82,12 +93,6 @@ export class ImageBuilder {
       featureLevel: this.#featureLevel,
       sessions: this.#sessions.finish(),
     }
-    const delta: MetadataDelta = {
-      ...this.#topics.delta(),
-      changedBrokers: this.#changedBrokers,
-      changedBrokerConfigs: this.#changedBrokerConfigs,
-    }
-    return { image, delta }
   }
 
   #apply(record: MetadataRecord): void {

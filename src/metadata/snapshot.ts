@@ -1,6 +1,6 @@
 /**
  * An image as bytes and back. A snapshot is the shortest list of records that makes the image, in an order that depends
- * on the contents only, so equal images have equal snapshots. It is a sequence of chunks, each with its length and
+ * on the contents only (that of the persistent maps), so equal images have equal snapshots. It is a sequence of chunks, each with its length and
  * CRC-32C, that can be written, sent and read one at a time:
  *
  *     chunk    uint32 length of the payload, uint32 CRC-32C of the payload, payload (both big-endian)
@@ -22,7 +22,8 @@ import { ImageBuilder } from './replay.ts'
 
 /** Version of the frame around the records; the records have versions of their own. */
 const snapshotFormat = 1
-const recordsPerChunk = 1024
+/** The work between two pauses, a millisecond or two. */
+const recordsPerChunk = 256
 const chunkHeaderBytes = 8
 
 /** The whole snapshot in one piece. */
@@ -49,6 +50,15 @@ export function* snapshotChunks(image: ClusterImage): Generator<Uint8Array, unde
 
 /** Throws `CorruptionError` for bytes that are not one whole snapshot, or are of a version this code does not know. */
 export function restoreSnapshot(bytes: Uint8Array): ClusterImage {
+  const steps = restoreSteps(bytes)
+  for (;;) {
+    const { done, value } = steps.next()
+    if (done === true) return value
+  }
+}
+
+/** The same a chunk at a time: the caller may pause between two. */
+export function* restoreSteps(bytes: Uint8Array): Generator<void, ClusterImage> {
   const builder = new ImageBuilder(emptyImage)
   let at = 0
   let count = 0
@@ -67,8 +77,9 @@ export function restoreSnapshot(bytes: Uint8Array): ClusterImage {
     if (kind === 'records') count += replayChunk(builder, body, chunkAt)
     else if (kind === 'end' && body === count && at === bytes.length) break
     else throw corrupt(chunkAt, 'the end does not match the records before it')
+    yield
   }
-  return { ...builder.finish().image, lastOffset: lastOffset as Offset }
+  return { ...builder.image(), lastOffset: lastOffset as Offset }
 }
 
 /** Equal for equal images, on every node: what tests and the simulator compare. 8 hexadecimal digits. */
@@ -82,9 +93,9 @@ export function imageHash(image: ClusterImage): string {
 function* imageRecords(image: ClusterImage): Generator<MetadataRecord, undefined> {
   const { clusterId, featureLevel } = image
   if (clusterId !== null) yield { kind: 'bootstrap', clusterId, featureLevel }
-  for (const [, broker] of sorted(image.brokers)) yield { kind: 'registerBroker', ...broker }
-  for (const [nodeId, configs] of sorted(image.brokerConfigs)) yield* configRecords('broker', String(nodeId), configs)
-  for (const [, topic] of sorted(image.topics.byName)) yield* topicRecords(topic)
+  for (const [, broker] of image.brokers) yield { kind: 'registerBroker', ...broker }
+  for (const [nodeId, configs] of image.brokerConfigs) yield* configRecords('broker', String(nodeId), configs)
+  for (const [, topic] of image.topics.byName) yield* topicRecords(topic)
   for (const [clientId, { order: _, ...session }] of sessionsOldestFirst(image.sessions)) {
     yield { kind: 'session', clientId, ...session, evictedClientIds: [] }
   }
@@ -106,8 +117,9 @@ function* configRecords(
   for (const [key, value] of sorted(configs)) yield { kind: 'config', resourceType, resource, key, value }
 }
 
-function sorted<K extends string | number, V>(map: ReadonlyMap<K, V>): [K, V][] {
-  return [...map].sort(([a], [b]) => (a < b ? -1 : 1))
+/** Configs keep the order they were set in, which is not the same on every node. */
+function sorted(configs: ReadonlyMap<string, string>): [string, string][] {
+  return [...configs].sort(([a], [b]) => (a < b ? -1 : 1))
 }
 
 function frameChunk(payload: unknown[]): Uint8Array {
