@@ -5,7 +5,15 @@ import { type Failure, isFailure } from '../protocol/errors.ts'
 import type { NodeId } from '../util/numbers.ts'
 import type { ClusterImage } from './cluster-image.ts'
 import { validatePartitionRoom } from './create-topics.ts'
-import { type Decision, duplicatesIn, findTopic, itemDone, itemFailed, type TopicFacts } from './decision.ts'
+import {
+  type Decision,
+  duplicatesIn,
+  findTopic,
+  itemDone,
+  itemFailed,
+  type MetadataLimits,
+  type TopicFacts,
+} from './decision.ts'
 import type { TopicImage } from './image.ts'
 import { availableBrokers, isAvailable, newPartition, placementStartOf, placeReplicas } from './placement.ts'
 import type { MetadataRecord } from './record-types.ts'
@@ -35,7 +43,7 @@ export function decideCreatePartitions(
     if (isFailure(topic)) return { name, ...itemFailed(topic) }
     const existing = topic.partitions.length
     const fault =
-      validateGrowth(image, topic, wanted, ring.length) ??
+      validateGrowth(image, topic, wanted, ring.length, facts.limits) ??
       validatePartitionRoom(image, created + count - existing, facts.limits)
     if (fault !== null) return { name, ...itemFailed(fault) }
     created += count - existing
@@ -55,18 +63,19 @@ function validateGrowth(
   topic: TopicImage,
   { count, assignments }: TopicRequest,
   available: number,
+  limits: MetadataLimits,
 ): Failure | null {
   const existing = topic.partitions.length
   if (count <= existing) {
     const message = `Topic ${topic.name} has ${existing} partitions already; ${count} would not be more.`
     return { error: 'INVALID_PARTITIONS', message }
   }
-  if (assignments === null) return validateReplicationFactor(replicationFactorOf(topic), available)
+  if (assignments === null) return validateReplicationFactor(replicationFactorOf(topic), available, limits)
   if (assignments.length !== count - existing) {
     const message = `${count - existing} new partitions, but replicas for ${assignments.length}.`
     return { error: 'INVALID_REPLICA_ASSIGNMENT', message }
   }
-  return validateAssignments(image, assignments, replicationFactorOf(topic))
+  return validateAssignments(image, assignments, replicationFactorOf(topic), limits)
 }
 
 /** A reassignment adds replicas before it removes others; those on their way out do not count. */

@@ -66,7 +66,7 @@ function validateTopic(
 ): TopicShape | Failure {
   const fault = validateName(image, topic.name, taken)
   if (fault !== null) return fault
-  const shape = topic.assignments === null ? placedShape(topic, facts, available) : assignedShape(image, topic)
+  const shape = topic.assignments === null ? placedShape(topic, facts, available) : assignedShape(image, topic, facts)
   if (isFailure(shape)) return shape
   return validateRoom(image, shape.numPartitions, facts, taken) ?? validateConfigs(topic) ?? shape
 }
@@ -94,10 +94,10 @@ function placedShape(topic: TopicRequest, facts: TopicFacts, available: number):
     }
   }
   const replicationFactor = topic.replicationFactor === -1 ? facts.defaults.replicationFactor : topic.replicationFactor
-  return validateReplicationFactor(replicationFactor, available) ?? { numPartitions, replicationFactor }
+  return validateReplicationFactor(replicationFactor, available, facts.limits) ?? { numPartitions, replicationFactor }
 }
 
-function assignedShape(image: ClusterImage, topic: TopicRequest): TopicShape | Failure {
+function assignedShape(image: ClusterImage, topic: TopicRequest, { limits }: TopicFacts): TopicShape | Failure {
   const assignments = topic.assignments!
   if (topic.numPartitions !== -1 || topic.replicationFactor !== -1) {
     const message = 'With assignments, the number of partitions and the replication factor must be -1.'
@@ -106,7 +106,7 @@ function assignedShape(image: ClusterImage, topic: TopicRequest): TopicShape | F
   if (assignments.length === 0) {
     return { error: 'INVALID_REPLICA_ASSIGNMENT', message: 'The assignments name no partition.' }
   }
-  const fault = validateAssignments(image, assignments, null)
+  const fault = validateAssignments(image, assignments, null, limits)
   return fault ?? { numPartitions: assignments.length, replicationFactor: assignments[0]!.length }
 }
 

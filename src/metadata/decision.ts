@@ -25,6 +25,8 @@ export interface MetadataLimits {
   readonly requestPartitionsMax: number
   readonly clusterPartitionsMax: number
   readonly brokersMax: number
+  /** Replicas of a partition. */
+  readonly replicationFactorMax: number
   /** Clients whose last answer is remembered. */
   readonly sessionsMax: number
   /** Of all remembered answers together. The newest is remembered even if it alone is larger. */
@@ -35,6 +37,8 @@ export const defaultLimits: MetadataLimits = {
   requestPartitionsMax: 10_000,
   clusterPartitionsMax: 200_000,
   brokersMax: 1_000,
+  // Partitions are not replicated between brokers yet.
+  replicationFactorMax: 1,
   sessionsMax: 1_000,
   sessionBytesMax: 16 * 1024 * 1024,
 }

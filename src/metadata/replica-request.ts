@@ -1,9 +1,9 @@
 /** Checks what a request says about replicas, for new topics and for new partitions of existing ones. */
 
-import { limits } from '../protocol/common.ts'
 import type { Failure } from '../protocol/errors.ts'
 import type { NodeId } from '../util/numbers.ts'
 import type { ClusterImage } from './cluster-image.ts'
+import type { MetadataLimits } from './decision.ts'
 import { isAvailable } from './placement.ts'
 
 /**
@@ -14,8 +14,10 @@ export function validateAssignments(
   image: ClusterImage,
   assignments: readonly (readonly number[])[],
   replicationFactor: number | null,
+  limits: MetadataLimits,
 ): Failure | null {
   const expected = replicationFactor ?? assignments[0]?.length ?? 0
+  if (expected > limits.replicationFactorMax) return tooManyReplicas(limits)
   for (const [at, replicas] of assignments.entries()) {
     const fault = assignmentFault(image, replicas as readonly NodeId[], expected)
     if (fault !== null) {
@@ -26,14 +28,24 @@ export function validateAssignments(
 }
 
 /** `null` when that many replicas can be placed. */
-export function validateReplicationFactor(replicationFactor: number, available: number): Failure | null {
+export function validateReplicationFactor(
+  replicationFactor: number,
+  available: number,
+  limits: MetadataLimits,
+): Failure | null {
   const error = 'INVALID_REPLICATION_FACTOR'
   if (replicationFactor < 1)
     return { error, message: 'The replication factor must be 1 or more, or -1 for the default.' }
-  if (replicationFactor > limits.replicas) return { error, message: `More than ${limits.replicas} replicas.` }
+  if (replicationFactor > limits.replicationFactorMax) return tooManyReplicas(limits)
   if (replicationFactor <= available) return null
   const brokers = available === 1 ? '1 broker is' : `${available} brokers are`
   return { error, message: `Replication factor ${replicationFactor}, but only ${brokers} available.` }
+}
+
+function tooManyReplicas({ replicationFactorMax }: MetadataLimits): Failure {
+  const error = 'INVALID_REPLICATION_FACTOR'
+  const replicas = replicationFactorMax === 1 ? 'one replica' : `${replicationFactorMax} replicas at most`
+  return { error, message: `This version of Millrace keeps ${replicas} of a partition.` }
 }
 
 function assignmentFault(image: ClusterImage, replicas: readonly NodeId[], expected: number): string | null {

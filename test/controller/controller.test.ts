@@ -7,6 +7,7 @@ import { deleteTopics, describeQuorum } from '../../src/protocol/apis/index.ts'
 import { ApiError } from '../../src/protocol/errors.ts'
 import { ConfigError } from '../../src/util/errors.ts'
 import { type BrokerEpoch, toBrokerEpoch, toLogIndex, toNodeId } from '../../src/util/numbers.ts'
+import { limitsWithReplicas } from '../metadata/history.ts'
 import { type Harness, openHarness, openLeading, sessionTimeoutMs, startController } from './harness.ts'
 
 const one = toNodeId(1)
@@ -167,7 +168,10 @@ test('heartbeats: unknown broker, stale epoch, not the leader', async () => {
 })
 
 test('controlled shutdown: leadership has moved when the broker is told that it may stop', async () => {
-  const it = await openHarness({ defaults: { numPartitions: 4, replicationFactor: 2, minInsyncReplicas: 1 } })
+  const it = await openHarness({
+    defaults: { numPartitions: 4, replicationFactor: 2, minInsyncReplicas: 1 },
+    limits: limitsWithReplicas,
+  })
   await it.register(2)
   assert.equal(await it.createOutcome('t'), 0)
   const { epoch } = it.controller.metadata.image().brokers.get(one)!

@@ -24,12 +24,15 @@ export type AlterConfigsRequest = RequestOf<typeof alterConfigs>
 export const defaults = { numPartitions: 2, replicationFactor: 1, minInsyncReplicas: 1 }
 export const bootstrap: MetadataRecord = { kind: 'bootstrap', clusterId: 'cluster', featureLevel: 1 }
 
+/** Those of a version that replicates partitions: what is decided about replicas is tested already. */
+export const limitsWithReplicas: MetadataLimits = { ...defaultLimits, replicationFactorMax: 128 }
+
 /** Facts with ids drawn from `seed`. */
 export function topicFacts(seed: number, limits: Partial<MetadataLimits> = {}): TopicFacts {
   const random = seededRandom(seed)
   return {
     defaults,
-    limits: { ...defaultLimits, ...limits },
+    limits: { ...limitsWithReplicas, ...limits },
     placementStart: random.nextInt(1000),
     topicIds: Array.from({ length: 100 }, () => uuidFrom(random.nextBytes(16))),
   }
@@ -96,7 +99,7 @@ export const operation: fc.Arbitrary<Operation> = fc.oneof(
 ) as fc.Arbitrary<Operation>
 
 /** Room for two sessions only, so that eviction happens. */
-export const historyLimits: MetadataLimits = { ...defaultLimits, sessionsMax: 2, brokersMax: 3 }
+export const historyLimits: MetadataLimits = { ...limitsWithReplicas, sessionsMax: 2, brokersMax: 3 }
 
 export interface Outcome {
   readonly records: readonly MetadataRecord[]

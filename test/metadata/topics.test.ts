@@ -12,6 +12,20 @@ import { uuidFrom } from '../../src/util/uuid.ts'
 import { Cluster } from './cluster.ts'
 import { type AlterConfigsRequest, createRequest, type Topic, topicFacts, topicRequest } from './history.ts'
 
+test('more than one replica is refused, in whatever way it is asked for', () => {
+  const { image } = new Cluster(1, 2)
+  const facts = topicFacts(1, { replicationFactorMax: 1 })
+  const errorOf = (topic: Topic) => {
+    const { errorCode, errorMessage } = decideCreateTopics(image, createRequest(topic), facts).response.topics[0]!
+    return [errorName(errorCode), errorMessage]
+  }
+  const refusal = ['INVALID_REPLICATION_FACTOR', 'This version of Millrace keeps one replica of a partition.']
+  assert.deepEqual(errorOf(topicRequest('t', { replicationFactor: 2 })), refusal)
+  assert.deepEqual(errorOf(topicRequest('t', { assignments: [[1, 2]] })), refusal)
+  assert.deepEqual(errorOf(topicRequest('t', { replicationFactor: 1 })), [null, null])
+  assert.deepEqual(errorOf(topicRequest('t', { assignments: [[2], [1]] })), [null, null])
+})
+
 /** Brokers 1 to 3, of which 3 is fenced; topic `taken.name` with 2 partitions. */
 function cluster(): Cluster {
   const it = new Cluster(1, 2, 3)
