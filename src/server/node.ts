@@ -12,6 +12,7 @@ import type { Controller } from '../controller/types.ts'
 import type { Disk } from '../log/disk.ts'
 import { openLogManager } from '../log/log-manager.ts'
 import type { LogManager } from '../log/types.ts'
+import { transferLeadership } from '../protocol/apis/index.ts'
 import type { Codecs } from '../protocol/batch/types.ts'
 import type { PeerNetwork } from '../quorum/network/types.ts'
 import type { RaftStorage } from '../raft/storage.ts'
@@ -68,8 +69,11 @@ export interface Node extends AsyncDisposable {
   notReadyReasons(): readonly string[]
   /** Registers the broker, if it is one, under the URL its clients reach it at. Resolves when it leads what is its to lead. */
   serve(url: string): Promise<void>
-  /** Stops in order: moves leaderships, answers what is under way, flushes, closes. Idempotent. */
-  close(): Promise<void>
+  /**
+   * Stops in order: moves leaderships, answers what is under way, flushes, closes. Each step that needs others waits
+   * `graceMs` for them at most. Idempotent.
+   */
+  close(graceMs?: number): Promise<void>
 }
 
 /**
@@ -211,8 +215,8 @@ class OpenNode implements Node {
     await broker.partitions.settled()
   }
 
-  close(): Promise<void> {
-    this.#closing ??= this.#stop()
+  close(graceMs: number = this.#parts.settings.shutdownGraceMs): Promise<void> {
+    this.#closing ??= this.#stop(graceMs)
     return this.#closing
   }
 
@@ -220,13 +224,26 @@ class OpenNode implements Node {
     return this.close()
   }
 
-  async #stop(): Promise<void> {
-    const { settings, broker, listener, owned } = this.#parts
-    await this.#membership?.drain(settings.shutdownGraceMs)
+  async #stop(graceMs: number): Promise<void> {
+    const { broker, listener, owned } = this.#parts
+    await this.#membership?.drain(graceMs)
     await this.#membership?.[Symbol.asyncDispose]()
     broker.drain()
-    await listener.close(settings.shutdownGraceMs)
+    await listener.close(graceMs)
+    await this.#handOver(graceMs)
     await owned.dispose()
+  }
+
+  /** Without it the other controllers would wait for a silent leader until their election timeout is over. */
+  async #handOver(graceMs: number): Promise<void> {
+    const { controller, ports } = this.#parts
+    const { role, voters } = controller.status()
+    if (role !== 'leader' || voters.length < 2 || graceMs === 0) return
+    try {
+      await controller.request(transferLeadership, { to: null, timeoutMs: graceMs })
+    } catch (error) {
+      ports.logger.info({ reason: (error as Error).message }, 'nobody has taken over the controller quorum yet')
+    }
   }
 }
 

@@ -6,6 +6,8 @@ import { openPeerPort, type PeerPort } from './peer-port.ts'
 import { configOf, type ServerOptions } from './server-options.ts'
 import { type Server, startOn } from './start-server.ts'
 
+const wholeClusterGraceMs = 200
+
 export interface ClusterOptions {
   /** How many; 1 to 9. Default 3. */
   readonly nodes?: number
@@ -88,7 +90,7 @@ async function allStarted(starting: readonly Promise<Server>[], failed: AbortSig
 function clusterOf(nodes: readonly Server[]): Cluster {
   let closing: Promise<void> | null = null
   const close = (): Promise<void> => {
-    closing ??= closeAll(nodes)
+    closing ??= stopAll(nodes)
     return closing
   }
   return {
@@ -98,6 +100,11 @@ function clusterOf(nodes: readonly Server[]): Cluster {
     close,
     [Symbol.asyncDispose]: close,
   }
+}
+
+/** Nobody is left to take anything over: what is under way is answered, and that is all. */
+async function stopAll(nodes: readonly Server[]): Promise<void> {
+  await Promise.all(nodes.map(node => node.close(wholeClusterGraceMs)))
 }
 
 async function closeAll(closables: readonly AsyncDisposable[]): Promise<void> {

@@ -38,8 +38,11 @@ export interface Server extends AsyncDisposable {
   readonly clusterId: string
   /** `null` when it is in memory. */
   readonly dataDir: string | null
-  /** Stops in order: lets others lead, answers what is under way, flushes, closes. Idempotent. */
-  close(): Promise<void>
+  /**
+   * Stops in order: lets others lead, answers what is under way, flushes, closes. Each step that needs others waits
+   * `graceMs` for them, by default five seconds. Idempotent.
+   */
+  close(graceMs?: number): Promise<void>
 }
 
 /**
@@ -93,7 +96,6 @@ export async function startOn(
     await node.serve(port.url)
     sockets.release(socket => node.listener.accept(socket))
     front.serve()
-    owned.defer(() => port.ws.stopAccepting())
     return serving(node, port, data, owned, logger)
   } catch (error) {
     await owned.dispose()
@@ -115,7 +117,11 @@ function peersOn(config: NodeConfig, { ws, sockets }: PeerPort): NodePeerPorts {
 function serving(node: Node, port: ClientPort, data: NodeData, owned: Disposables, logger: Logger): Server {
   const { nodeId, clusterId, peerUrl } = node
   logger.info({ url: port.url, peerUrl, nodeId, clusterId, dataDir: data.directory }, 'serving')
-  const close = (): Promise<void> => owned.dispose()
+  const close = async (graceMs?: number): Promise<void> => {
+    port.ws.stopAccepting()
+    await node.close(graceMs)
+    await owned.dispose()
+  }
   return {
     url: port.localUrl,
     port: port.ws.port,
@@ -124,6 +130,6 @@ function serving(node: Node, port: ClientPort, data: NodeData, owned: Disposable
     clusterId,
     dataDir: data.directory,
     close,
-    [Symbol.asyncDispose]: close,
+    [Symbol.asyncDispose]: () => close(),
   }
 }
