@@ -1,6 +1,6 @@
 /** Deciding what is committed, and what follows from it for membership. */
 import { type LogIndex, toLogIndex } from '../util/numbers.ts'
-import { isJoint, isVoter } from './configuration.ts'
+import { isJoint, isVoter, nextConfiguration } from './configuration.ts'
 import { hasQuorum, quorumIndex } from './quorum-math.ts'
 import { appendConfiguration } from './roles.ts'
 import type { Leader, Raft } from './state.ts'
@@ -35,7 +35,8 @@ function maybeLeaveJoint(raft: Raft, leader: Leader): void {
   const { configurations, log } = raft
   const { current } = configurations
   if (!isJoint(current) || configurations.currentIndex > log.commitIndex) return
-  appendConfiguration(raft, leader, { voters: current.voters, oldVoters: [], learners: current.learners })
+  const { voters, learners } = current
+  appendConfiguration(raft, leader, nextConfiguration(current, { voters, oldVoters: [], learners }))
 }
 
 /** A leader that is not in the committed configuration any more has no business leading (section 6). */

@@ -5,7 +5,8 @@
 import { assert, assertLess } from '../util/assert.ts'
 import { CorruptionError } from '../util/errors.ts'
 import type { LogIndex, NodeId } from '../util/numbers.ts'
-import type { Configuration, Entry } from './types.ts'
+import { foldUuid } from '../util/uuid.ts'
+import type { Configuration, Entry, Member } from './types.ts'
 
 export const noConfiguration: Configuration = { voters: [], oldVoters: [], learners: [] }
 
@@ -14,15 +15,22 @@ const decoder = new TextDecoder('utf-8', { fatal: true })
 
 /** The data of a `configuration` entry: JSON with a version, so that a dumped log can be read by eye. */
 export function encodeConfiguration(configuration: Configuration): Uint8Array {
-  const { voters, oldVoters, learners } = configuration
-  return encoder.encode(JSON.stringify({ version: 1, voters, oldVoters, learners }))
+  const { voters, oldVoters, learners, clusterId, members } = configuration
+  return encoder.encode(JSON.stringify({ version: 1, voters, oldVoters, learners, clusterId, members }))
 }
 
 export function decodeConfiguration(entry: Entry): Configuration {
   try {
-    const { version, voters, oldVoters, learners } = JSON.parse(decoder.decode(entry.data))
+    const { version, voters, oldVoters, learners, clusterId, members } = JSON.parse(decoder.decode(entry.data))
     assert(version === 1, 'configuration version')
-    const configuration = { voters: nodeIds(voters), oldVoters: nodeIds(oldVoters), learners: nodeIds(learners) }
+    assert(clusterId === undefined || typeof clusterId === 'string', 'a cluster id is a text')
+    const configuration: Configuration = {
+      voters: nodeIds(voters),
+      oldVoters: nodeIds(oldVoters),
+      learners: nodeIds(learners),
+      ...(clusterId === undefined ? {} : { clusterId }),
+      ...(members === undefined ? {} : { members: membersFrom(members) }),
+    }
     checkConfiguration(configuration)
     return configuration
   } catch (cause) {
@@ -30,12 +38,50 @@ export function decodeConfiguration(entry: Entry): Configuration {
   }
 }
 
-/** Asserts what every configuration must be: someone votes, nobody twice, and a learner is not a voter of the new set. */
+/** The first configuration of a cluster: all the same on every founder, whoever of them writes it. */
+export function foundingConfiguration(members: readonly Member[]): Configuration {
+  const sorted = [...members].sort((a, b) => a.id - b.id)
+  const voters = sorted.map(member => member.id)
+  const configuration = { voters, oldVoters: [], learners: [], clusterId: clusterIdOf(sorted), members: sorted }
+  checkConfiguration(configuration)
+  return configuration
+}
+
+/** The name of the cluster that `founders` found: made of all their disks, so that no other set of disks has it. */
+export function clusterIdOf(founders: readonly Member[]): string {
+  return foldUuid(founders.map(member => member.diskId))
+}
+
+/** The configuration that follows `current`: of the same cluster, and naming whoever is in it and nobody else. */
+export function nextConfiguration(
+  current: Configuration,
+  ids: Pick<Configuration, 'voters' | 'oldVoters' | 'learners'>,
+  newMembers: readonly Member[] = [],
+): Configuration {
+  const { clusterId } = current
+  const known = new Map([...(current.members ?? []), ...newMembers].map(member => [member.id, member]))
+  const members = membersOf(ids).flatMap(id => known.get(id) ?? [])
+  return {
+    ...ids,
+    ...(clusterId === undefined ? {} : { clusterId }),
+    ...(current.members === undefined && newMembers.length === 0 ? {} : { members }),
+  }
+}
+
+/**
+ * What every configuration must be: someone votes, nobody twice, a learner is not a voter of the new set, and where members
+ * are named, each of them is, once.
+ */
+export function isWellFormed(configuration: Configuration): boolean {
+  const { voters, oldVoters, learners, members } = configuration
+  if (voters.length === 0 || !areDistinct(oldVoters) || !areDistinct([...voters, ...learners])) return false
+  if (members === undefined) return true
+  const ids = membersOf(configuration)
+  return members.length === ids.length && ids.every(id => members.some(member => member.id === id))
+}
+
 export function checkConfiguration(configuration: Configuration): void {
-  const { voters, oldVoters, learners } = configuration
-  assert(voters.length > 0, 'a configuration has a voter')
-  assert(new Set(oldVoters).size === oldVoters.length, 'old voters are distinct')
-  assert(new Set([...voters, ...learners]).size === voters.length + learners.length, 'voters and learners are distinct')
+  assert(isWellFormed(configuration), 'a configuration has voters and names everyone once')
 }
 
 export function isJoint(configuration: Configuration): boolean {
@@ -46,8 +92,18 @@ export function isVoter(configuration: Configuration, id: NodeId): boolean {
   return configuration.voters.includes(id) || configuration.oldVoters.includes(id)
 }
 
+export function isMember(configuration: Configuration, id: NodeId): boolean {
+  return isVoter(configuration, id) || configuration.learners.includes(id)
+}
+
+/** False when the configuration knows `id` by another disk. */
+export function isNamed(configuration: Configuration, id: NodeId, diskId: string): boolean {
+  const member = configuration.members?.find(known => known.id === id)
+  return member === undefined || member.diskId === diskId
+}
+
 /** Everyone the leader replicates to, itself included, in a stable order. */
-export function membersOf(configuration: Configuration): readonly NodeId[] {
+export function membersOf(configuration: Pick<Configuration, 'voters' | 'oldVoters' | 'learners'>): readonly NodeId[] {
   return [...new Set([...configuration.voters, ...configuration.oldVoters, ...configuration.learners])]
 }
 
@@ -71,6 +127,7 @@ export class ConfigurationHistory {
 
   add(index: LogIndex, configuration: Configuration): void {
     assertLess(this.currentIndex, index, 'configurations come in log order')
+    assert(isSameCluster(this.current, configuration), 'a cluster keeps its name')
     this.#history.push({ index, configuration })
   }
 
@@ -100,7 +157,26 @@ export class ConfigurationHistory {
   }
 }
 
+/** A log that names no cluster yet may become any one's. */
+export function isSameCluster(known: Configuration, other: Configuration): boolean {
+  return known.clusterId === undefined || known.clusterId === other.clusterId
+}
+
+function areDistinct(ids: readonly NodeId[]): boolean {
+  return new Set(ids).size === ids.length
+}
+
 function nodeIds(value: unknown): NodeId[] {
   assert(Array.isArray(value) && value.every(id => Number.isSafeInteger(id)), 'node ids are integers')
+  return value
+}
+
+function membersFrom(value: unknown): Member[] {
+  assert(Array.isArray(value), 'members are a list')
+  for (const member of value) {
+    const isMade =
+      Number.isSafeInteger(member.id) && typeof member.diskId === 'string' && typeof member.url === 'string'
+    assert(isMade, 'a member is a number, a disk and an address')
+  }
   return value
 }

@@ -1,6 +1,7 @@
 /** Elections: PreVote first (thesis, section 9.6), then the vote itself (sections 5.2 and 5.4.1). */
 import { type NodeId, toTerm } from '../util/numbers.ts'
 import { isVoter } from './configuration.ts'
+import { isOwnDiskKnown } from './disks.ts'
 import type { PreVote, PreVoteReply, RequestVote, RequestVoteReply } from './messages.ts'
 import { tally } from './quorum-math.ts'
 import { becomeCandidate, becomeFollower, becomeLeader, becomePreCandidate } from './roles.ts'
@@ -28,7 +29,8 @@ export function campaign(raft: Raft, isTransfer: boolean): void {
  * disk is stalled or holds half a snapshot: it could not act on being elected.
  */
 function mayCampaign(raft: Raft): boolean {
-  if (raft.installing !== null || raft.durability.stalledTicks >= raft.options.electionTimeoutTicks) return false
+  if (raft.installing !== null || !isOwnDiskKnown(raft)) return false
+  if (raft.durability.stalledTicks >= raft.options.electionTimeoutTicks) return false
   return raft.configurations.possible(raft.log.commitIndex).some(configuration => isVoter(configuration, raft.id))
 }
 

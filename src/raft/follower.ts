@@ -27,8 +27,8 @@ export function onAppendEntries(raft: Raft, message: AppendEntries): void {
 
 export function onHeartbeat(raft: Raft, message: Heartbeat): void {
   follow(raft, message.from)
-  // The leader never names more than this server acknowledged; one that lost its disk must not fall over it.
-  if (message.commitIndex <= raft.log.lastIndex) commitUpTo(raft, message.commitIndex)
+  // The leader never names more than this server acknowledged; but one that lost its disk has something else there.
+  if (raft.log.hasEntry(message.commitIndex, message.commitTerm)) commitUpTo(raft, message.commitIndex)
   send(raft, message.from, { kind: 'heartbeatReply', from: raft.id, term: raft.term, round: message.round })
 }
 
@@ -56,10 +56,7 @@ export function onInstallSnapshot(raft: Raft, message: InstallSnapshot): void {
 /** Truncates only at a real conflict: a shorter or older append must not remove what a later one brought (section 5.3). */
 function appendMissing(raft: Raft, message: AppendEntries): void {
   const { log, configurations } = raft
-  let expectedIndex = message.prevIndex
   for (const entry of message.entries) {
-    expectedIndex++
-    assert(entry.index === expectedIndex, 'entries of an append are dense')
     if (log.hasEntry(entry.index, entry.term)) continue
     if (entry.index <= log.lastIndex) truncate(raft, entry.index)
     appendReceived(raft, entry)

@@ -23,8 +23,11 @@ export type Input =
       readonly learners: readonly NodeId[]
       readonly members?: readonly Member[]
     }
-  /** A server outside the configuration wants to follow: while this one leads it is fed like a learner. */
-  | { readonly kind: 'observe'; readonly id: NodeId }
+  /**
+   * A server outside the configuration wants to follow: while this one leads it is fed like a learner. Said again of the
+   * same disk it changes nothing; of another one, or of none that is known, it begins anew.
+   */
+  | { readonly kind: 'observe'; readonly id: NodeId; readonly diskId?: string }
   /** It is gone, or must not be fed any more. */
   | { readonly kind: 'unobserve'; readonly id: NodeId }
   /** Do not wait for the election timeout. */

@@ -72,6 +72,8 @@ export interface Heartbeat extends Headed {
   readonly kind: 'heartbeat'
   /** Never above what the receiver has acknowledged. */
   readonly commitIndex: LogIndex
+  /** Of the entry at `commitIndex`: the receiver commits only what it can tell to be the same. */
+  readonly commitTerm: Term
   readonly round: number
 }
 

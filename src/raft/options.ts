@@ -53,6 +53,8 @@ export interface Rules {
   readonly bothMajorities: boolean
   /** A truncation takes back what writes under way would have made durable. */
   readonly truncationClampsWrites: boolean
+  /** What a server says that lost its disk does not count under its old number. */
+  readonly knowsDisks: boolean
 }
 
 export const soundRules: Rules = {
@@ -64,4 +66,5 @@ export const soundRules: Rules = {
   leaderCountsOwnDisk: true,
   bothMajorities: true,
   truncationClampsWrites: true,
+  knowsDisks: true,
 }

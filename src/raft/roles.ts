@@ -1,7 +1,7 @@
 /** Moving between roles: the only places where `role`, `term` and `votedFor` change. */
 import { assert, assertAtMost } from '../util/assert.ts'
 import { type LogIndex, type NodeId, type Term, toLogIndex, toTerm } from '../util/numbers.ts'
-import { encodeConfiguration, membersOf } from './configuration.ts'
+import { encodeConfiguration, isNamed, membersOf } from './configuration.ts'
 import { Progress } from './progress.ts'
 import { drawElectionTimeout, type Leader, newFollower, type Raft } from './state.ts'
 import type { Configuration, Entry } from './types.ts'
@@ -54,6 +54,7 @@ export function becomeLeader(raft: Raft): void {
   const leader: Leader = {
     kind: 'leader',
     progress: new Map(),
+    observers: new Map(),
     heartbeatElapsedTicks: 0,
     termStartIndex: toLogIndex(raft.log.lastIndex + 1),
     isReady: false,
@@ -63,7 +64,7 @@ export function becomeLeader(raft: Raft): void {
     transfer: null,
   }
   raft.role = leader
-  syncProgress(raft, leader)
+  syncProgress(raft, leader, null)
   // Committing an entry of its own term is what lets a leader commit, read and change membership (section 8).
   appendOwn(raft, 'noop', new Uint8Array(0))
 }
@@ -78,17 +79,30 @@ export function appendOwn(raft: Raft, kind: Entry['kind'], data: Uint8Array): Lo
 
 /** A configuration counts from the moment it is in the log (section 6). */
 export function appendConfiguration(raft: Raft, leader: Leader, configuration: Configuration): void {
+  const before = raft.configurations.current
   const index = appendOwn(raft, 'configuration', encodeConfiguration(configuration))
   raft.configurations.add(index, configuration)
-  syncProgress(raft, leader)
+  syncProgress(raft, leader, before)
 }
 
-function syncProgress(raft: Raft, leader: Leader): void {
-  const members = membersOf(raft.configurations.current)
-  for (const id of leader.progress.keys()) if (!members.includes(id)) leader.progress.delete(id)
+/** Of somebody of whom nothing is known yet. */
+export function newProgress(raft: Raft): Progress {
+  return new Progress(toLogIndex(raft.log.lastIndex + 1), raft.tick)
+}
+
+/** An observer that became a member keeps what it has, unless the member is somebody else: another disk. */
+function syncProgress(raft: Raft, leader: Leader, before: Configuration | null): void {
+  const { current } = raft.configurations
+  const members = membersOf(current)
+  for (const id of leader.progress.keys()) {
+    if (!members.includes(id) && !leader.observers.has(id)) leader.progress.delete(id)
+  }
   for (const id of members) {
-    if (id === raft.id || leader.progress.has(id)) continue
-    leader.progress.set(id, new Progress(toLogIndex(raft.log.lastIndex + 1), raft.tick))
+    if (id === raft.id) continue
+    const diskId = before?.members?.find(member => member.id === id)?.diskId ?? leader.observers.get(id) ?? null
+    const isSomebodyElse = diskId !== null && !isNamed(current, id, diskId)
+    leader.observers.delete(id)
+    if (isSomebodyElse || !leader.progress.has(id)) leader.progress.set(id, newProgress(raft))
   }
 }
 

@@ -43,8 +43,10 @@ export interface Candidate {
 
 export interface Leader {
   readonly kind: 'leader'
-  /** Every other member, learners too. */
+  /** Of everyone it feeds: every other member, learners too, and the observers. */
   readonly progress: Map<NodeId, Progress>
+  /** Those it feeds that are in no configuration, with their disks where known. They decide nothing. */
+  readonly observers: Map<NodeId, string | null>
   heartbeatElapsedTicks: number
   /** Index of the no-op that opened this term. Once it is committed, so is everything before it. */
   readonly termStartIndex: LogIndex
@@ -63,6 +65,8 @@ export type Role = Follower | PreCandidate | Candidate | Leader
 
 export interface Raft {
   readonly id: NodeId
+  /** Of the disk this server remembers on; `null` where only numbers tell servers apart. */
+  readonly diskId: string | null
   readonly options: RaftOptions
   readonly rules: Rules
   readonly random: Random
@@ -93,6 +97,7 @@ export function createRaft(
   options: RaftOptions,
   random: Random,
   rules: Rules = soundRules,
+  diskId: string | null = null,
 ): Raft {
   checkRaftOptions(options)
   const meta = loaded.snapshot?.meta ?? null
@@ -104,6 +109,7 @@ export function createRaft(
   assert(log.lastTerm <= loaded.hardState.term, 'the log is not newer than the term')
   return {
     id,
+    diskId,
     options,
     rules,
     random,

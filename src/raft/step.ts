@@ -5,6 +5,8 @@
  */
 import { unreachable } from '../util/assert.ts'
 import { advanceCommit, hearsQuorum, isRemoved } from './commit.ts'
+import { isCredible } from './credible.ts'
+import { isForeignAnswer } from './disks.ts'
 import {
   campaign,
   isLeaderDefended,
@@ -18,6 +20,7 @@ import { onAppendEntries, onHeartbeat, onInstallSnapshot } from './follower.ts'
 import { sendHeartbeats } from './heartbeat.ts'
 import type { Effect, Input } from './input-effect.ts'
 import type { Message } from './messages.ts'
+import { onObserve, onUnobserve } from './observers.ts'
 import { onChangeMembership, onProposal } from './proposal.ts'
 import { onReadIndex, startReadRound } from './read-index.ts'
 import {
@@ -38,7 +41,7 @@ export function step(raft: Raft, input: Input): readonly Effect[] {
       onTick(raft)
       break
     case 'message':
-      onMessage(raft, input.message)
+      onMessage(raft, input.message, input.fromDisk)
       break
     case 'proposal':
       onProposal(raft, input.entries)
@@ -55,10 +58,13 @@ export function step(raft: Raft, input: Input): readonly Effect[] {
       onTransfer(raft, input.to)
       break
     case 'changeMembership':
-      onChangeMembership(raft, input.voters, input.learners)
+      onChangeMembership(raft, input.voters, input.learners, input.members)
       break
     case 'observe':
+      if (raft.role.kind === 'leader') onObserve(raft, raft.role, input.id, input.diskId ?? null)
+      break
     case 'unobserve':
+      if (raft.role.kind === 'leader') onUnobserve(raft.role, input.id)
       break
     case 'campaign':
       campaign(raft, false)
@@ -104,7 +110,8 @@ function tickLeader(raft: Raft, leader: Leader): void {
   sendHeartbeats(raft, leader)
 }
 
-function onMessage(raft: Raft, message: Message): void {
+function onMessage(raft: Raft, message: Message, fromDisk: string | undefined): void {
+  if (!isCredible(raft, message) || isForeignAnswer(raft, message, fromDisk)) return
   if (message.term > raft.term && !enterTerm(raft, message)) return
   if (message.term < raft.term) {
     answerStale(raft, message)

@@ -4,6 +4,19 @@ import { assert } from '../util/assert.ts'
 const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
 export const uuidBytes = 16
 
+/**
+ * One UUID made of all the names, the same in whatever order they come: each name's bytes are folded (XOR) over its 16.
+ * For random names it is as random as they are.
+ */
+export function foldUuid(names: readonly string[]): string {
+  const bytes = new Uint8Array(uuidBytes)
+  const encoder = new TextEncoder()
+  for (const name of names) {
+    for (const [at, byte] of encoder.encode(name).entries()) bytes[at % uuidBytes]! ^= byte
+  }
+  return uuidFrom(bytes)
+}
+
 /** Never begins with `-`, which a command line would take for an option. `random` is 16 random bytes. */
 export function uuidFrom(random: Uint8Array): string {
   assert(random.length === uuidBytes, 'a UUID is made of 16 bytes')

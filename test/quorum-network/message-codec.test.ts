@@ -81,7 +81,7 @@ const byKind: { readonly [Kind in Message['kind']]: Arbitrary<Message> } = {
     conflictIndex: count,
     round: count,
   }),
-  heartbeat: of('heartbeat', { ...head, commitIndex: count, round: count }),
+  heartbeat: of('heartbeat', { ...head, commitIndex: count, commitTerm: count, round: count }),
   heartbeatReply: of('heartbeatReply', { ...head, round: count }),
   installSnapshot: of('installSnapshot', {
     ...head,

@@ -15,7 +15,14 @@ import { Rig, urlOf } from './rig.ts'
 const two = toNodeId(2)
 
 function heartbeat(from: number, round: number): Message {
-  return { kind: 'heartbeat', from: toNodeId(from), term: toTerm(1), commitIndex: toLogIndex(0), round }
+  return {
+    kind: 'heartbeat',
+    from: toNodeId(from),
+    term: toTerm(1),
+    commitIndex: toLogIndex(0),
+    commitTerm: toTerm(0),
+    round,
+  }
 }
 
 function append(from: number, round: number, bytes: number): AppendEntries {

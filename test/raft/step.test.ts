@@ -149,10 +149,13 @@ test('an acknowledgement of an older term counts for nothing', () => {
   assert.equal(raft.log.commitIndex, 0)
 })
 
-test('an acknowledgement beyond the own log is a broken peer, not a commit', () => {
+test('an acknowledgement beyond the own log is a broken peer: neither a commit nor an end', () => {
   const raft = create([1, 1])
   lead(raft)
-  assert.throws(() => accept(raft, 2, 99), /matchIndex <= lastIndex/)
+  assert.deepEqual(accept(raft, 2, 99), [])
+  assert.equal(raft.log.commitIndex, 0)
+  accept(raft, 2, 3)
+  assert.equal(raft.log.commitIndex, 3)
 })
 
 test('consent to an earlier pre-vote does not start a later campaign', () => {

@@ -132,7 +132,7 @@ const schemas: Readonly<Record<Message['kind'], Schema>> = {
     conflictIndex: index,
     round,
   }),
-  heartbeat: schema<'heartbeat'>(8, { from, term, commitIndex: index, round }),
+  heartbeat: schema<'heartbeat'>(8, { from, term, commitIndex: index, commitTerm: term, round }),
   heartbeatReply: schema<'heartbeatReply'>(9, { from, term, round }),
   installSnapshot: schema<'installSnapshot'>(10, {
     from,
