@@ -4,13 +4,17 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import type { LoadedState, PersistBatch, RaftStorage } from '../../src/raft/storage.ts'
 import type { Entry, HardState, Snapshot } from '../../src/raft/types.ts'
-import { AssertionError, StorageError } from '../../src/util/errors.ts'
+import { chunkKey, entryKey, identityKey, stateKey } from '../../src/raft-storage/records.ts'
+import { type DamageKind, damageKinds } from '../../src/simulation/sim-raft-storage-image.ts'
+import { AssertionError, CorruptionError, StorageError } from '../../src/util/errors.ts'
 import { toLogIndex, toNodeId, toTerm } from '../../src/util/numbers.ts'
 import { runs } from '../support/depth.ts'
 
 /** One server's disk: each `open` is the server starting again. */
 export interface RaftStorageDisk {
   open(): Promise<RaftStorage>
+  /** Damages the value of `key` between two lives. */
+  damage?(kind: DamageKind, key: Uint8Array): Promise<void>
   dispose(): Promise<void>
 }
 
@@ -50,7 +54,8 @@ export const emptyState: LoadedState = { hardState: hardStateOf(0, null), snapsh
 
 const MiB = 1024 * 1024
 
-export function raftStorageContract(name: string, makeDisk: () => Promise<RaftStorageDisk>): void {
+/** `hasBytes`: there is something that can be damaged. */
+export function raftStorageContract(name: string, hasBytes: boolean, makeDisk: () => Promise<RaftStorageDisk>): void {
   const onDisk = (title: string, run: (disk: RaftStorageDisk) => Promise<void>): void => {
     test(`${name}: ${title}`, async () => {
       const disk = await makeDisk()
@@ -259,6 +264,37 @@ export function raftStorageContract(name: string, makeDisk: () => Promise<RaftSt
     await Promise.all(writes)
     await expectState(disk, { ...emptyState, entries: entriesOf(1, 4, 1, 100_000) })
   })
+
+  const places: Array<[name: string, key: Uint8Array]> = [
+    ['identity', identityKey],
+    ['state', stateKey],
+    ['entry 9', entryKey(9)],
+    ['snapshot 1 chunk 0', chunkKey(1, 0)],
+  ]
+  for (const kind of hasBytes ? damageKinds : []) {
+    for (const [place, key] of places) {
+      onDisk(`${kind} of ${place}: the place is named, and the way back`, async disk => {
+        await life(disk, async storage => {
+          await storage.persist(batchOf({ hardState: hardStateOf(1, 1), entries: entriesOf(1, 11, 1) }))
+          await storage.saveSnapshot(snapshotOf(5, 1, 100), toLogIndex(3))
+        })
+        await disk.damage!(kind, key)
+        await assert.rejects(
+          async () => {
+            const storage = await disk.open()
+            await storage.load().finally(() => storage[Symbol.asyncDispose]())
+          },
+          error => {
+            assert.ok(error instanceof CorruptionError)
+            // Of a misdirected value either place may be met first: where it is, or where it is missing.
+            if (kind !== 'misdirectedValue') assert.ok(`${error.where} ${error.message}`.includes(place), error.message)
+            assert.match(error.message, /remove it from the voters .* move the directory away, start the node empty/)
+            return true
+          },
+        )
+      })
+    }
+  }
 
   test(`${name}: any sequence of writes and restarts leaves what a plain array would hold`, async () => {
     const step = fc.oneof(
