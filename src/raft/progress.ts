@@ -11,12 +11,13 @@ import { assertAtMost, assertLess } from '../util/assert.ts'
 import { type LogIndex, toLogIndex } from '../util/numbers.ts'
 import type { LogView } from './log-view.ts'
 import type { RaftOptions } from './options.ts'
+import { Window } from './window.ts'
 
 export type Flow =
   /** One append at a time until the place where the logs agree is known. */
   | { readonly kind: 'probe'; isWaiting: boolean }
-  /** Appends leave before the ones before them are answered; `inFlight` holds the last index of each, ascending. */
-  | { readonly kind: 'replicate'; readonly inFlight: LogIndex[] }
+  /** Appends leave before the ones before them are answered, as many as the window holds. */
+  | { readonly kind: 'replicate' }
   /** A snapshot is on its way; nothing else is sent but heartbeats. */
   | { readonly kind: 'snapshot' }
 
@@ -24,6 +25,8 @@ export class Progress {
   #matchIndex: LogIndex = toLogIndex(0)
   #nextIndex: LogIndex
   flow: Flow = { kind: 'probe', isWaiting: false }
+  /** What is under way; empty but while replicating. */
+  readonly window: Window
   /** The leader's tick when it last heard from it in this term. */
   lastHeardTick: number
   /** The leader's tick when it last had everything; -1 for not yet. */
@@ -33,8 +36,9 @@ export class Progress {
   /** The commit index it was last told. */
   sentCommitIndex: LogIndex = toLogIndex(0)
 
-  constructor(nextIndex: LogIndex, tick: number) {
+  constructor(nextIndex: LogIndex, tick: number, inFlightCountMax: number) {
     this.#nextIndex = nextIndex
+    this.window = new Window(inFlightCountMax)
     this.lastHeardTick = tick
   }
 
@@ -52,36 +56,33 @@ export class Progress {
   maySend(log: LogView, options: RaftOptions): boolean {
     if (this.flow.kind === 'snapshot') return false
     if (this.flow.kind === 'probe') return !this.flow.isWaiting
-    if (this.flow.inFlight.length === 0) return true
+    if (this.window.count === 0) return true
     const bytes = log.bytesBetween(this.#matchIndex, toLogIndex(this.#nextIndex - 1))
-    return this.flow.inFlight.length < options.inFlightCountMax && bytes < options.inFlightBytesMax
+    return this.window.hasRoom && bytes < options.inFlightBytesMax
   }
 
   /** An append with entries up to `lastIndex` left. */
-  sent(lastIndex: LogIndex): void {
+  sent(lastIndex: LogIndex, tick: number): void {
     if (this.flow.kind === 'probe') this.flow.isWaiting = true
     if (this.flow.kind !== 'replicate') return
     assertAtMost(this.#nextIndex, lastIndex, 'an append moves nextIndex forward')
-    this.flow.inFlight.push(lastIndex)
+    this.window.sent(lastIndex, tick)
     this.#nextIndex = toLogIndex(lastIndex + 1)
   }
 
   /** It has everything up to `index`. A stale or repeated answer changes nothing. */
-  matched(index: LogIndex, log: LogView): void {
+  matched(index: LogIndex, log: LogView, tick: number): void {
     assertAtMost(index, log.lastIndex, 'matchIndex <= lastIndex')
     if (index > this.#matchIndex) this.#matchIndex = index
     if (this.#nextIndex <= this.#matchIndex) this.#nextIndex = toLogIndex(this.#matchIndex + 1)
     if (this.flow.kind === 'replicate') {
-      const { inFlight } = this.flow
-      let done = 0
-      while (done < inFlight.length && inFlight[done]! <= this.#matchIndex) done++
-      if (done > 0) inFlight.splice(0, done)
+      this.window.answered(this.#matchIndex, tick)
       return
     }
     // A probe's answer, or a snapshot (this or an earlier one) that brought it to where the log still reaches.
     if (this.flow.kind === 'probe' && index < this.#nextIndex - 1) return
     if (this.flow.kind === 'snapshot' && this.#matchIndex < log.baseIndex) return
-    this.flow = { kind: 'replicate', inFlight: [] }
+    this.flow = { kind: 'replicate' }
     this.#nextIndex = toLogIndex(this.#matchIndex + 1)
   }
 
@@ -91,12 +92,13 @@ export class Progress {
     // While probing exactly one append is out, so any other index answers an earlier one.
     if (this.flow.kind === 'probe' && prevIndex !== this.#nextIndex - 1) return false
     this.#nextIndex = toLogIndex(Math.max(Math.min(nextIndex, prevIndex), this.#matchIndex + 1))
-    this.flow = { kind: 'probe', isWaiting: false }
+    this.#probe(false)
     assertLess(this.#matchIndex, this.#nextIndex, 'matchIndex < nextIndex')
     return true
   }
 
   snapshotStarted(): void {
+    this.window.clear()
     this.flow = { kind: 'snapshot' }
   }
 
@@ -104,6 +106,11 @@ export class Progress {
   snapshotEnded(snapshotIndex: LogIndex | null): void {
     if (this.flow.kind !== 'snapshot') return
     this.#nextIndex = toLogIndex(Math.max(snapshotIndex ?? 0, this.#matchIndex) + 1)
-    this.flow = { kind: 'probe', isWaiting: true }
+    this.#probe(true)
+  }
+
+  #probe(isWaiting: boolean): void {
+    this.window.clear()
+    this.flow = { kind: 'probe', isWaiting }
   }
 }

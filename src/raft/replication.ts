@@ -36,7 +36,7 @@ function sendAppend(raft: Raft, leader: Leader, to: NodeId, progress: Progress, 
   const head = { from: raft.id, term: raft.term, prevIndex, prevTerm, commitIndex: log.commitIndex }
   send(raft, to, { kind: 'appendEntries', ...head, entries, round: leader.round })
   progress.sentCommitIndex = log.commitIndex
-  if (bytesMax > 0) progress.sent(toLogIndex(prevIndex + entries.length))
+  if (bytesMax > 0) progress.sent(toLogIndex(prevIndex + entries.length), raft.tick)
 }
 
 /** The entries it needs are gone behind a snapshot (section 7). */
@@ -49,7 +49,7 @@ function startSnapshot(raft: Raft, leader: Leader, to: NodeId, progress: Progres
 export function onAppendEntriesReply(raft: Raft, leader: Leader, message: AppendEntriesReply): void {
   const progress = heardFrom(raft, leader, message)
   if (progress === null) return
-  progress.matched(message.matchIndex, raft.log)
+  progress.matched(message.matchIndex, raft.log, raft.tick)
   noteCaughtUp(raft, progress)
   advanceCommit(raft, leader)
 }

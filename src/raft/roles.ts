@@ -87,7 +87,7 @@ export function appendConfiguration(raft: Raft, leader: Leader, configuration: C
 
 /** Of somebody of whom nothing is known yet. */
 export function newProgress(raft: Raft): Progress {
-  return new Progress(toLogIndex(raft.log.lastIndex + 1), raft.tick)
+  return new Progress(toLogIndex(raft.log.lastIndex + 1), raft.tick, raft.options.inFlightCountMax)
 }
 
 /** An observer that became a member keeps what it has, unless the member is somebody else: another disk. */
