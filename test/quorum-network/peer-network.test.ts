@@ -164,6 +164,8 @@ describe('losing and finding', () => {
   test('a cut connection is made again; who had two is gone only with the second', async t => {
     const rig = setUp(t)
     const { one, other } = await pair(rig)
+    const heard: number[] = []
+    const stop = one.network.onGone(id => heard.push(id))
     rig.stopListening(2)
     rig.cut(2)
     await rig.pass(50)
@@ -173,6 +175,8 @@ describe('losing and finding', () => {
     rig.cut(1)
     await rig.pass(5)
     assert.deepEqual([one.gone, other.gone], [[2], [1]])
+    assert.deepEqual(heard, [2])
+    stop()
     rig.listen(1, one)
     rig.listen(2, other)
     await rig.until(() => one.isReaching(2) && other.isReaching(1), 'reached again')

@@ -42,6 +42,7 @@ class OpenPeerNetwork implements PeerNetwork {
   readonly stats: PeerNetworkStats = { messagesSent: 0, messagesReceived: 0, messagesDropped: 0, framesSent: 0 }
   readonly #core: LinkCore
   readonly #links = new Map<NodeId, PeerLink>()
+  readonly #goneListeners = new Set<(nodeId: NodeId) => void>()
   #receiver: PeerReceiver | null = null
   #isFlushDue = false
   #closing: Promise<void> | null = null
@@ -51,9 +52,7 @@ class OpenPeerNetwork implements PeerNetwork {
     this.#core = {
       nodeId,
       receiver: () => this.#listening(),
-      presence: new Presence(gone => {
-        if (this.#closing === null) this.#receiver?.onGone(gone)
-      }),
+      presence: new Presence(gone => this.#tellGone(gone)),
       socketFactory,
       clock,
       random,
@@ -109,6 +108,11 @@ class OpenPeerNetwork implements PeerNetwork {
     return Promise.reject(new ApiError('NETWORK_EXCEPTION', `Nothing is known of where node ${to} is.`))
   }
 
+  onGone(listener: (nodeId: NodeId) => void): () => void {
+    this.#goneListeners.add(listener)
+    return () => this.#goneListeners.delete(listener)
+  }
+
   unreached(): readonly UnreachedPeer[] {
     return [...this.#links.values()].filter(link => !link.isOpen).map(({ id, url, reason }) => ({ id, url, reason }))
   }
@@ -122,6 +126,12 @@ class OpenPeerNetwork implements PeerNetwork {
     const links = [...this.#links.values()]
     this.#links.clear()
     await Promise.all(links.map(link => link.close()))
+  }
+
+  #tellGone(nodeId: NodeId): void {
+    if (this.#closing !== null) return
+    this.#receiver?.onGone(nodeId)
+    for (const listener of [...this.#goneListeners]) listener(nodeId)
   }
 
   /** Peers may call before the member is open, or while it closes: they try again. */

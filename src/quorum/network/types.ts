@@ -73,6 +73,8 @@ export interface PeerNetwork extends PeerTransport, AsyncDisposable {
    * else like `Connection.request`. What it rejects with may mean that the request was done.
    */
   request<Q, S>(to: NodeId, api: Api<Q, S>, body: Q, options?: RequestOptions): Promise<S>
+  /** Calls `listener`, beside the receiver, whenever the last connection with a peer is gone. Returns what stops it. */
+  onGone(listener: (nodeId: NodeId) => void): () => void
   /** Those of `reach` without an introduced connection now. */
   unreached(): readonly UnreachedPeer[]
   /** Closes every connection of its own; nobody is told. Those that the listener accepted are the listener's to close. */
