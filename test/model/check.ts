@@ -1,0 +1,46 @@
+/** What every test of a model asserts and reports. */
+import assert from 'node:assert/strict'
+import type { TestContext } from 'node:test'
+import { type Exploration, explore, type Model } from './explore.ts'
+
+export interface Expectation {
+  readonly stateCountMin: number
+  readonly stateCountMax?: number
+  readonly story?: readonly string[]
+}
+
+/**
+ * No reachable state breaks an invariant, and there were states enough for that to mean something. Nothing is left to
+ * look at, unless `stateCountMax` ends it earlier.
+ */
+export function assertHolds<State>(
+  t: TestContext,
+  model: Model<State>,
+  { stateCountMin, stateCountMax, story = [] }: Expectation,
+): void {
+  const exploration = explore(model, { stateCountMax: stateCountMax ?? 10_000_000, story })
+  report(t, exploration)
+  assert.equal(exploration.violation, null)
+  assert.ok(exploration.isExhaustive || stateCountMax !== undefined, 'nothing is left')
+  assert.ok(exploration.stateCount >= stateCountMin, `${exploration.stateCount} states are too few to prove anything`)
+}
+
+/** A variant without one of the rules: the invariant named is seen to break. */
+export function assertBreaks<State>(
+  t: TestContext,
+  model: Model<State>,
+  invariant: RegExp,
+  story: readonly string[] = [],
+): void {
+  const exploration = explore(model, { stateCountMax: 1_000_000, story })
+  report(t, exploration)
+  assert.ok(exploration.violation !== null, 'a model without this rule breaks')
+  assert.match(exploration.violation.invariant, invariant)
+  assert.ok(exploration.violation.trace.length > 1)
+}
+
+function report(t: TestContext, { stateCount, transitionCount, depth, isExhaustive, violation }: Exploration): void {
+  const end = violation === null ? (isExhaustive ? 'all of them' : 'no more were looked at') : violation.invariant
+  t.diagnostic(`${stateCount} states, ${transitionCount} transitions, ${depth} steps deep; ${end}`)
+  for (const line of violation?.trace ?? []) t.diagnostic(line)
+}
