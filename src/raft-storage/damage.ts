@@ -8,7 +8,7 @@ import { CorruptionError } from '../util/errors.ts'
 
 export const wayBack =
   'The node stays out of the quorum with it: remove it from the voters (quorum remove-voter), move the directory ' +
-  'away, start the node empty, and add it again (quorum add-voter)'
+  'away, start the node empty, and add it again (quorum add-voter). An only voter needs a copy of the directory'
 
 /** `what` is found to be so at `where`. */
 export function damaged(where: string, what: string, cause?: unknown): CorruptionError {

@@ -113,11 +113,8 @@ class KeyValueStorage implements RaftStorage {
     assert(!this.#isInstalling, 'nothing is written while a snapshot is installed')
     const range = rangeAfterPersist(before.range, batch)
     // Entries that are written again need no removal; those behind the new end do.
-    const changes = removalsOf(entryKeys(range.endIndex, before.range.endIndex))
-    for (const entry of batch.entries) {
-      const key = records.entryKey(entry.index)
-      changes.push({ key, value: records.encodeEntry(key, entry) })
-    }
+    const removals = removalsOf(entryKeys(range.endIndex, before.range.endIndex))
+    const changes = [...records.encodeEntries(batch.entries), ...removals]
     const hardState = batch.hardState ?? before.hardState
     if (changes.length === 0 && isSame(hardState, before.hardState)) return this.#commits.settled()
     this.#state = { ...before, hardState, range }

@@ -21,7 +21,7 @@ export interface LmdbStorageOptions {
   /** A commit without an answer for this long has failed. */
   readonly deadlineMs: number
   readonly logger: Logger
-  /** The node has run before: a missing directory is a loss (of its vote, among others), not a first start. */
+  /** The node has run before, and nobody else has what it knew: a missing directory is a loss, not a first start. */
   readonly mustExist?: boolean
   /** Free bytes the file system must keep: below, a write is refused before LMDB meets the end of the disk. */
   readonly reserveBytes?: number

@@ -53,21 +53,23 @@ export type Place =
 const kinds = ['data', 'noop', 'configuration'] as const
 const entryPrefix = 0x65
 const chunkPrefix = 0x73
+/** Checksum, length of the key, key, term, kind. */
+const entryOverheadBytes = 4 + 1 + 9 + 8 + 1
 
 export const identityKey = Buffer.from('i')
 export const stateKey = Buffer.from('m')
 
 export function entryKey(index: number): Buffer {
-  const key = Buffer.alloc(9)
+  const key = Buffer.allocUnsafe(9)
   key[0] = entryPrefix
-  key.writeBigUInt64BE(BigInt(index), 1)
+  writeUint64(key, index, 1)
   return key
 }
 
 export function chunkKey(snapshotNumber: number, chunk: number): Buffer {
-  const key = Buffer.alloc(13)
+  const key = Buffer.allocUnsafe(13)
   key[0] = chunkPrefix
-  key.writeBigUInt64BE(BigInt(snapshotNumber), 1)
+  writeUint64(key, snapshotNumber, 1)
   key.writeUInt32BE(chunk, 9)
   return key
 }
@@ -120,12 +122,22 @@ export function encodeJson(key: Uint8Array, value: Identity | StoredState): Buff
   return seal(key, Buffer.from(JSON.stringify(value)))
 }
 
-export function encodeEntry(key: Uint8Array, entry: Entry): Buffer {
-  const payload = Buffer.allocUnsafe(9 + entry.data.length)
-  payload.writeBigUInt64BE(BigInt(entry.term))
-  payload[8] = kinds.indexOf(entry.kind)
-  payload.set(entry.data, 9)
-  return seal(key, payload)
+/** All in one piece of memory: to LMDB each piece costs a call of its own. */
+export function encodeEntries(entries: readonly Entry[]): Change[] {
+  let sizeBytes = 0
+  for (const { data } of entries) sizeBytes += entryOverheadBytes + data.length
+  const memory = Buffer.allocUnsafeSlow(sizeBytes)
+  let end = 0
+  return entries.map(({ index, term, kind, data }) => {
+    const key = entryKey(index)
+    const value = memory.subarray(end, (end += entryOverheadBytes + data.length))
+    const payloadAt = beginSeal(value, key)
+    writeUint64(value, term, payloadAt)
+    value[payloadAt + 8] = kinds.indexOf(kind)
+    value.set(data, payloadAt + 9)
+    endSeal(value)
+    return { key, value }
+  })
 }
 
 export function encodeChunk(key: Uint8Array, data: Uint8Array): Buffer {
@@ -150,11 +162,20 @@ export function decodeChunk(where: string, key: Uint8Array, value: Uint8Array): 
 
 function seal(key: Uint8Array, payload: Uint8Array): Buffer {
   const value = Buffer.allocUnsafeSlow(5 + key.length + payload.length)
+  value.set(payload, beginSeal(value, key))
+  endSeal(value)
+  return value
+}
+
+/** Where the payload begins. */
+function beginSeal(value: Buffer, key: Uint8Array): number {
   value[4] = key.length
   value.set(key, 5)
-  value.set(payload, 5 + key.length)
+  return 5 + key.length
+}
+
+function endSeal(value: Buffer): void {
   value.writeUInt32BE(crc32c(value, 4, value.length))
-  return value
 }
 
 function unseal(where: string, key: Uint8Array, value: Uint8Array): Uint8Array {
@@ -165,4 +186,10 @@ function unseal(where: string, key: Uint8Array, value: Uint8Array): Uint8Array {
   const ownKey = value.subarray(5, 5 + value[4]!)
   if (Buffer.compare(ownKey, key) !== 0) throw damaged(place, `holds the value of ${describeKey(ownKey)}`)
   return value.subarray(5 + key.length)
+}
+
+/** `value` is a safe integer; without a bigint, of which there would be one for each. */
+function writeUint64(into: Buffer, value: number, at: number): void {
+  into.writeUInt32BE(Math.floor(value / 0x1_0000_0000), at)
+  into.writeUInt32BE(value >>> 0, at + 4)
 }
