@@ -9,6 +9,7 @@ import { Disposables } from '../util/disposables.ts'
 import type { Logger } from '../util/logger.ts'
 import { uuidBytes, uuidFrom } from '../util/uuid.ts'
 import type { NodeConfig } from './config/index.ts'
+import { otherVoters } from './config/peers.ts'
 import { openDataDirectory } from './data-directory.ts'
 
 export interface NodeData extends AsyncDisposable {
@@ -45,7 +46,8 @@ async function onDisk(config: NodeConfig, logger: Logger): Promise<NodeData> {
         path: directory.raftPath,
         nodeId: config.nodeId,
         deadlineMs: config.metadataLogWriteTimeoutMs,
-        mustExist: directory.clusterId !== null,
+        // Other voters know by the disk's id that what this one knew is lost; an only voter would found another cluster.
+        mustExist: directory.clusterId !== null && otherVoters(config).length === 0,
         logger,
       }),
     )
