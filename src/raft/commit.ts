@@ -4,6 +4,7 @@ import { isJoint, isVoter, nextConfiguration } from './configuration.ts'
 import { hasQuorum, quorumIndex } from './quorum-math.ts'
 import { appendConfiguration } from './roles.ts'
 import type { Leader, Raft } from './state.ts'
+import type { Configuration } from './types.ts'
 
 /** Called whenever a `matchIndex` or the leader's own disk moved. */
 export function advanceCommit(raft: Raft, leader: Leader): void {
@@ -18,13 +19,20 @@ export function advanceCommit(raft: Raft, leader: Leader): void {
 }
 
 function committedByQuorum(raft: Raft, leader: Leader): LogIndex {
-  const { log, configurations, rules } = raft
-  const { current } = configurations
+  const { log, rules } = raft
   const ownIndex = rules.leaderCountsOwnDisk ? log.persistedIndex : log.lastIndex
-  const counted = rules.bothMajorities ? current : { ...current, oldVoters: [] }
-  return quorumIndex(counted, id =>
+  return quorumIndex(countedConfiguration(raft, leader), id =>
     id === raft.id ? ownIndex : (leader.progress.get(id)?.matchIndex ?? toLogIndex(0)),
   )
+}
+
+/** The current one, unless a test broke the rules of who counts. */
+function countedConfiguration({ configurations, rules }: Raft, leader: Leader): Configuration {
+  let { current } = configurations
+  if (!rules.bothMajorities) current = { ...current, oldVoters: [] }
+  if (!rules.learnersDoNotCount) current = { ...current, voters: [...current.voters, ...current.learners] }
+  if (!rules.observersDoNotCount) current = { ...current, voters: [...current.voters, ...leader.observers.keys()] }
+  return current
 }
 
 /**

@@ -10,8 +10,8 @@ import { leaderIdOf, type Raft, send } from './state.ts'
 /** Begins an election, if this server may stand; at the leader's own wish (`isTransfer`) without asking first. */
 export function campaign(raft: Raft, isTransfer: boolean): void {
   if (raft.role.kind === 'leader' || !mayCampaign(raft)) return
-  if (isTransfer) {
-    startElection(raft, true)
+  if (isTransfer || !raft.rules.preVote) {
+    startElection(raft, isTransfer)
     return
   }
   becomePreCandidate(raft)
@@ -120,6 +120,7 @@ function isUpToDate(raft: Raft, message: PreVote | RequestVote): boolean {
  * ask for, cut off or removed from the cluster, must not depose it (thesis, section 4.2.3).
  */
 export function isLeaderDefended(raft: Raft): boolean {
+  if (!raft.rules.leaderIsDefended) return false
   if (raft.role.kind === 'leader') return true
   if (raft.role.kind !== 'follower' || raft.role.leaderId === null) return false
   return raft.role.electionElapsedTicks < raft.options.electionTimeoutTicks

@@ -36,7 +36,7 @@ export function onInstallSnapshot(raft: Raft, message: InstallSnapshot): void {
   follow(raft, message.from)
   const { log } = raft
   const { index, term, configuration } = message.snapshot.meta
-  if (index <= log.commitIndex) {
+  if (index <= log.commitIndex && raft.rules.snapshotsOnlyMoveForward) {
     acknowledge(raft, message, log.commitIndex)
     return
   }
@@ -55,12 +55,14 @@ export function onInstallSnapshot(raft: Raft, message: InstallSnapshot): void {
 
 /** Truncates only at a real conflict: a shorter or older append must not remove what a later one brought (section 5.3). */
 function appendMissing(raft: Raft, message: AppendEntries): void {
-  const { log, configurations } = raft
+  const { log, configurations, rules } = raft
   for (const entry of message.entries) {
     if (log.hasEntry(entry.index, entry.term)) continue
     if (entry.index <= log.lastIndex) truncate(raft, entry.index)
     appendReceived(raft, entry)
   }
+  const endIndex = toLogIndex(message.prevIndex + message.entries.length + 1)
+  if (!rules.matchingSuffixStays && endIndex <= log.lastIndex) truncate(raft, endIndex)
   assert(configurations.currentIndex <= log.lastIndex, 'the configuration is in the log')
 }
 
@@ -71,7 +73,7 @@ function appendReceived(raft: Raft, entry: Entry): void {
 
 function truncate(raft: Raft, from: LogIndex): void {
   raft.log.truncate(from)
-  raft.configurations.truncate(from)
+  if (raft.rules.truncationRestoresConfiguration) raft.configurations.truncate(from)
   raft.effects.push({ kind: 'truncated', from })
   if (raft.rules.truncationClampsWrites) raft.durability.clampTo(toLogIndex(from - 1))
 }

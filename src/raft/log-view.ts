@@ -134,9 +134,9 @@ export class LogView {
     this.#commitIndex = index
   }
 
-  /** The entries to apply next: committed and on this disk. They count as applied from here on. */
-  takeCommitted(): readonly Entry[] {
-    const end = Math.min(this.#commitIndex, this.#persistedIndex)
+  /** The entries to apply next: committed and (`durableOnly`) on this disk. They count as applied from here on. */
+  takeCommitted(durableOnly = true): readonly Entry[] {
+    const end = durableOnly ? Math.min(this.#commitIndex, this.#persistedIndex) : this.#commitIndex
     // A received snapshot is not restored yet: what follows it must wait.
     if (end <= this.#appliedIndex || this.#appliedIndex < this.#baseIndex) return []
     const entries = this.#entries.slice(this.#appliedIndex - this.#baseIndex, end - this.#baseIndex)

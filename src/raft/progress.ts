@@ -10,7 +10,7 @@
 import { assertAtMost, assertLess } from '../util/assert.ts'
 import { type LogIndex, toLogIndex } from '../util/numbers.ts'
 import type { LogView } from './log-view.ts'
-import type { RaftOptions } from './options.ts'
+import type { RaftOptions, Rules } from './options.ts'
 import { Window } from './window.ts'
 
 export type Flow =
@@ -71,9 +71,9 @@ export class Progress {
   }
 
   /** It has everything up to `index`. A stale or repeated answer changes nothing. */
-  matched(index: LogIndex, log: LogView, tick: number): void {
+  matched(index: LogIndex, log: LogView, tick: number, rules: Rules): void {
     assertAtMost(index, log.lastIndex, 'matchIndex <= lastIndex')
-    if (index > this.#matchIndex) this.#matchIndex = index
+    if (index > this.#matchIndex || !rules.matchIndexOnlyRises) this.#matchIndex = index
     if (this.#nextIndex <= this.#matchIndex) this.#nextIndex = toLogIndex(this.#matchIndex + 1)
     if (this.flow.kind === 'replicate') {
       this.window.answered(this.#matchIndex, tick)

@@ -57,9 +57,10 @@ export function onChangeMembership(
 function changeRefusal(raft: Raft, leader: Leader, next: Configuration): Refusal | null {
   if (leader.transfer !== null) return 'transferring'
   // A leader that has committed nothing of its own may not see the change it would collide with (Ongaro, raft-dev, 2015).
-  if (raft.log.commitIndex < leader.termStartIndex) return 'notReady'
-  const { current, currentIndex } = raft.configurations
-  if (isJoint(current) || currentIndex > raft.log.commitIndex) return 'changeUnderWay'
+  const { configurations, log, rules } = raft
+  if (rules.changesWaitForOwnTerm && log.commitIndex < leader.termStartIndex) return 'notReady'
+  const { current, currentIndex } = configurations
+  if (rules.oneChangeAtATime && (isJoint(current) || currentIndex > log.commitIndex)) return 'changeUnderWay'
   return isNamedOut(next) && keepsDisks(current, next) ? null : 'badTarget'
 }
 

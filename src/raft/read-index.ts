@@ -15,7 +15,8 @@ export function onReadIndex(raft: Raft, id: number): void {
 /** All reads that arrived since the last step share one round. */
 export function startReadRound(raft: Raft, leader: Leader): void {
   // Before an entry of its own term is committed a leader does not know what is (section 8).
-  if (leader.newReads.length === 0 || raft.log.commitIndex < leader.termStartIndex) return
+  const isReady = raft.log.commitIndex >= leader.termStartIndex || !raft.rules.readsWaitForOwnTerm
+  if (leader.newReads.length === 0 || !isReady) return
   leader.round++
   leader.waitingReads.push({ ids: leader.newReads.splice(0), index: raft.log.commitIndex, round: leader.round })
   sendHeartbeats(raft, leader)
@@ -28,7 +29,7 @@ export function confirmReads(raft: Raft, leader: Leader): void {
     const isConfirmed = hasQuorum(raft.configurations.current, id => {
       return id === raft.id || (leader.progress.get(id)?.ackedRound ?? 0) >= round
     })
-    if (!isConfirmed) return
+    if (!isConfirmed && raft.rules.readsProveLeadership) return
     leader.waitingReads.shift()
     for (const id of ids) raft.effects.push({ kind: 'readReady', id, index })
   }

@@ -49,7 +49,7 @@ function startSnapshot(raft: Raft, leader: Leader, to: NodeId, progress: Progres
 export function onAppendEntriesReply(raft: Raft, leader: Leader, message: AppendEntriesReply): void {
   const progress = heardFrom(raft, leader, message)
   if (progress === null) return
-  progress.matched(message.matchIndex, raft.log, raft.tick)
+  progress.matched(message.matchIndex, raft.log, raft.tick, raft.rules)
   noteCaughtUp(raft, progress)
   advanceCommit(raft, leader)
 }

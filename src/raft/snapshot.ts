@@ -9,7 +9,9 @@ export function describeSnapshot(raft: Raft): SnapshotMeta {
   const index = raft.log.appliedIndex
   const term = raft.log.termAt(index)
   assert(term !== null, 'no snapshot while a received one is being installed')
-  return { index, term, configuration: raft.configurations.at(index) }
+  const { configurations, rules } = raft
+  const configuration = rules.snapshotsKeepTheirConfiguration ? configurations.at(index) : configurations.current
+  return { index, term, configuration }
 }
 
 /** The entries a snapshot covers may go, but for those a follower that is a little behind still needs. */

@@ -101,7 +101,7 @@ function tickLeader(raft: Raft, leader: Leader): void {
   tickTransfer(raft, leader)
   // Heartbeats are no proof of progress: a leader that hears no quorum, or whose own disk is silent, must make room.
   const isStalled = raft.durability.stalledTicks >= raft.options.electionTimeoutTicks
-  if (isStalled || !hearsQuorum(raft, leader)) {
+  if (isStalled || (raft.rules.checkQuorum && !hearsQuorum(raft, leader))) {
     becomeFollower(raft, raft.term, null)
     return
   }
@@ -113,7 +113,7 @@ function tickLeader(raft: Raft, leader: Leader): void {
 function onMessage(raft: Raft, message: Message, fromDisk: string | undefined): void {
   if (!isCredible(raft, message) || isForeignAnswer(raft, message, fromDisk)) return
   if (message.term > raft.term && !enterTerm(raft, message)) return
-  if (message.term < raft.term) {
+  if (message.term < raft.term && (raft.rules.staleAnswersDoNotCount || message.kind !== 'appendEntriesReply')) {
     answerStale(raft, message)
     return
   }
@@ -199,7 +199,7 @@ function onPersisted(raft: Raft, write: number): void {
 /** Everything that follows from the new state, in one place: messages, what to apply, what to write. */
 function finish(raft: Raft): void {
   if (raft.role.kind === 'leader') finishLeader(raft, raft.role)
-  const entries = raft.log.takeCommitted()
+  const entries = raft.log.takeCommitted(raft.rules.onlyDurableIsApplied)
   if (entries.length > 0) raft.effects.push({ kind: 'apply', entries })
   const { role, log } = raft
   if (role.kind === 'leader' && !role.isReady && log.appliedIndex >= role.termStartIndex) {

@@ -33,7 +33,11 @@ export interface Life {
 
 export interface Server {
   readonly id: NodeId
-  readonly image: DiskImage
+  /** Of the disk it has now, and what is on it. */
+  diskId: string
+  image: DiskImage
+  /** What was on the disks it lost. */
+  readonly lostImages: Map<string, DiskImage>
   life: Life | null
 }
 
@@ -41,6 +45,8 @@ export interface Packet {
   readonly from: NodeId
   readonly to: NodeId
   readonly message: Message
+  /** The disk its sender had. */
+  readonly fromDisk: string
 }
 
 /** Sees everything; throws when something must not be. */
@@ -78,14 +84,21 @@ export class Cluster {
     this.#options = { ...defaultRaftOptions, ...options }
     this.#rules = { ...soundRules, ...rules }
     this.#seed = seed
-    this.configuration = { voters: voters.map(toNodeId), oldVoters: [], learners: learners.map(toNodeId) }
+    this.configuration = {
+      voters: voters.map(toNodeId),
+      oldVoters: [],
+      learners: learners.map(toNodeId),
+      clusterId: 'test',
+      members: [...voters, ...learners].map(id => ({ id: toNodeId(id), diskId: `disk-${id}`, url: '' })),
+    }
     for (const id of [...voters, ...learners]) this.#add(toNodeId(id), [bootstrapEntry(this.configuration)])
     for (const id of spares) this.#add(toNodeId(id), [])
   }
 
   #add(id: NodeId, entries: Entry[]): void {
     const term = toTerm(entries.length)
-    this.servers.set(id, { id, image: { hardState: { term, votedFor: null }, snapshot: null, entries }, life: null })
+    const image = { hardState: { term, votedFor: null }, snapshot: null, entries }
+    this.servers.set(id, { id, diskId: `disk-${id}`, image, lostImages: new Map(), life: null })
   }
 
   server(id: number): Server {
@@ -105,7 +118,8 @@ export class Cluster {
     const { hardState, snapshot, entries } = server.image
     const after = entries.filter(entry => entry.index > (snapshot?.meta.index ?? 0))
     const random = seededRandom(this.#seed * 1_000_003 + this.#lives++)
-    const raft = createRaft(server.id, { hardState, snapshot, entries: after }, this.#options, random, this.#rules)
+    const loaded = { hardState, snapshot, entries: after }
+    const raft = createRaft(server.id, loaded, this.#options, random, this.#rules, server.diskId)
     const applied = snapshot === null ? [] : decodeState(snapshot.data)
     server.life = { raft, outbox: new Outbox(), writing: null, applied }
     for (const observer of this.observers) observer.started?.(server)
@@ -121,11 +135,26 @@ export class Cluster {
     server.life = null
   }
 
+  /** Stops a server for good: whoever starts under its number has a blank disk. */
+  wipe(id: number): void {
+    const server = this.server(id)
+    if (server.life !== null) this.crash(id)
+    server.lostImages.set(server.diskId, server.image)
+    server.diskId = `disk-${id}-${server.lostImages.size + 1}`
+    server.image = { hardState: { term: toTerm(0), votedFor: null }, snapshot: null, entries: [] }
+  }
+
+  /** What was last on a disk, whether its server still has it or not. */
+  imageOf(id: NodeId, diskId: string | undefined): DiskImage {
+    const server = this.server(id)
+    return diskId === undefined || diskId === server.diskId ? server.image : server.lostImages.get(diskId)!
+  }
+
   drive(id: number, input: Input): readonly Effect[] {
     const server = this.server(id)
     const { life } = server
     if (life === null) return []
-    const effects = step(life.raft, input)
+    const effects = step(life.raft, input.kind === 'changeMembership' ? this.#named(life.raft, input) : input)
     const leaving: Packet[] = []
     for (const effect of effects) this.#perform(server, life, effect, leaving)
     for (const observer of this.observers) observer.stepped?.(server, input, effects)
@@ -134,10 +163,17 @@ export class Cluster {
     return effects
   }
 
+  /** As the driver does, from what servers say of themselves. A voter stays who it was. */
+  #named(raft: Raft, input: Extract<Input, { kind: 'changeMembership' }>): Input {
+    const { voters } = raft.configurations.current
+    const newcomers = [...input.voters, ...input.learners].filter(id => !voters.includes(id))
+    return { members: newcomers.map(id => ({ id, diskId: this.server(id).diskId, url: '' })), ...input }
+  }
+
   #perform(server: Server, life: Life, effect: Effect, leaving: Packet[]): void {
     if (effect.kind === 'persist' || effect.kind === 'persistSnapshot' || effect.kind === 'send') {
       const send = life.outbox.add(effect)
-      if (send !== null) leaving.push({ from: server.id, to: send.to, message: send.message })
+      if (send !== null) leaving.push(packetOf(server, send.to, send.message))
     } else if (effect.kind === 'apply') {
       for (const entry of effect.entries) if (entry.kind === 'data') life.applied.push(textOf(entry))
     } else if (effect.kind === 'restore') {
@@ -147,7 +183,7 @@ export class Cluster {
       if (snapshot === null) throw new Error('a leader sends the snapshot it has')
       const { term, round } = effect
       const message: InstallSnapshot = { kind: 'installSnapshot', from: server.id, term, round, snapshot }
-      leaving.push({ from: server.id, to: effect.to, message })
+      leaving.push(packetOf(server, effect.to, message))
     }
   }
 
@@ -160,7 +196,7 @@ export class Cluster {
     for (const observer of this.observers) observer.written?.(server, life.writing!)
     life.writing = null
     const { write, messages } = life.outbox.done()
-    for (const { to, message } of messages) this.#send(server, { from: server.id, to, message })
+    for (const { to, message } of messages) this.#send(server, packetOf(server, to, message))
     this.drive(id, { kind: 'persisted', write })
     return true
   }
@@ -188,7 +224,7 @@ export class Cluster {
   /** Takes a packet off the network and hands it over; `isKept` leaves a copy to arrive again. */
   deliver(packet: Packet, isKept = false): void {
     if (!isKept) this.#remove(packet)
-    this.drive(packet.to, { kind: 'message', message: packet.message })
+    this.drive(packet.to, { kind: 'message', message: packet.message, fromDisk: packet.fromDisk })
     if (packet.message.kind === 'installSnapshot' && !isKept)
       this.#snapshotSent(packet, this.server(packet.to).life !== null)
   }
@@ -231,6 +267,10 @@ export class Cluster {
     }
     return found
   }
+}
+
+function packetOf({ id, diskId }: Server, to: NodeId, message: Message): Packet {
+  return { from: id, to, message, fromDisk: diskId }
 }
 
 export function applyWrite(image: DiskImage, write: Write): void {
