@@ -3,7 +3,9 @@
  * argument (JSON) and prints one line of JSON per event on stdout.
  */
 import { createHash } from 'node:crypto'
+import { once } from 'node:events'
 import { appendFileSync, mkdirSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs'
+import { connect } from 'node:net'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { LoadedState } from '../../src/raft/storage.ts'
@@ -17,6 +19,8 @@ export type Command =
   | { kind: 'write'; path: string }
   /** Writes `before` batches, sets the fault, writes one more and then another. */
   | { kind: 'fault'; path: string; fault: string; deadlineMs: number }
+  /** Writes `count` batches, and after each (`isEarly`: before it is done) a line to the TCP port. */
+  | { kind: 'reply'; path: string; count: number; port: number; isEarly: boolean }
   /** Writes `count` batches with marks in the shim's log around each. */
   | { kind: 'marks'; path: string; count: number; log: string }
   /** Loads copies of `base` (a data file) in `scratch`, each changed in one place, and compares with `expected`. */
@@ -44,6 +48,20 @@ async function main(command: Command): Promise<void> {
   const loaded = await storage.load()
   let next: number = (loaded.entries.at(-1)?.index ?? loaded.snapshot?.meta.index ?? 0) + 1
   const term: number = loaded.hardState.term + 1
+  if (command.kind === 'reply') {
+    const socket = connect(command.port, '127.0.0.1')
+    await once(socket, 'connect')
+    for (let i = 0; i < command.count; i++, next++) {
+      const hardState = i % 3 === 0 ? hardStateOf(term, i) : null
+      const persisted = storage.persist(batchOf({ hardState, entries: entriesOf(next, next + 1, term) }))
+      if (!command.isEarly) await persisted
+      socket.write(`reply ${i}\n`)
+      await persisted
+    }
+    socket.end()
+    await storage[Symbol.asyncDispose]()
+    return
+  }
   if (command.kind === 'marks') {
     for (let i = 0; i < command.count; i++) {
       // One of them with more instructions than lmdb-js hands to its writer at once: still one commit.

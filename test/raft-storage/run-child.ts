@@ -27,8 +27,11 @@ export async function runChild(
   command: Command,
   environment: Record<string, string> = {},
   onEvent: (event: ChildEvent, child: ChildProcess) => void = () => {},
+  /** A program, with its arguments, that runs what follows them. */
+  under: readonly string[] = [],
 ): Promise<{ events: ChildEvent[]; signal: NodeJS.Signals | null; code: number | null; stderr: string }> {
-  const child = spawn(process.execPath, ['--import', 'tsx', childPath, JSON.stringify(command)], {
+  const [program, ...args] = [...under, process.execPath, '--import', 'tsx', childPath, JSON.stringify(command)]
+  const child = spawn(program!, args, {
     env: { ...process.env, ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
   })

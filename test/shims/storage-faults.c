@@ -2,7 +2,8 @@
  * LD_PRELOAD shim for tests: records what is written and synced to LMDB's data file, and makes it fail on demand.
  *
  *   STORAGE_SHIM_SUFFIX=...  end of the names of other files to do this to; without it "/data.mdb"
- *   STORAGE_SHIM_LOG=path    each call is appended as one line: "pwrite <bytes> <is meta 0|1>" or "fdatasync"
+ *   STORAGE_SHIM_LOG=path    each call is appended as one line when it is done: "pwrite <bytes> <is meta 0|1>" or
+ *                            "fdatasync"; and, before it is made, each write to a TCP socket: "send"
  *   STORAGE_SHIM_FAULT=...   "<call>:<what>": call is pwrite (of pages), meta (of a meta page) or fdatasync; what is EIO, ENOSPC or hang.
  *                            Read at every call, so the test sets it from inside the process when it wants.
  */
@@ -13,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/types.h>
 #include <unistd.h>
 
@@ -26,6 +28,15 @@ static int is_data_file(int fd) {
   const char *suffix = wanted ? wanted : "/data.mdb";
   if (length < (ssize_t)strlen(suffix)) return 0;
   return strcmp(path + length - strlen(suffix), suffix) == 0;
+}
+
+static int is_tcp(int fd) {
+  int domain = 0;
+  socklen_t length = sizeof domain;
+  int error = errno;
+  int is_known = getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &length) == 0;
+  errno = error;
+  return is_known && (domain == AF_INET || domain == AF_INET6);
 }
 
 static void record(const char *line) {
@@ -55,9 +66,11 @@ static ssize_t do_pwrite(const char *symbol, int fd, const void *bytes, size_t c
     /* LMDB writes its meta pages through a descriptor of their own, which syncs each write. */
     int is_meta = (fcntl(fd, F_GETFL) & O_DSYNC) != 0;
     if (fault(is_meta ? "meta" : "pwrite")) return -1;
+    ssize_t written = real(fd, bytes, count, at);
     char line[64];
     snprintf(line, sizeof line, "pwrite %zu %d\n", count, is_meta);
     record(line);
+    return written;
   }
   return real(fd, bytes, count, at);
 }
@@ -73,9 +86,19 @@ ssize_t writev(int fd, const struct iovec *parts, int count) {
   ssize_t (*real)(int, const struct iovec *, int) = dlsym(RTLD_NEXT, "writev");
   if (is_data_file(fd)) {
     if (fault("pwrite")) return -1;
+    ssize_t written = real(fd, parts, count);
     record("pwrite 0 0\n");
+    return written;
   }
+  if (is_tcp(fd)) record("send\n");
   return real(fd, parts, count);
+}
+
+/* What libuv sends small messages with. */
+ssize_t write(int fd, const void *bytes, size_t count) {
+  ssize_t (*real)(int, const void *, size_t) = dlsym(RTLD_NEXT, "write");
+  if (is_tcp(fd)) record("send\n");
+  return real(fd, bytes, count);
 }
 
 int fdatasync(int fd) {
