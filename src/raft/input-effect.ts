@@ -1,7 +1,7 @@
 /** The two closed lists between the core and whoever runs it: facts that go in, effects that come out. */
 import type { LogIndex, NodeId, Term } from '../util/numbers.ts'
 import type { Message } from './messages.ts'
-import type { Entry, HardState, Member, Snapshot, SnapshotMeta } from './types.ts'
+import type { Configuration, Entry, HardState, Member, Snapshot, SnapshotMeta } from './types.ts'
 
 /**
  * `proposal` and `readIndex` only change memory; their writes and messages come with the next input of any other kind.
@@ -30,6 +30,8 @@ export type Input =
   | { readonly kind: 'observe'; readonly id: NodeId; readonly diskId?: string }
   /** It is gone, or must not be fed any more. */
   | { readonly kind: 'unobserve'; readonly id: NodeId }
+  /** To a blank server: begin a cluster of these members. Whoever is fed by another one is never told this. */
+  | { readonly kind: 'found'; readonly configuration: Configuration }
   /** Do not wait for the election timeout. */
   | { readonly kind: 'campaign' }
   /** An own snapshot is on disk; entries up to `discardUpTo` (inclusive) left the disk with the same write. */

@@ -17,6 +17,7 @@ import {
   onRequestVoteReply,
 } from './election.ts'
 import { onAppendEntries, onHeartbeat, onInstallSnapshot } from './follower.ts'
+import { onFound } from './founding.ts'
 import { sendHeartbeats } from './heartbeat.ts'
 import type { Effect, Input } from './input-effect.ts'
 import type { Message } from './messages.ts'
@@ -65,6 +66,9 @@ export function step(raft: Raft, input: Input): readonly Effect[] {
       break
     case 'unobserve':
       if (raft.role.kind === 'leader') onUnobserve(raft.role, input.id)
+      break
+    case 'found':
+      onFound(raft, input.configuration)
       break
     case 'campaign':
       campaign(raft, false)
