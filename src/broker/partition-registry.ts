@@ -141,7 +141,6 @@ export class PartitionRegistry {
     const config = this.#resolveConfig(topic)
     const isRegistered = this.#image.brokers.get(this.#options.nodeId)?.incarnationId === this.#options.incarnationId
     const slots = this.#topics.get(topic.name) ?? new Map<number, Slot>()
-    this.#topics.set(topic.name, slots)
     for (const [partition, image] of topic.partitions.entries()) {
       if (!image.replicas.includes(this.#options.nodeId)) {
         this.#want(topic.name, slots, partition, null)
@@ -155,6 +154,8 @@ export class PartitionRegistry {
     for (const partition of slots.keys()) {
       if (partition >= topic.partitions.length) this.#want(topic.name, slots, partition, null)
     }
+    // Most topics of a large cluster have nothing here.
+    if (slots.size > 0) this.#topics.set(topic.name, slots)
   }
 
   #wantNothing(topic: string): void {

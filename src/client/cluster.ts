@@ -98,9 +98,8 @@ export class Cluster {
     return Promise.reject(new ApiError('LEADER_NOT_AVAILABLE', `the address of node ${nodeId} is not known`))
   }
 
-  /** A controller that is no broker has no address for clients: any node asks it for them. */
-  #connectToController(): Promise<Connection> {
-    return this.#brokerUrls.has(this.#controllerId) ? this.connectTo(this.#controllerId) : this.connectToAny()
+  #connectToOrAny(nodeId: number): Promise<Connection> {
+    return this.#brokerUrls.has(nodeId) ? this.connectTo(nodeId) : this.connectToAny()
   }
 
   /** Any node: one that is connected if possible, else the first that can be. Rejects with all that was tried. */
@@ -173,9 +172,17 @@ export class Cluster {
     return this.#ask(await this.connectToAny(), ask)
   }
 
-  /** Asks the active controller if its address is known, else any node, as `askAny`. */
-  async askController<S>(ask: (connection: Connection) => Promise<S>): Promise<S> {
-    return this.#ask(await this.#connectToController(), ask)
+  /**
+   * Asks the active controller if its address is known, else any node, as `askAny`. A controller that is no broker has no
+   * address for clients: any node asks it for them.
+   */
+  askController<S>(ask: (connection: Connection) => Promise<S>): Promise<S> {
+    return this.askNode(this.#controllerId, ask)
+  }
+
+  /** Asks a broker if its address is known, else any node, as `askAny`. */
+  async askNode<S>(nodeId: number, ask: (connection: Connection) => Promise<S>): Promise<S> {
+    return this.#ask(await this.#connectToOrAny(nodeId), ask)
   }
 
   async #ask<S>(connection: Connection, ask: (connection: Connection) => Promise<S>): Promise<S> {

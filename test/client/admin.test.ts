@@ -171,6 +171,40 @@ test('admin: a voter whose removal lost its answer is removed; one that never wa
   await clock.run(a.close())
 })
 
+test('admin: what brokers are configured to is asked of each of them, and told in the order asked for', async () => {
+  const { clock, cluster, admin } = startFake({ nodes: 3 })
+  cluster.handlers.set('DescribeConfigs', (body: { resources: { type: string; name: string }[] }, nodeId: number) => ({
+    resources: body.resources.map(({ type, name }) => {
+      const isRight = type === 'topic' || name === String(nodeId)
+      const config = { key: 'from', value: `${nodeId}`, source: 'default', isReadOnly: false, doc: '' }
+      return {
+        type,
+        name,
+        errorCode: isRight ? 0 : errorCode('INVALID_REQUEST'),
+        errorMessage: null,
+        configs: [config],
+      }
+    }),
+  }))
+  const a = admin()
+  const resources = [
+    { type: 'broker', name: '3' },
+    { type: 'topic', name: 't' },
+    { type: 'broker', name: '2' },
+    { type: 'topic', name: 'u' },
+  ] as const
+  const described = await clock.run(a.describeConfigs({ resources }))
+  assert.deepEqual(
+    described.map(({ name, configs }) => `${name} from ${configs[0]!.value}`),
+    ['3 from 3', 't from 1', '2 from 2', 'u from 1'],
+  )
+  await assert.rejects(
+    clock.run(a.describeConfigs({ resources: [{ type: 'broker', name: '9' }] })),
+    isApiError('INVALID_REQUEST'),
+  )
+  await clock.run(a.close())
+})
+
 test('admin: adding voters and handing over go to the controller with the time they may take', async () => {
   const { clock, cluster, admin } = startFake({ nodes: 2 })
   cluster.controllerId = 2

@@ -2,6 +2,7 @@
 import type { Api } from '../../protocol/api.ts'
 import { ApiError, errorName, errorTable } from '../../protocol/errors.ts'
 import { type Cluster, isRetriable } from '../cluster.ts'
+import type { Connection } from '../connection.ts'
 import { backoffDelayMs, sleep } from '../wait.ts'
 
 interface ItemAnswer {
@@ -53,19 +54,22 @@ export class AdminRequests {
   }
 
   /**
-   * Asks the controller, as far as it is known, and any node otherwise, which asks it for us. `bodyOf` is told how long
-   * the node may take.
+   * Asks the controller, or the broker `nodeId`, as far as its address is known, and any node otherwise, which asks the
+   * controller for us. `bodyOf` is told how long the node may take.
    */
   ask<Q, S>(
     api: Api<Q, S>,
     bodyOf: (timeoutMs: number) => Q,
     itemsOf: (response: S) => readonly ItemAnswer[] = () => [],
+    nodeId: number | null = null,
   ): Promise<S> {
     const timeoutMs = this.#attemptTimeoutMs
+    const options = { timeoutMs: timeoutMs + answerMarginMs, signal: this.#signal }
+    const request = (connection: Connection) => connection.request(api, bodyOf(timeoutMs), options)
     return this.retry(async () => {
-      const response = await this.#cluster.askController(connection =>
-        connection.request(api, bodyOf(timeoutMs), { timeoutMs: timeoutMs + answerMarginMs, signal: this.#signal }),
-      )
+      const response = await (nodeId === null
+        ? this.#cluster.askController(request)
+        : this.#cluster.askNode(nodeId, request))
       throwRefused(itemsOf(response))
       return response
     })

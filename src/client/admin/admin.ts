@@ -123,9 +123,21 @@ export class Admin implements AsyncDisposable {
     resources: readonly (ConfigResource & { keys?: readonly string[] | undefined })[]
   }): Promise<Array<ConfigResource & { readonly configs: readonly ConfigDescription[] }>> {
     const resources = request.resources.map(({ type, name, keys }) => ({ type, name, keys: keys ? [...keys] : null }))
-    const bodyOf = (readTimeoutMs: number) => ({ resources, readTimeoutMs })
-    const response = await this.#requests.ask(describeConfigs, bodyOf, answer => answer.resources)
-    return response.resources.map(({ type, name, configs }) => ({ type, name, configs }))
+    // A broker's own configuration is known only where it was read.
+    const nodeIds = [...new Set(resources.map(nodeIdOf))]
+    const answers = await Promise.all(
+      nodeIds.map(nodeId => {
+        const its = resources.filter(resource => nodeIdOf(resource) === nodeId)
+        const bodyOf = (readTimeoutMs: number) => ({ resources: its, readTimeoutMs })
+        return this.#requests.ask(describeConfigs, bodyOf, answer => answer.resources, nodeId)
+      }),
+    )
+    const inTurn = nodeIds.map((nodeId, at) => [nodeId, answers[at]!.resources.values()] as const)
+    const answersOf = new Map(inTurn)
+    return resources.map(resource => {
+      const { type, name, configs } = answersOf.get(nodeIdOf(resource))!.next().value!
+      return { type, name, configs }
+    })
   }
 
   /** Sets or deletes single configs; those not named stay. All changes of a resource are made, or none. */
@@ -223,6 +235,11 @@ export class Admin implements AsyncDisposable {
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
   }
+}
+
+/** The broker that must be asked about a resource; `null` for whoever has the metadata. */
+function nodeIdOf({ type, name }: ConfigResource): number | null {
+  return type === 'broker' && /^\d+$/.test(name) ? Number(name) : null
 }
 
 /** The answers if all are; else throws an `ApiError` about those that are not. */
