@@ -17,18 +17,23 @@ function replay(text: string): string {
   const out: string[] = []
   let caused: string[] = []
   let isExpectation = false
+  let isLooked = true
   for (const line of text.split('\n')) {
     if (isExpectation && line !== '') continue
     isExpectation = false
     if (line === '----') {
       out.push(line, ...caused)
       caused = []
+      isLooked = true
       isExpectation = true
       continue
     }
     out.push(line)
-    if (line !== '' && !line.startsWith('#')) caused.push(...script.run(line))
+    if (line === '' || line.startsWith('#')) continue
+    isLooked = false
+    caused.push(...script.run(line))
   }
+  assert.ok(isLooked, 'what the last verbs caused is looked at')
   return out.join('\n')
 }
 
@@ -43,3 +48,12 @@ for (const name of files) {
     else assert.equal(actual, text)
   })
 }
+
+test('a scenario whose expectation is wrong fails', () => {
+  const right = replay('cluster 1\nstart\ncampaign 1\nlogs\n----\n')
+  assert.match(right, /1:config/)
+  assert.notEqual(replay(right.replace('1:config', '1:noop')), right.replace('1:config', '1:noop'))
+  assert.equal(replay(right), right)
+  assert.throws(() => replay('cluster 1\nstart\n'), /is looked at/)
+  assert.throws(() => replay('cluster 1\nfly 1\n----\n'), /cannot "fly 1"/)
+})
