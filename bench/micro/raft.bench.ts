@@ -11,7 +11,7 @@ import { performance } from 'node:perf_hooks'
 import { systemClock } from '../../src/platform/clock.ts'
 import { systemRandom } from '../../src/platform/random.ts'
 import { openQuorum } from '../../src/quorum/open-quorum.ts'
-import { nobody } from '../../src/quorum/peer-transport.ts'
+import { noPeers } from '../../src/quorum/peer-port.ts'
 import { encodeConfiguration } from '../../src/raft/configuration.ts'
 import type { Effect, Input } from '../../src/raft/input-effect.ts'
 import { defaultRaftOptions } from '../../src/raft/options.ts'
@@ -93,12 +93,13 @@ async function driverRate(inFlight: number): Promise<number> {
   const quorum = await openQuorum({
     nodeId: toNodeId(1),
     storage,
-    bootstrap: { voters: [toNodeId(1)], oldVoters: [], learners: [] },
-    stateMachine: { apply() {}, snapshot: () => new Uint8Array(0), restore() {} },
+    voters: new Map([[toNodeId(1), 'memory:1']]),
+    url: 'memory:1',
+    stateMachine: { apply() {}, snapshot: () => [], restore: () => [] },
     clock: systemClock,
     random: systemRandom,
     logger: silentLogger,
-    peers: nobody,
+    peers: noPeers,
     onFatal: error => {
       throw error
     },

@@ -2,102 +2,179 @@
  * Runs a Raft core: feeds it time, messages, proposals and finished writes, and does what it says, in its order. All
  * rules are in the core; here is only what waits.
  */
-import { ApiError, type ErrorName } from '../protocol/errors.ts'
-import type { Effect, Input, Refusal } from '../raft/input-effect.ts'
+import type { Effect, Input } from '../raft/input-effect.ts'
 import { describeSnapshot } from '../raft/snapshot.ts'
 import type { Raft } from '../raft/state.ts'
 import { step } from '../raft/step.ts'
 import type { Entry, Snapshot } from '../raft/types.ts'
 import { assert } from '../util/assert.ts'
 import type { LogIndex, NodeId, Term } from '../util/numbers.ts'
-import type { QuorumOptions, QuorumTiming, SnapshotPolicy } from './options.ts'
+import { AddVoter } from './add-voter.ts'
+import { Applier } from './applier.ts'
+import { MembershipChanges } from './membership-changes.ts'
+import type { Task } from './membership-task.ts'
+import { defaultChunkBytes, type QuorumOptions, type QuorumTiming, type SnapshotPolicy } from './options.ts'
+import { Peers } from './peers.ts'
 import { PendingProposals } from './pending-proposals.ts'
 import { PendingReads } from './pending-reads.ts'
+import { notLeader, refusalError } from './refusals.ts'
+import { RemoveVoter } from './remove-voter.ts'
+import type { QuorumRules } from './rules.ts'
+import { SnapshotSender } from './snapshot-sender.ts'
 import { Snapshotter } from './snapshotter.ts'
 import { statusOf } from './status.ts'
 import { StorageWriter } from './storage-writer.ts'
 import { Ticker } from './ticker.ts'
+import { TransferLeadership } from './transfer-leadership.ts'
 import type { Quorum, QuorumStatus } from './types.ts'
 
-const refusalErrors: Record<Refusal, ErrorName> = {
-  notLeader: 'NOT_CONTROLLER',
-  transferring: 'NOT_CONTROLLER',
-  notReady: 'NOT_CONTROLLER',
-  tooManyUncommittedBytes: 'BROKER_OVERLOADED',
-  changeUnderWay: 'INVALID_REQUEST',
-  badTarget: 'INVALID_REQUEST',
-}
-
 type Answer = Extract<Effect, { kind: 'accepted' | 'refused' }>
+
+export interface DriverSettings {
+  readonly timing: QuorumTiming
+  readonly policy: SnapshotPolicy
+  readonly rules: QuorumRules
+  /** On disk and in the state machine. */
+  readonly loaded: Snapshot | null
+}
 
 export class QuorumDriver implements Quorum {
   readonly #raft: Raft
   readonly #options: QuorumOptions
   readonly #timing: QuorumTiming
+  readonly #rules: QuorumRules
   readonly #proposals = new PendingProposals()
-  readonly #reads = new PendingReads()
+  readonly #reads: PendingReads
   readonly #writer: StorageWriter
+  readonly #applier: Applier
   readonly #snapshotter: Snapshotter
+  readonly #sender: SnapshotSender
+  readonly #peers: Peers
+  readonly #changes: MembershipChanges
   readonly #ticker: Ticker
   #leadershipListener: ((term: Term | null) => void) | null = null
   #appliedListener: ((appliedIndex: LogIndex) => void) | null = null
   /** The term this member was announced ready to lead. */
   #leadingTerm: Term | null = null
   #answer: Answer | null = null
+  #isDriving = false
+  /** Inputs that came while another one was being performed. */
+  #inputs: Input[] = []
   #isFlushDue = false
   /** `draining`: takes nothing new, finishes what is under way. */
   #state: 'running' | 'draining' | 'stopped' = 'running'
   #whenDrained: (() => void) | null = null
   #disposing: Promise<void> | null = null
 
-  constructor(
-    raft: Raft,
-    options: QuorumOptions,
-    timing: QuorumTiming,
-    policy: SnapshotPolicy,
-    loaded: Snapshot | null,
-  ) {
+  constructor(raft: Raft, options: QuorumOptions, { timing, policy, rules, loaded }: DriverSettings) {
     this.#raft = raft
     this.#options = options
     this.#timing = timing
-    this.#snapshotter = new Snapshotter(policy, options.storage, loaded)
-    const { clock, peers } = options
-    this.#writer = new StorageWriter(options.storage, {
+    this.#rules = rules
+    const { clock, storage, stateMachine, peers, nodeId, url } = options
+    const { sliceMs } = timing
+    const onFailure = (error: Error): void => this.#fail(error)
+    this.#reads = new PendingReads(() => notLeader(raft))
+    this.#writer = new StorageWriter(storage, rules, {
       send: effect => {
         if (!this.#isStopped) peers.send(effect.to, effect.message)
       },
-      onPersisted: write => this.#onPersisted(write),
-      onFailure: error => this.#fail(error),
+      onPersisted: write => {
+        this.#drive({ kind: 'persisted', write })
+        this.#checkDrained()
+      },
+      onFailure,
+    })
+    this.#applier = new Applier(stateMachine, clock, sliceMs, raft.log.appliedIndex, {
+      onApplied: entries => this.#onApplied(entries),
+      onRestored: () => this.#noteApplied(),
+      onLeadership: term => this.#announce(term),
+      onReadReady: (id, index) => {
+        this.#reads.ready(id, index, rules.readsWaitForApply ? this.#applier.appliedIndex : index)
+      },
+      onFailure,
+    })
+    this.#sender = new SnapshotSender(peers, options.chunkBytes ?? defaultChunkBytes, loaded, (to, isDelivered) => {
+      this.#drive({ kind: 'snapshotSent', to, isDelivered })
+    })
+    this.#snapshotter = new Snapshotter(
+      {
+        policy,
+        storage,
+        stateMachine,
+        clock,
+        sliceMs,
+        rules,
+        neededIndex: () => this.#sender.neededIndex,
+        onSaved: (snapshot, discardUpTo) => this.#onSnapshotSaved(snapshot, discardUpTo),
+        onFailure,
+      },
+      loaded,
+    )
+    this.#peers = new Peers(
+      { raft, drive: input => this.#drive(input), isStopped: () => this.#isStopped },
+      options,
+      rules,
+    )
+    this.#changes = new MembershipChanges({
+      raft,
+      own: { id: nodeId, diskId: storage.diskId, url },
+      ask: input => {
+        const answer = this.#ask(input)
+        return answer?.kind === 'refused' ? answer.reason : null
+      },
+      introductionOf: id => this.#peers.introductionOf(id),
     })
     const { electionTimeoutTicks } = raft.options
-    this.#ticker = new Ticker(clock, timing.tickMs, 2 * electionTimeoutTicks, count => this.#onTicks(count))
-    peers.onMessage(message => this.#drive({ kind: 'message', message }))
+    this.#ticker = new Ticker(clock, timing.tickMs, electionTimeoutTicks, count => this.#onTicks(count))
   }
 
-  /** A quorum of one has nobody to wait for. */
-  campaign(): void {
-    this.#drive({ kind: 'campaign' })
+  /** From here on it takes part. */
+  start(): void {
+    if (!this.#isStopped) this.#peers.open()
   }
 
   status(): QuorumStatus {
-    return statusOf(this.#raft, this.#options.clock.nowMs(), this.#timing.tickMs)
+    this.#ticker.catchUp()
+    return statusOf(this.#raft, this.#applier.appliedIndex, this.#options.clock.nowMs(), this.#timing.tickMs, id =>
+      this.#peers.introductionOf(id),
+    )
   }
 
   propose(entries: readonly Uint8Array[], timeoutMs: number): Promise<LogIndex> {
     assert(entries.length > 0, 'a proposal has an entry')
-    const answer = this.#ask({ kind: 'proposal', entries })
-    if (answer.kind === 'refused') return Promise.reject(refusalError(answer.reason))
+    const answer = this.#state === 'running' ? this.#ask({ kind: 'proposal', entries }) : null
+    if (answer === null) return Promise.reject(notLeader(this.#raft))
+    if (answer.kind === 'refused') return Promise.reject(refusalError(answer.reason, this.#raft))
     this.#flushSoon()
+    if (!this.#rules.proposalsWaitForCommit) return Promise.resolve(answer.lastIndex)
     const deadlineMs = this.#options.clock.nowMs() + timeoutMs
     return this.#proposals.add(answer.firstIndex, answer.lastIndex, answer.term, deadlineMs)
   }
 
   readBarrier(timeoutMs: number): Promise<void> {
-    if (this.#state !== 'running') return Promise.reject(refusalError('notLeader'))
+    if (this.#state !== 'running') return Promise.reject(notLeader(this.#raft))
     return this.#reads.add(this.#options.clock.nowMs() + timeoutMs, id => {
       this.#drive({ kind: 'readIndex', id })
       this.#flushSoon()
     })
+  }
+
+  async addVoter(id: NodeId, url: string | null, timeoutMs: number): Promise<void> {
+    if (url !== null) this.#peers.seek(id, url)
+    try {
+      await this.#run(new AddVoter(id, url), timeoutMs)
+    } finally {
+      this.#peers.seekNoMore(id)
+    }
+  }
+
+  removeVoter(id: NodeId, timeoutMs: number): Promise<void> {
+    return this.#run(new RemoveVoter(id), timeoutMs)
+  }
+
+  transfer(to: NodeId | null, timeoutMs: number): Promise<NodeId> {
+    return this.#run(new TransferLeadership(to), timeoutMs)
   }
 
   onLeadership(listener: (term: Term | null) => void): void {
@@ -134,10 +211,19 @@ export class QuorumDriver implements Quorum {
     this.#stop('The quorum closed.')
   }
 
-  #ask(input: Input): Answer {
+  #run<T>(task: Task<T>, timeoutMs: number): Promise<T> {
+    this.#ticker.catchUp()
+    if (this.#state !== 'running' || this.#raft.role.kind !== 'leader') return Promise.reject(notLeader(this.#raft))
+    const done = this.#changes.run(task, this.#options.clock.nowMs() + timeoutMs)
+    // Not at once: the caller may be called from within a step.
+    this.#flushSoon()
+    return done
+  }
+
+  #ask(input: Input): Answer | null {
     this.#answer = null
-    if (this.#state === 'running') this.#drive(input)
-    return this.#answer ?? { kind: 'refused', input: input.kind, reason: 'notLeader' }
+    this.#drive(input)
+    return this.#answer
   }
 
   /** Everything proposed or asked in this turn of the event loop leaves together. */
@@ -152,22 +238,49 @@ export class QuorumDriver implements Quorum {
 
   #onTicks(count: number): void {
     for (let i = 0; i < count; i++) this.#drive({ kind: 'tick' })
+    if (this.#isStopped) return
     const nowMs = this.#options.clock.nowMs()
     this.#proposals.expire(nowMs)
     this.#reads.expire(nowMs)
+    this.#changes.expire(nowMs)
+    this.#peers.onTick()
   }
 
+  /**
+   * One input at a time: what comes while another is being performed waits, so that every effect is performed in the
+   * order of the steps. Only what changes nothing but memory may come in between, from a listener that proposes.
+   */
   #drive(input: Input): void {
-    if (this.#state === 'stopped') return
+    if (this.#isStopped) return
+    if (this.#isDriving) {
+      if (input.kind === 'proposal' || input.kind === 'readIndex') this.#step(input)
+      else this.#inputs.push(input)
+      return
+    }
+    // A blocked event loop wakes up with messages and questions before its timers: first it counts the silence.
+    if (input.kind !== 'tick') this.#ticker.catchUp()
+    this.#isDriving = true
     try {
-      for (const effect of step(this.#raft, input)) {
-        // A listener may have led to a failure that ended everything.
-        if (this.#isStopped) return
-        this.#perform(effect)
-      }
+      this.#step(input)
+      while (this.#inputs.length > 0) this.#step(this.#inputs.shift()!)
       if (!this.#isStopped) this.#writer.start()
     } catch (error) {
       this.#fail(error as Error)
+    }
+    this.#isDriving = false
+    if (this.#isStopped) return
+    this.#peers.look()
+    this.#changes.advance()
+  }
+
+  #step(input: Input): void {
+    if (this.#isStopped) return
+    const effects = step(this.#raft, input)
+    this.#options.observer?.stepped(this.#raft, input, effects)
+    for (let i = 0; i < effects.length; i++) {
+      // A listener may have led to a failure that ended everything.
+      if (this.#isStopped) return
+      this.#perform(effects[i]!)
     }
   }
 
@@ -179,31 +292,30 @@ export class QuorumDriver implements Quorum {
         return
       case 'persistSnapshot':
         this.#proposals.replaced(effect.snapshot.meta.index)
+        this.#snapshotter.abandon()
         this.#writer.add(effect)
         return
       case 'truncated':
         this.#proposals.truncated(effect.from)
         return
       case 'sendSnapshot':
-        this.#sendSnapshot(effect.to, effect.term, effect.round)
-        return
-      case 'apply':
-        this.#apply(effect.entries)
+        this.#sendSnapshot(effect)
         return
       case 'restore':
         this.#snapshotter.installed(effect.snapshot)
-        this.#options.stateMachine.restore(effect.snapshot.data, effect.snapshot.meta.index)
-        this.#noteApplied(effect.snapshot.meta.index)
+        this.#applier.take(effect)
         return
       case 'leadership':
-        this.#announce(effect.term)
+        if (effect.term === null) this.#sender.cancel()
+        this.#applier.take(effect)
+        return
+      case 'apply':
+      case 'readReady':
+        this.#applier.take(effect)
         return
       case 'accepted':
       case 'refused':
         this.#answer = effect
-        return
-      case 'readReady':
-        this.#reads.ready(effect.id, effect.index, this.#raft.log.appliedIndex)
         return
       case 'readRefused':
         this.#reads.refused(effect.id)
@@ -211,45 +323,31 @@ export class QuorumDriver implements Quorum {
     }
   }
 
-  #onPersisted(write: number): void {
-    this.#drive({ kind: 'persisted', write })
-    this.#checkDrained()
-  }
-
-  #sendSnapshot(to: NodeId, term: Term, round: number): void {
+  #sendSnapshot({ to, term, round }: Extract<Effect, { kind: 'sendSnapshot' }>): void {
     const snapshot = this.#snapshotter.saved
     assert(snapshot !== null, 'a snapshot that the core knows is here')
-    const message = { kind: 'installSnapshot', from: this.#raft.id, term, round, snapshot } as const
-    this.#options.peers.sendSnapshot(to, message).then(
-      () => this.#drive({ kind: 'snapshotSent', to, isDelivered: true }),
-      () => this.#drive({ kind: 'snapshotSent', to, isDelivered: false }),
-    )
+    this.#sender.send(to, { from: this.#raft.id, term, round }, snapshot)
   }
 
-  #apply(entries: readonly Entry[]): void {
-    const data = entries.filter(entry => entry.kind === 'data')
-    if (data.length > 0) this.#options.stateMachine.apply(data)
+  #onApplied(entries: readonly Entry[]): void {
     const isSnapshotDue = this.#snapshotter.applied(entries)
-    this.#noteApplied(entries.at(-1)!.index)
+    this.#noteApplied()
     this.#proposals.applied(entries)
-    if (isSnapshotDue) this.#takeSnapshot()
+    // Right behind a restore the core may be ahead of the state machine: then it is not this index it would describe.
+    const isLevel = this.#applier.appliedIndex === this.#raft.log.appliedIndex
+    if (isSnapshotDue && isLevel) this.#snapshotter.take(describeSnapshot(this.#raft))
   }
 
-  #noteApplied(appliedIndex: LogIndex): void {
+  #noteApplied(): void {
+    const { appliedIndex } = this.#applier
     this.#appliedListener?.(appliedIndex)
     this.#reads.applied(appliedIndex)
   }
 
-  /** The entries of the current step are all applied, so state machine and core agree on the index. */
-  #takeSnapshot(): void {
-    const meta = describeSnapshot(this.#raft)
-    this.#snapshotter.save(meta, this.#options.stateMachine.snapshot()).then(
-      discardUpTo => {
-        this.#drive({ kind: 'snapshotSaved', meta, discardUpTo })
-        this.#checkDrained()
-      },
-      error => this.#fail(error),
-    )
+  #onSnapshotSaved(snapshot: Snapshot, discardUpTo: LogIndex): void {
+    this.#drive({ kind: 'snapshotSaved', meta: snapshot.meta, discardUpTo })
+    this.#sender.saved(snapshot)
+    this.#checkDrained()
   }
 
   #announce(term: Term | null): void {
@@ -262,22 +360,24 @@ export class QuorumDriver implements Quorum {
 
   /** Nothing after a failed write is known, so nothing is retried and nothing goes on. */
   #fail(error: Error): void {
-    if (this.#state === 'stopped') return
-    this.#options.logger.error(
-      { nodeId: this.#options.nodeId, error },
-      'the quorum stops: its storage or its state failed',
-    )
+    if (this.#isStopped) return
+    const { nodeId, logger, onFatal } = this.#options
+    logger.error({ nodeId, error }, 'the quorum stops: its storage or its state failed')
     this.#stop('The node failed.')
-    this.#options.onFatal(error)
+    onFatal(error)
   }
 
   #stop(reason: string): void {
-    if (this.#state === 'stopped') return
+    if (this.#isStopped) return
     this.#state = 'stopped'
     this.#ticker.stop()
+    this.#applier.stop()
+    this.#snapshotter.abandon()
+    this.#sender.cancel()
     this.#whenDrained?.()
     this.#proposals.abandon(reason)
     this.#reads.abandon()
+    this.#changes.abandon(reason)
     this.#announce(null)
   }
 
@@ -286,14 +386,10 @@ export class QuorumDriver implements Quorum {
   }
 
   get #isDrained(): boolean {
-    return this.#writer.isIdle && !this.#snapshotter.isSaving
+    return this.#writer.isIdle && !this.#snapshotter.isBusy
   }
 
   #checkDrained(): void {
     if (this.#isDrained) this.#whenDrained?.()
   }
-}
-
-function refusalError(reason: Refusal): ApiError {
-  return new ApiError(refusalErrors[reason])
 }

@@ -1,13 +1,15 @@
 /** What a member of a quorum is opened with. Times are milliseconds here and ticks in the core. */
-import { defaultRaftOptions, type RaftOptions } from '../raft/options.ts'
+import type { Effect, Input } from '../raft/input-effect.ts'
+import { defaultRaftOptions, type RaftOptions, type Rules } from '../raft/options.ts'
+import type { Raft } from '../raft/state.ts'
 import type { RaftStorage } from '../raft/storage.ts'
-import type { Configuration } from '../raft/types.ts'
 import type { Clock } from '../util/clock.ts'
 import type { Logger } from '../util/logger.ts'
 import type { NodeId } from '../util/numbers.ts'
 import type { Random } from '../util/random.ts'
-import { MiB } from '../util/units.ts'
-import type { PeerTransport } from './peer-transport.ts'
+import { GiB, KiB, MiB } from '../util/units.ts'
+import type { PeerTransport } from './peer-port.ts'
+import type { QuorumRules } from './rules.ts'
 import type { StateMachine } from './types.ts'
 
 export interface QuorumTiming {
@@ -16,6 +18,8 @@ export interface QuorumTiming {
   /** A follower waits between one and two of these; a leader without quorum or disk leaves after one. */
   readonly electionTimeoutMs: number
   readonly heartbeatMs: number
+  /** How long writing or restoring a snapshot may keep the event loop at a time. */
+  readonly sliceMs: number
 }
 
 export interface SnapshotPolicy {
@@ -31,8 +35,13 @@ export interface QuorumOptions {
   readonly nodeId: NodeId
   /** Opened by the caller and closed by it, after the quorum. */
   readonly storage: RaftStorage
-  /** The first voters of a new cluster; used only when the storage is blank. `null`: wait to be contacted by a leader. */
-  readonly bootstrap: Configuration | null
+  /**
+   * The first voters of a new cluster and where each listens for the others: the same on all of them. They found it when
+   * all are there and blank; from then on the log says who votes, and these are only addresses to begin with.
+   */
+  readonly voters: ReadonlyMap<NodeId, string>
+  /** Where this member listens for the others. */
+  readonly url: string
   readonly stateMachine: StateMachine
   readonly clock: Clock
   readonly random: Random
@@ -40,8 +49,17 @@ export interface QuorumOptions {
   readonly peers: PeerTransport
   readonly timing?: Partial<QuorumTiming>
   readonly snapshots?: Partial<SnapshotPolicy>
+  /** Size of the pieces in which a snapshot travels. */
+  readonly chunkBytes?: number
+  /** A larger one is not accepted from anybody; the memory of one is set aside while it is received. */
+  readonly snapshotBytesMax?: number
   /** Sizes and counts of the core. */
   readonly limits?: Partial<Omit<RaftOptions, 'electionTimeoutTicks' | 'heartbeatTicks'>>
+  /** Only tests break rules. */
+  readonly rules?: Partial<QuorumRules> | undefined
+  readonly coreRules?: Partial<Rules> | undefined
+  /** Hears of every step of the core; for simulations, which check it. */
+  readonly observer?: CoreObserver
   /**
    * Called once, when the storage failed, the state machine threw, or an invariant broke. The quorum has stopped; what
    * reached the disk is unknown. The process must end.
@@ -49,10 +67,19 @@ export interface QuorumOptions {
   readonly onFatal: (error: Error) => void
 }
 
+export interface CoreObserver {
+  started(raft: Raft): void
+  /** Before any of `effects` is performed. */
+  stepped(raft: Raft, input: Input, effects: readonly Effect[]): void
+}
+
 /** A Node process pauses for its garbage and its disk: nearer a second than the paper's 150 ms. */
-export const defaultTiming: QuorumTiming = { tickMs: 50, electionTimeoutMs: 1000, heartbeatMs: 150 }
+export const defaultTiming: QuorumTiming = { tickMs: 50, electionTimeoutMs: 1000, heartbeatMs: 150, sliceMs: 5 }
 
 export const defaultSnapshotPolicy: SnapshotPolicy = { entriesMax: 20_000, bytesMax: 32 * MiB, retainedEntries: 1_000 }
+
+export const defaultChunkBytes = 256 * KiB
+export const defaultSnapshotBytesMax = GiB
 
 export function raftOptionsOf(options: QuorumOptions, timing: QuorumTiming): RaftOptions {
   return {

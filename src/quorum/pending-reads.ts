@@ -12,7 +12,12 @@ interface Pending {
 
 export class PendingReads {
   readonly #pending = new Map<number, Pending>()
+  readonly #notLeader: () => ApiError
   #lastId = 0
+
+  constructor(notLeader: () => ApiError) {
+    this.#notLeader = notLeader
+  }
 
   /** `start` is handed the id under which the core will answer. */
   add(deadlineMs: number, start: (id: number) => void): Promise<void> {
@@ -35,7 +40,7 @@ export class PendingReads {
   }
 
   refused(id: number): void {
-    this.#reject(id, new ApiError('NOT_CONTROLLER'))
+    this.#reject(id, this.#notLeader())
   }
 
   expire(nowMs: number): void {

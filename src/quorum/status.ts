@@ -1,24 +1,41 @@
 /** What a member says of itself and, while it leads, of the others. */
 import { isVoter } from '../raft/configuration.ts'
+import { observersOf } from '../raft/observers.ts'
 import { leaderIdOf, type Raft } from '../raft/state.ts'
 import { type LogIndex, type NodeId, toLogIndex } from '../util/numbers.ts'
+import type { Introduction } from './peer-port.ts'
 import type { QuorumStatus, ReplicaStatus } from './types.ts'
 
-export function statusOf(raft: Raft, nowMs: number, tickMs: number): QuorumStatus {
+type IntroductionOf = (id: NodeId) => Introduction | null
+
+/** `appliedIndex`: the state machine's. */
+export function statusOf(
+  raft: Raft,
+  appliedIndex: LogIndex,
+  nowMs: number,
+  tickMs: number,
+  introductionOf: IntroductionOf,
+): QuorumStatus {
   const { log, configurations } = raft
-  const { voters, oldVoters, learners } = configurations.current
-  const replica = (id: NodeId): ReplicaStatus => replicaStatus(raft, id, nowMs, tickMs)
+  const { voters, oldVoters, learners, clusterId = null } = configurations.current
+  const replica = (id: NodeId): ReplicaStatus => {
+    const { diskId, url } = configurations.current.members?.find(member => member.id === id) ??
+      introductionOf(id) ?? { diskId: null, url: null }
+    return { id, diskId, url, ...positionOf(raft, id, nowMs, tickMs) }
+  }
   return {
     nodeId: raft.id,
+    clusterId,
     role: roleName(raft),
     term: raft.term,
     leaderId: leaderIdOf(raft),
     commitIndex: log.commitIndex,
-    appliedIndex: log.appliedIndex,
+    appliedIndex,
     logEndIndex: next(log.lastIndex),
     snapshotIndex: raft.snapshot?.index ?? toLogIndex(0),
     voters: [...new Set([...voters, ...oldVoters])].map(replica),
     learners: learners.filter(id => !isVoter(configurations.current, id)).map(replica),
+    observers: observersOf(raft).map(replica),
   }
 }
 
@@ -28,14 +45,19 @@ function roleName(raft: Raft): QuorumStatus['role'] {
   return isVoter(raft.configurations.current, raft.id) ? 'follower' : 'learner'
 }
 
-function replicaStatus(raft: Raft, id: NodeId, nowMs: number, tickMs: number): ReplicaStatus {
+function positionOf(
+  raft: Raft,
+  id: NodeId,
+  nowMs: number,
+  tickMs: number,
+): Pick<ReplicaStatus, 'logEndIndex' | 'lastCaughtUpMs'> {
   const isLeader = raft.role.kind === 'leader'
-  if (id === raft.id) return { id, logEndIndex: next(raft.log.lastIndex), lastCaughtUpMs: isLeader ? nowMs : null }
+  if (id === raft.id) return { logEndIndex: next(raft.log.lastIndex), lastCaughtUpMs: isLeader ? nowMs : null }
   const progress = raft.role.kind === 'leader' ? raft.role.progress.get(id) : undefined
-  if (progress === undefined) return { id, logEndIndex: null, lastCaughtUpMs: null }
+  if (progress === undefined) return { logEndIndex: null, lastCaughtUpMs: null }
   const { matchIndex, lastCaughtUpTick } = progress
   const lastCaughtUpMs = lastCaughtUpTick < 0 ? null : nowMs - (raft.tick - lastCaughtUpTick) * tickMs
-  return { id, logEndIndex: next(matchIndex), lastCaughtUpMs }
+  return { logEndIndex: next(matchIndex), lastCaughtUpMs }
 }
 
 function next(index: LogIndex): LogIndex {

@@ -5,6 +5,7 @@
 import type { Effect } from '../raft/input-effect.ts'
 import { Outbox, type SendEffect } from '../raft/outbox.ts'
 import type { RaftStorage } from '../raft/storage.ts'
+import type { QuorumRules } from './rules.ts'
 
 export interface WriterListener {
   send(effect: SendEffect): void
@@ -15,12 +16,14 @@ export interface WriterListener {
 
 export class StorageWriter {
   readonly #storage: RaftStorage
+  readonly #rules: QuorumRules
   readonly #listener: WriterListener
   readonly #outbox = new Outbox()
   #hasFailed = false
 
-  constructor(storage: RaftStorage, listener: WriterListener) {
+  constructor(storage: RaftStorage, rules: QuorumRules, listener: WriterListener) {
     this.#storage = storage
+    this.#rules = rules
     this.#listener = listener
   }
 
@@ -30,6 +33,10 @@ export class StorageWriter {
 
   /** Takes `persist`, `persistSnapshot` and `send`; a message that waits for nothing leaves at once. */
   add(effect: Effect): void {
+    if (effect.kind === 'send' && !this.#rules.messagesWaitForDisk) {
+      this.#listener.send(effect)
+      return
+    }
     const free = this.#outbox.add(effect)
     if (free !== null) this.#listener.send(free)
   }

@@ -1,16 +1,17 @@
-/** A member of a quorum on virtual time and faulty storage, and the counting state machine it replicates. */
+/** A member of a quorum on virtual time and faulty storage, and the list it replicates. */
 
 import { openQuorum } from '../../src/quorum/open-quorum.ts'
 import type { QuorumOptions } from '../../src/quorum/options.ts'
-import { nobody } from '../../src/quorum/peer-transport.ts'
+import { noPeers } from '../../src/quorum/peer-port.ts'
 import type { CommittedEntry, Quorum, StateMachine } from '../../src/quorum/types.ts'
 import type { LoadedState, PersistBatch, RaftStorage } from '../../src/raft/storage.ts'
-import type { Configuration, HardState, Snapshot } from '../../src/raft/types.ts'
+import type { HardState, Snapshot } from '../../src/raft/types.ts'
 import { type MemoryStorageImage, memoryStorage } from '../../src/raft-storage/memory-storage.ts'
 import { VirtualClock } from '../../src/simulation/virtual-clock.ts'
 import { silentLogger } from '../../src/util/logger.ts'
-import { type LogIndex, toNodeId } from '../../src/util/numbers.ts'
+import { type LogIndex, type NodeId, toNodeId } from '../../src/util/numbers.ts'
 import { seededRandom } from '../../src/util/random.ts'
+import { urlOf } from './virtual-network.ts'
 
 const encoder = new TextEncoder()
 const decoder = new TextDecoder()
@@ -25,13 +26,23 @@ export class ListMachine implements StateMachine {
     for (const entry of entries) this.texts.push(decoder.decode(entry.data))
   }
 
-  snapshot(): Uint8Array {
-    return encoder.encode(JSON.stringify(this.texts))
+  /** A piece for each text, of the texts as they are now. */
+  snapshot(): Iterable<Uint8Array> {
+    const { texts } = this
+    const count = texts.length
+    return (function* () {
+      for (let i = 0; i < count; i++) yield encoder.encode(`${JSON.stringify(texts[i])}\n`)
+    })()
   }
 
-  restore(snapshot: Uint8Array): void {
+  *restore(snapshot: Uint8Array): Generator<void, undefined> {
+    const texts: string[] = []
+    for (const line of decoder.decode(snapshot).split('\n').slice(0, -1)) {
+      texts.push(JSON.parse(line))
+      yield
+    }
     this.restores++
-    this.texts = JSON.parse(decoder.decode(snapshot))
+    this.texts = texts
   }
 }
 
@@ -103,7 +114,7 @@ export async function turns(): Promise<void> {
   for (let i = 0; i < 20; i++) await Promise.resolve()
 }
 
-export const soleVoter: Configuration = { voters: [toNodeId(1)], oldVoters: [], learners: [] }
+export const soleVoter: ReadonlyMap<NodeId, string> = new Map([[toNodeId(1), urlOf(1)]])
 
 export class Node {
   readonly clock: VirtualClock
@@ -140,12 +151,13 @@ export async function openNode(image: MemoryStorageImage, options: Partial<Quoru
   node.quorum = await openQuorum({
     nodeId: toNodeId(1),
     storage: node.storage,
-    bootstrap: soleVoter,
+    voters: soleVoter,
+    url: urlOf(options.nodeId ?? 1),
     stateMachine: node.machine,
     clock: node.clock,
     random: seededRandom(1),
     logger: silentLogger,
-    peers: nobody,
+    peers: noPeers,
     onFatal: error => node.fatal.push(error),
     ...options,
   })

@@ -3,7 +3,9 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ApiError } from '../../src/protocol/errors.ts'
 import { MemoryStorageImage } from '../../src/raft-storage/memory-storage.ts'
-import { bytes, openLeader, openNode, type soleVoter } from './harness.ts'
+import { toNodeId } from '../../src/util/numbers.ts'
+import { bytes, openLeader, openNode } from './harness.ts'
+import { urlOf } from './virtual-network.ts'
 
 const isApiError = (code: string) => (error: unknown) => error instanceof ApiError && error.code === code
 
@@ -17,7 +19,9 @@ test('a sole voter leads without waiting for an election timeout, once its no-op
   assert.equal(status.commitIndex, 2)
   assert.equal(status.appliedIndex, 2)
   assert.equal(status.logEndIndex, 3)
-  assert.deepEqual(status.voters, [{ id: 1, logEndIndex: 3, lastCaughtUpMs: 0 }])
+  assert.deepEqual(status.voters, [
+    { id: 1, diskId: node.storage.diskId, url: urlOf(1), logEndIndex: 3, lastCaughtUpMs: 0 },
+  ])
   await node.quorum[Symbol.asyncDispose]()
 })
 
@@ -96,12 +100,12 @@ test('a restart finds everything acknowledged, in a newer term', async () => {
   }
 })
 
-test('the bootstrap configuration counts once: a later start with another one changes nothing', async () => {
+test('a cluster is founded once: a later start with other first voters changes nothing', async () => {
   const image = new MemoryStorageImage()
   const first = await openLeader(image)
   await first.quorum[Symbol.asyncDispose]()
-  const other = { voters: [2, 3] as unknown as typeof soleVoter.voters, oldVoters: [], learners: [] }
-  const second = await openLeader(image, { bootstrap: other })
+  const other = new Map([2, 3].map(id => [toNodeId(id), urlOf(id)]))
+  const second = await openLeader(image, { voters: other })
   assert.deepEqual(
     second.quorum.status().voters.map(voter => voter.id),
     [1],
@@ -109,8 +113,8 @@ test('the bootstrap configuration counts once: a later start with another one ch
   await second.quorum[Symbol.asyncDispose]()
 })
 
-test('without a bootstrap a blank member waits and refuses', async () => {
-  const node = await openNode(new MemoryStorageImage(), { bootstrap: null })
+test('a blank member that is no first voter waits and refuses', async () => {
+  const node = await openNode(new MemoryStorageImage(), { voters: new Map([[toNodeId(2), urlOf(2)]]) })
   await node.pass(5000)
   assert.deepEqual(node.leadership, [])
   assert.equal(node.quorum.status().role, 'learner')
@@ -143,8 +147,8 @@ test('a snapshot is taken past the threshold, the log is cut, and a restart begi
 })
 
 test('a snapshot by bytes; proposals go on while it is being saved', async () => {
-  const node = await openLeader(new MemoryStorageImage(), { snapshots: { bytesMax: 100, retainedEntries: 0 } })
-  const first = node.quorum.propose([new Uint8Array(101)], 1000)
+  const node = await openLeader(new MemoryStorageImage(), { snapshots: { bytesMax: 1000, retainedEntries: 0 } })
+  const first = node.quorum.propose([new Uint8Array(1001)], 1000)
   node.storage.isGated = true
   await node.run()
   await node.storage.finish()

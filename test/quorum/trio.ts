@@ -1,33 +1,43 @@
-/** Three members over a network on virtual time that can be cut. */
+/** Several members over a network on virtual time that can be cut; by default three, all of them founders. */
 
 import type { QuorumOptions } from '../../src/quorum/options.ts'
-import type { PeerTransport } from '../../src/quorum/peer-transport.ts'
-import type { InstallSnapshot, Message } from '../../src/raft/messages.ts'
+import type { Message } from '../../src/raft/messages.ts'
 import { MemoryStorageImage } from '../../src/raft-storage/memory-storage.ts'
 import { VirtualClock } from '../../src/simulation/virtual-clock.ts'
 import { type NodeId, toNodeId } from '../../src/util/numbers.ts'
 import { seededRandom } from '../../src/util/random.ts'
 import { type Node, openNode, turns } from './harness.ts'
-
-const ids = [1, 2, 3].map(toNodeId)
+import { urlOf, VirtualNetwork } from './virtual-network.ts'
 
 export class Trio {
   readonly clock = new VirtualClock()
-  readonly images = new Map(ids.map(id => [id, new MemoryStorageImage()]))
+  readonly network = new VirtualNetwork(this.clock)
+  readonly ids: readonly NodeId[]
+  readonly images = new Map<NodeId, MemoryStorageImage>()
   readonly nodes = new Map<NodeId, Node>()
-  readonly #listeners = new Map<NodeId, (message: Message) => void>()
-  /** Servers that nothing reaches and nothing leaves. */
-  readonly cut = new Set<NodeId>()
-  readonly sent: Message[] = []
 
+  constructor(count = 3) {
+    this.ids = Array.from({ length: count }, (_, i) => toNodeId(i + 1))
+  }
+
+  get cut(): Set<NodeId> {
+    return this.network.cut
+  }
+
+  get sent(): Message[] {
+    return this.network.sent
+  }
+
+  /** A new process of `id` on what its disk holds. */
   async open(id: number, options: Partial<QuorumOptions> = {}): Promise<Node> {
     const nodeId = toNodeId(id)
-    const node = await openNode(this.images.get(nodeId)!, {
+    const image = this.images.get(nodeId) ?? this.wipe(id)
+    const node = await openNode(image, {
       nodeId,
       clock: this.clock,
-      bootstrap: { voters: ids, oldVoters: [], learners: [] },
+      voters: new Map(this.ids.map(voter => [voter, urlOf(voter)])),
       random: seededRandom(id),
-      peers: this.#peers(nodeId),
+      peers: this.network.attach(nodeId),
       ...options,
     })
     this.nodes.set(nodeId, node)
@@ -35,7 +45,25 @@ export class Trio {
   }
 
   async openAll(options: Partial<QuorumOptions> = {}): Promise<void> {
-    for (const id of ids) await this.open(id, options)
+    for (const id of this.ids) await this.open(id, options)
+  }
+
+  /** The next process of `id` finds a blank disk. */
+  wipe(id: number): MemoryStorageImage {
+    const image = new MemoryStorageImage()
+    this.images.set(toNodeId(id), image)
+    return image
+  }
+
+  /** The process of `id` is gone without a word; its disk is what it had written. */
+  async crash(id: number): Promise<void> {
+    const nodeId = toNodeId(id)
+    const node = this.nodes.get(nodeId)!
+    this.nodes.delete(nodeId)
+    this.network.detach(nodeId)
+    const dying = node.quorum[Symbol.asyncDispose]()
+    await this.pass(5)
+    await dying
   }
 
   async pass(ms: number): Promise<void> {
@@ -49,6 +77,17 @@ export class Trio {
   async until(isTrue: () => boolean): Promise<void> {
     for (let i = 0; i < 4000 && !isTrue(); i++) await this.pass(5)
     if (!isTrue()) throw new Error('what was waited for did not happen in 20 virtual seconds')
+  }
+
+  /** Runs until `promise` is settled. */
+  async finish<T>(promise: Promise<T>): Promise<T> {
+    let isSettled = false
+    const settle = (): void => {
+      isSettled = true
+    }
+    promise.then(settle, settle)
+    await this.until(() => isSettled)
+    return promise
   }
 
   /** The reachable member that is ready to lead. */
@@ -66,24 +105,6 @@ export class Trio {
     const closing = Promise.all([...this.nodes.values()].map(node => node.quorum[Symbol.asyncDispose]()))
     await this.pass(2000)
     await closing
-  }
-
-  #peers(from: NodeId): PeerTransport {
-    const carry = (to: NodeId, message: Message): boolean => {
-      if (this.cut.has(from) || this.cut.has(to)) return false
-      this.sent.push(message)
-      this.clock.setTimer(2, () => this.#listeners.get(to)?.(message))
-      return true
-    }
-    return {
-      send: carry,
-      sendSnapshot: async (to: NodeId, message: InstallSnapshot) => {
-        if (!carry(to, message)) throw new Error('unreachable')
-      },
-      onMessage: listener => {
-        this.#listeners.set(from, listener)
-      },
-    }
   }
 }
 
