@@ -3,9 +3,12 @@
  * in the log and may still be committed, by this leader or by the next.
  */
 import { ApiError } from '../protocol/errors.ts'
+import type { Effect } from '../raft/input-effect.ts'
 import type { Entry } from '../raft/types.ts'
 import { assertLess } from '../util/assert.ts'
 import type { LogIndex, Term } from '../util/numbers.ts'
+
+type Accepted = Extract<Effect, { kind: 'accepted' }>
 
 interface Pending {
   readonly firstIndex: LogIndex
@@ -24,7 +27,7 @@ export class PendingProposals {
     return this.#pending.length
   }
 
-  add(firstIndex: LogIndex, lastIndex: LogIndex, term: Term, deadlineMs: number): Promise<LogIndex> {
+  add({ firstIndex, lastIndex, term }: Accepted, deadlineMs: number): Promise<LogIndex> {
     const before = this.#pending.at(-1)
     if (before !== undefined) assertLess(before.lastIndex, firstIndex, 'proposals wait in log order')
     return new Promise((resolve, reject) => {

@@ -6,22 +6,22 @@ import { type LogIndex, type NodeId, toLogIndex } from '../util/numbers.ts'
 import type { Introduction } from './peer-port.ts'
 import type { QuorumStatus, ReplicaStatus } from './types.ts'
 
-type IntroductionOf = (id: NodeId) => Introduction | null
+export interface StatusContext {
+  /** The state machine's. */
+  readonly appliedIndex: LogIndex
+  readonly nowMs: number
+  readonly tickMs: number
+  readonly introductionOf: (id: NodeId) => Introduction | null
+}
 
-/** `appliedIndex`: the state machine's. */
-export function statusOf(
-  raft: Raft,
-  appliedIndex: LogIndex,
-  nowMs: number,
-  tickMs: number,
-  introductionOf: IntroductionOf,
-): QuorumStatus {
+export function statusOf(raft: Raft, context: StatusContext): QuorumStatus {
+  const { appliedIndex, introductionOf } = context
   const { log, configurations } = raft
   const { voters, oldVoters, learners, clusterId = null } = configurations.current
   const replica = (id: NodeId): ReplicaStatus => {
     const { diskId, url } = configurations.current.members?.find(member => member.id === id) ??
       introductionOf(id) ?? { diskId: null, url: null }
-    return { id, diskId, url, ...positionOf(raft, id, nowMs, tickMs) }
+    return { id, diskId, url, ...positionOf(raft, id, context) }
   }
   return {
     nodeId: raft.id,
@@ -48,8 +48,7 @@ function roleName(raft: Raft): QuorumStatus['role'] {
 function positionOf(
   raft: Raft,
   id: NodeId,
-  nowMs: number,
-  tickMs: number,
+  { nowMs, tickMs }: StatusContext,
 ): Pick<ReplicaStatus, 'logEndIndex' | 'lastCaughtUpMs'> {
   const isLeader = raft.role.kind === 'leader'
   if (id === raft.id) return { logEndIndex: next(raft.log.lastIndex), lastCaughtUpMs: isLeader ? nowMs : null }
