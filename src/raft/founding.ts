@@ -5,15 +5,19 @@ import { encodeConfiguration } from './configuration.ts'
 import type { Raft } from './state.ts'
 import type { Configuration } from './types.ts'
 
-/** Only on a blank server: whoever has a log is in a cluster already, and may have voted in it. */
+/**
+ * Only on a blank server: whoever has a log is in a cluster already. The entry is the same on every founder, so it is of
+ * term 1 on all of them, also on one that has heard of a later term meanwhile: an entry of that term would make its log look
+ * newer than those of the founders that elected a leader before.
+ */
 export function onFound(raft: Raft, configuration: Configuration): void {
   const { log } = raft
   assert(log.lastIndex === 0 && raft.installing === null, 'only a blank server founds a cluster')
-  if (raft.term === 0) {
-    raft.term = toTerm(1)
+  const [index, term] = [toLogIndex(1), toTerm(1)]
+  if (raft.term < term) {
+    raft.term = term
     raft.durability.isHardStateDirty = true
   }
-  const index = toLogIndex(1)
-  log.append({ index, term: raft.term, kind: 'configuration', data: encodeConfiguration(configuration) })
+  log.append({ index, term, kind: 'configuration', data: encodeConfiguration(configuration) })
   raft.configurations.add(index, configuration)
 }

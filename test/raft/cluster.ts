@@ -10,17 +10,11 @@ import { Outbox, type Write } from '../../src/raft/outbox.ts'
 import { describeSnapshot } from '../../src/raft/snapshot.ts'
 import { createRaft, type Raft } from '../../src/raft/state.ts'
 import { step } from '../../src/raft/step.ts'
-import type { Configuration, Entry, HardState, Snapshot } from '../../src/raft/types.ts'
+import type { Configuration, Entry, Snapshot } from '../../src/raft/types.ts'
 import { type NodeId, toLogIndex, toNodeId, toTerm } from '../../src/util/numbers.ts'
 import { seededRandom } from '../../src/util/random.ts'
+import { applyWrite, type DiskImage } from './disk-image.ts'
 import { bootstrapEntry } from './entries.ts'
-
-export interface DiskImage {
-  hardState: HardState
-  snapshot: Snapshot | null
-  /** Dense, the first one anywhere up to just after the snapshot. */
-  entries: Entry[]
-}
 
 /** One life of a server, from start to crash. */
 export interface Life {
@@ -244,14 +238,17 @@ export class Cluster {
   }
 
   /** Writes and messages among the given servers, in order, until all is quiet; what others send or should get is lost. */
-  settle(among: ReadonlySet<number> = new Set(this.servers.keys())): void {
+  settle(
+    among: ReadonlySet<number> = new Set(this.servers.keys()),
+    isCarried = ({ from, to }: Packet): boolean => among.has(from) && among.has(to),
+  ): void {
     for (let rounds = 0; rounds < 10_000; rounds++) {
       let hasMoved = false
       for (const id of among) while (this.finishWrite(id)) hasMoved = true
       const packet = this.network[0]
       if (packet !== undefined) {
         hasMoved = true
-        if (among.has(packet.from) && among.has(packet.to)) this.deliver(packet)
+        if (isCarried(packet)) this.deliver(packet)
         else this.drop(packet)
       }
       if (!hasMoved) return
@@ -271,23 +268,6 @@ export class Cluster {
 
 function packetOf({ id, diskId }: Server, to: NodeId, message: Message): Packet {
   return { from: id, to, message, fromDisk: diskId }
-}
-
-export function applyWrite(image: DiskImage, write: Write): void {
-  if (write.kind === 'snapshot') {
-    image.hardState = write.hardState
-    image.snapshot = write.snapshot
-    image.entries = []
-    return
-  }
-  const { hardState, truncateFrom, entries } = write.batch
-  if (truncateFrom !== null) image.entries = image.entries.filter(entry => entry.index < truncateFrom)
-  for (const entry of entries) {
-    const next = (image.entries.at(-1)?.index ?? image.snapshot?.meta.index ?? 0) + 1
-    if (entry.index !== next) throw new Error(`disk: entry ${entry.index} written where ${next} was next`)
-    image.entries.push(entry)
-  }
-  if (hardState !== null) image.hardState = hardState
 }
 
 const encoder = new TextEncoder()

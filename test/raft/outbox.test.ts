@@ -7,7 +7,7 @@ import type { PersistBatch } from '../../src/raft/storage.ts'
 import type { Entry } from '../../src/raft/types.ts'
 import { toLogIndex, toNodeId, toTerm } from '../../src/util/numbers.ts'
 import { runs } from '../support/depth.ts'
-import { applyWrite, type DiskImage } from './cluster.ts'
+import { applyWrite, type DiskImage } from './disk-image.ts'
 import { dataEntry } from './entries.ts'
 
 function emptyImage(): DiskImage {

@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { seedRange } from '../support/depth.ts'
-import { type Profile, profiles, RandomRun } from './random-run.ts'
+import { type Profile, profiles } from './profiles.ts'
+import { RandomRun } from './random-run.ts'
 
 const { from, to } = seedRange(150)
 const seedsPerProfile = to - from + 1
@@ -33,6 +34,7 @@ for (const profile of Object.values(profiles)) {
     assert.ok(totals.reads! > seedsPerProfile / 10, 'reads were confirmed')
     if (profile.name === 'churn') assert.ok(totals.truncations! > seedsPerProfile / 4, 'tails were dropped')
     if (profile.name === 'farBehind') assert.ok(totals.snapshotsInstalled! > 0, 'snapshots were installed')
+    if (profile.name === 'disks') assert.ok(totals.observed! > seedsPerProfile, 'observers were fed')
     if (profile.name === 'membership') assert.ok(totals.jointCommits! > seedsPerProfile / 4, 'joint majorities decided')
   })
 }

@@ -1,81 +1,17 @@
 /**
  * One run of a random cluster: a function of seed and profile. First anything may go wrong, with the invariants checked
- * after every step; then everything heals and the cluster must come together again.
+ * after every step; then everything heals, and the cluster must come together again and stay so.
  */
-import assert from 'node:assert/strict'
-import { membersOf } from '../../src/raft/configuration.ts'
+import { decodeConfiguration } from '../../src/raft/configuration.ts'
 import type { Rules } from '../../src/raft/options.ts'
-import type { NodeId } from '../../src/util/numbers.ts'
+import { hasQuorum } from '../../src/raft/quorum-math.ts'
+import type { Configuration } from '../../src/raft/types.ts'
+import { type NodeId, toLogIndex } from '../../src/util/numbers.ts'
 import { type Random, seededRandom } from '../../src/util/random.ts'
 import { bytesOf, Cluster, type Packet } from './cluster.ts'
+import { checkUndisturbed, heal, isIntact } from './heal.ts'
 import { Invariants } from './invariants.ts'
-
-export interface Profile {
-  readonly name: string
-  readonly servers: readonly [min: number, max: number]
-  readonly steps: number
-  /** Of a message that is due: lost, or delivered and left to come again. */
-  readonly dropMax: number
-  readonly duplicateMax: number
-  /** How likely each thing is, relative to the others. */
-  readonly weights: Readonly<Record<Action, number>>
-}
-
-type Action =
-  | 'tick'
-  | 'deliver'
-  | 'write'
-  | 'propose'
-  | 'read'
-  | 'crash'
-  | 'restart'
-  | 'cut'
-  | 'snapshot'
-  | 'transfer'
-  | 'membership'
-
-const calm: Record<Action, number> = {
-  tick: 30,
-  deliver: 120,
-  write: 60,
-  propose: 12,
-  read: 3,
-  crash: 0.6,
-  restart: 2,
-  cut: 0.6,
-  snapshot: 0,
-  transfer: 0.2,
-  membership: 0,
-}
-
-export const profiles: Record<'swarm' | 'churn' | 'membership' | 'farBehind', Profile> = {
-  swarm: { name: 'swarm', servers: [1, 7], steps: 900, dropMax: 0.3, duplicateMax: 0.3, weights: calm },
-  /** Leaders come and go before their entries get anywhere: what Figure 8 needs. */
-  churn: {
-    name: 'churn',
-    servers: [5, 5],
-    steps: 2000,
-    dropMax: 0.55,
-    duplicateMax: 0.1,
-    weights: { ...calm, tick: 60, propose: 8, crash: 2, restart: 6, cut: 1.5, transfer: 2 },
-  },
-  membership: {
-    name: 'membership',
-    servers: [4, 6],
-    steps: 1200,
-    dropMax: 0.2,
-    duplicateMax: 0.2,
-    weights: { ...calm, membership: 4, snapshot: 1, crash: 1, restart: 4 },
-  },
-  farBehind: {
-    name: 'farBehind',
-    servers: [3, 5],
-    steps: 1200,
-    dropMax: 0.3,
-    duplicateMax: 0.2,
-    weights: { ...calm, snapshot: 6, propose: 30, crash: 1.2, restart: 2, cut: 1.5 },
-  },
-}
+import type { Action, Profile } from './profiles.ts'
 
 export class RandomRun {
   readonly cluster: Cluster
@@ -87,6 +23,11 @@ export class RandomRun {
   readonly #duplicateRate: number
   readonly #actions: readonly Action[]
   readonly #weightTotal: number
+  readonly #lateRate: number
+  /** Copies that come long after the packet itself, perhaps in another term. */
+  readonly #late: Packet[] = []
+  /** Servers whose clocks stand still. */
+  readonly #paused = new Set<number>()
   /** `from/to` of links that carry nothing. */
   readonly #cut = new Set<string>()
   #counter = 0
@@ -97,8 +38,7 @@ export class RandomRun {
     const [min, max] = profile.servers
     const count = min + this.#random.nextInt(max - min + 1)
     this.#ids = Array.from({ length: count }, (_, i) => i + 1)
-    const hasSpares = profile.weights.membership > 0
-    const voterCount = hasSpares ? 1 + this.#random.nextInt(Math.min(3, count)) : count
+    const voterCount = profile.hasSpares ? 1 + this.#random.nextInt(Math.min(3, count)) : count
     this.cluster = new Cluster({
       voters: this.#ids.slice(0, voterCount),
       spares: this.#ids.slice(voterCount),
@@ -116,6 +56,7 @@ export class RandomRun {
     this.invariants = new Invariants(this.cluster)
     this.#dropRate = this.#random.nextFloat() * profile.dropMax
     this.#duplicateRate = this.#random.nextFloat() * profile.duplicateMax
+    this.#lateRate = this.#random.nextFloat() * profile.lateMax
     this.#actions = Object.keys(profile.weights) as Action[]
     this.#weightTotal = Object.values(profile.weights).reduce((sum, weight) => sum + weight, 0)
   }
@@ -123,7 +64,9 @@ export class RandomRun {
   run(): void {
     this.cluster.startAll()
     for (let i = 0; i < this.#profile.steps; i++) this.#act(this.#drawAction())
-    this.#heal()
+    this.#cut.clear()
+    heal(this.cluster, `last${++this.#counter}`)
+    checkUndisturbed(this.cluster, this.#random)
   }
 
   #drawAction(): Action {
@@ -147,7 +90,7 @@ export class RandomRun {
     const id = this.#anyId()
     switch (action) {
       case 'tick':
-        cluster.drive(id, { kind: 'tick' })
+        if (!this.#paused.has(id)) cluster.drive(id, { kind: 'tick' })
         return
       case 'deliver':
         this.#deliverOne()
@@ -159,13 +102,16 @@ export class RandomRun {
         this.#propose()
         return
       case 'read':
-        cluster.drive(this.#leaderOrAny(), { kind: 'readIndex', id: ++this.#counter })
+        this.#read()
         return
       case 'crash':
         if (cluster.server(id).life !== null) cluster.crash(id)
         return
       case 'restart':
         if (cluster.server(id).life === null) cluster.start(id)
+        return
+      case 'pause':
+        this.#pauseOrResume(this.#leaderOrAny())
         return
       case 'cut':
         this.#cutOrJoin(id, this.#anyId())
@@ -178,18 +124,49 @@ export class RandomRun {
         return
       case 'membership':
         this.#changeMembership()
+        return
+      case 'observe':
+        this.#observe(id as NodeId)
+        return
+      case 'wipe':
+        this.#wipe(id as NodeId)
     }
   }
 
   #deliverOne(): void {
     const { network } = this.cluster
+    if (this.#late.length > 0 && this.#random.nextInt(20) === 0) this.#deliverLate()
     if (network.length === 0) return
     // Mostly in order, sometimes not.
     const reach = this.#random.nextInt(4) === 0 ? network.length : Math.min(3, network.length)
     const packet = network[this.#random.nextInt(reach)]!
     if (this.#isCut(packet) || this.#random.nextFloat() < this.#dropRate || network.length > 300) {
       this.cluster.drop(packet)
-    } else this.cluster.deliver(packet, this.#random.nextFloat() < this.#duplicateRate)
+      return
+    }
+    // Snapshots are slow, so that the next one is under way before they arrive.
+    const isSlow = packet.message.kind === 'installSnapshot' || this.#random.nextFloat() < this.#lateRate
+    if (isSlow && this.#lateRate > 0) this.#late.push(packet)
+    this.cluster.deliver(packet, this.#random.nextFloat() < this.#duplicateRate)
+  }
+
+  #deliverLate(): void {
+    // What a leader hears does most harm.
+    const leaderId = this.cluster.leader()?.id
+    const toLeader = this.#late.filter(packet => packet.to === leaderId)
+    const among = toLeader.length > 0 && this.#random.nextInt(2) === 0 ? toLeader : this.#late
+    const packet = among[this.#random.nextInt(among.length)]!
+    if (this.#isCut(packet)) return
+    this.#late.splice(this.#late.indexOf(packet), 1)
+    this.cluster.deliver(packet, true)
+  }
+
+  /** Asked of whoever believes to lead, not only of who does. */
+  #read(): void {
+    const leading = this.#ids.filter(id => this.cluster.server(id).life?.raft.role.kind === 'leader')
+    const id = leading[this.#random.nextInt(leading.length)] ?? this.#anyId()
+    this.cluster.drive(id, { kind: 'readIndex', id: ++this.#counter })
+    this.cluster.drive(id, { kind: 'flush' })
   }
 
   #propose(): void {
@@ -200,11 +177,26 @@ export class RandomRun {
     if (this.#random.nextInt(2) === 0) this.cluster.drive(leader, { kind: 'flush' })
   }
 
+  /** Cut off as well: it cannot know how long it was, and hears of nobody who came after it. */
+  #pauseOrResume(id: number): void {
+    if (this.#paused.size > 0) {
+      this.#paused.clear()
+      this.#cut.clear()
+    } else {
+      this.#paused.add(id)
+      this.#isolate(id)
+    }
+  }
+
+  #isolate(id: number): void {
+    for (const other of this.#ids) this.#cut.add(`${id}/${other}`).add(`${other}/${id}`)
+  }
+
   #cutOrJoin(from: number, to: number): void {
     const link = `${from}/${to}`
     if (this.#cut.size > 0 && this.#random.nextInt(2) === 0) this.#cut.clear()
     else if (this.#random.nextInt(2) === 0) this.#cut.add(link)
-    else for (const id of this.#ids) this.#cut.add(`${from}/${id}`).add(`${id}/${from}`)
+    else this.#isolate(from)
   }
 
   #changeMembership(): void {
@@ -213,43 +205,40 @@ export class RandomRun {
     const learnerCount = this.#random.nextInt(shuffled.length - voterCount + 1)
     const voters = shuffled.slice(0, voterCount)
     const learners = shuffled.slice(voterCount, voterCount + learnerCount)
-    this.cluster.drive(this.#leaderOrAny(), { kind: 'changeMembership', voters, learners })
+    const to = this.#leaderOrAny()
+    const current = this.cluster.server(to).life?.raft.configurations.current
+    if (current === undefined) return
+    // An operator does not hand the cluster to voters whose disks are lost: nobody could take it back.
+    const isNew = (id: NodeId): boolean => !current.voters.includes(id)
+    if (!hasQuorum({ voters, oldVoters: [], learners }, id => isNew(id) || isIntact(this.cluster, current, id))) return
+    this.cluster.drive(to, { kind: 'changeMembership', voters, learners })
+  }
+
+  #observe(id: NodeId): void {
+    const { diskId } = this.cluster.server(id)
+    const isWanted = this.#random.nextInt(4) > 0
+    this.cluster.drive(this.#leaderOrAny(), isWanted ? { kind: 'observe', id, diskId } : { kind: 'unobserve', id })
   }
 
   #isCut({ from, to }: Packet): boolean {
     return this.#cut.has(`${from}/${to}`)
   }
 
-  /** Faults off: within a few election timeouts there is a leader, and everyone has everything. */
-  #heal(): void {
+  /** At random, but never so that too few are left who remember: that is what backups are for. */
+  #wipe(id: NodeId): void {
     const { cluster } = this
-    this.#cut.clear()
-    for (const id of this.#ids) if (cluster.server(id).life === null) cluster.start(id)
-    cluster.settle()
-    const last = `last${++this.#counter}`
-    let isProposed = false
-    for (let round = 0; round < 200; round++) {
-      for (const id of this.#ids) cluster.drive(id, { kind: 'tick' })
-      cluster.settle()
-      const leader = cluster.leader()
-      if (leader === null) continue
-      if (!isProposed) {
-        const effects = cluster.drive(leader.id, { kind: 'proposal', entries: [bytesOf(last)] })
-        isProposed = effects.some(effect => effect.kind === 'accepted')
-      } else if (this.#hasConverged(last)) return
-      else if (leader.life!.raft.log.uncommittedBytes === 0 && !leader.life!.applied.includes(last)) isProposed = false
+    const isSurvivable = (configuration: Configuration): boolean => {
+      return hasQuorum(configuration, other => other !== id && isIntact(cluster, configuration, other))
     }
-    assert.fail('the healed cluster does not come together')
+    if (configurationsOf(cluster).every(isSurvivable)) cluster.wipe(id)
   }
+}
 
-  #hasConverged(last: string): boolean {
-    const leader = this.cluster.leader()!
-    const { configurations, log } = leader.life!.raft
-    if (configurations.current.oldVoters.length > 0 || log.commitIndex < log.lastIndex) return false
-    const members = membersOf(configurations.current).map(id => this.cluster.server(id).life!)
-    if (!leader.life!.applied.includes(last)) return false
-    for (const { applied } of members) if (applied.length !== leader.life!.applied.length) return false
-    for (const { applied } of members) assert.deepEqual(applied, leader.life!.applied, 'equal state after healing')
-    return true
-  }
+/** Every configuration that is in a log or a snapshot of any server. */
+function configurationsOf(cluster: Cluster): readonly Configuration[] {
+  return [...cluster.servers.values()].flatMap(({ image, life }) => [
+    ...(life?.raft.configurations.possible(toLogIndex(0)).filter(({ voters }) => voters.length > 0) ?? []),
+    ...(image.snapshot === null ? [] : [image.snapshot.meta.configuration]),
+    ...image.entries.filter(entry => entry.kind === 'configuration').map(decodeConfiguration),
+  ])
 }

@@ -3,7 +3,8 @@ import type { Effect, Input } from '../../../src/raft/input-effect.ts'
 import type { Raft } from '../../../src/raft/state.ts'
 import type { Configuration } from '../../../src/raft/types.ts'
 import type { NodeId } from '../../../src/util/numbers.ts'
-import type { Cluster, DiskImage, Packet, Server } from '../cluster.ts'
+import type { Cluster, Packet, Server } from '../cluster.ts'
+import type { DiskImage } from '../disk-image.ts'
 
 /** A server between two steps. */
 export interface Seen {
