@@ -1,6 +1,9 @@
 /**
  * Which brokers this controller hears of, by the monotonic clock. Lives as long as this node leads: a new leader knows
  * nothing of who was heard before, so it grants every broker a whole session timeout.
+ *
+ * A broker is silent when it has not been heard for a session timeout, or when its last connection closed and it has not
+ * been heard again within a short grace: a process that ended is not waited for.
  */
 import type { BrokerImage } from '../metadata/image.ts'
 import type { Clock, Timer } from '../util/clock.ts'
@@ -8,65 +11,114 @@ import type { NodeId } from '../util/numbers.ts'
 
 /** Checks per session timeout: a silent broker is fenced at most a quarter late. */
 const checksPerTimeout = 4
+const checkIntervalMsMax = 1_000
+/** A check that comes later than this found the process standing still; below what it takes peers to hang up on it. */
+const stallMsMin = 1_000
+
+interface BrokerSessionsOptions {
+  readonly clock: Clock
+  readonly sessionTimeoutMs: number
+  /** From a closed connection to being silent. */
+  readonly goneGraceMs: number
+  /** Called several times in a session timeout, and when a grace is over, between `start` and `stop`. */
+  readonly onCheck: () => void
+}
 
 export class BrokerSessions {
-  readonly #clock: Clock
-  readonly #sessionTimeoutMs: number
-  readonly #onCheck: () => void
+  readonly #options: BrokerSessionsOptions
   /** Monotonic time of the last sign of life in this reign. */
   readonly #heardMs = new Map<NodeId, number>()
+  /** Monotonic time at which the last connection closed, of those not heard since. */
+  readonly #goneMs = new Map<NodeId, number>()
   /** No broker counts as silent since before this. */
   #graceFromMs = 0
-  #lastCheckMs = 0
+  /** When this process was last found to have stood still. */
+  #stalledMs: number | null = null
+  #nextCheckMs = 0
   #timer: Timer | null = null
+  readonly #graceTimers = new Set<Timer>()
 
-  /** `onCheck` is called every quarter of a session timeout between `start` and `stop`. */
-  constructor(options: { clock: Clock; sessionTimeoutMs: number; onCheck: () => void }) {
-    this.#clock = options.clock
-    this.#sessionTimeoutMs = options.sessionTimeoutMs
-    this.#onCheck = options.onCheck
+  constructor(options: BrokerSessionsOptions) {
+    this.#options = options
   }
 
   start(): void {
     this.stop()
     this.#heardMs.clear()
-    this.#graceFromMs = this.#lastCheckMs = this.#clock.nowMs()
+    this.#goneMs.clear()
+    this.#graceFromMs = this.#nowMs
+    this.#stalledMs = null
     this.#schedule()
   }
 
   stop(): void {
     this.#timer?.cancel()
     this.#timer = null
+    for (const timer of this.#graceTimers) timer.cancel()
+    this.#graceTimers.clear()
   }
 
   heard(nodeId: NodeId): void {
-    this.#heardMs.set(nodeId, this.#clock.nowMs())
+    this.#heardMs.set(nodeId, this.#nowMs)
+    this.#goneMs.delete(nodeId)
   }
 
-  /** It was heard of in this reign, and not longer ago than a session timeout. */
-  isHeard(nodeId: NodeId): boolean {
-    const at = this.#heardMs.get(nodeId)
-    return at !== undefined && this.#clock.nowMs() - at <= this.#sessionTimeoutMs
-  }
-
-  /** Those of `brokers` that are not fenced and have been silent for more than a session timeout. */
-  silent(brokers: Iterable<BrokerImage>): BrokerImage[] {
-    const nowMs = this.#clock.nowMs()
-    return [...brokers].filter(({ nodeId, isFenced }) => {
-      const heardMs = Math.max(this.#heardMs.get(nodeId) ?? 0, this.#graceFromMs)
-      return !isFenced && nowMs - heardMs > this.#sessionTimeoutMs
+  /** Its last connection closed. From now on another process may register under its id. */
+  gone(nodeId: NodeId): void {
+    if (this.#timer === null) return
+    this.#noticeStall()
+    this.#heardMs.delete(nodeId)
+    // Connections that closed because this process stood still say nothing about the brokers.
+    if (this.#stalledMs !== null && this.#nowMs - this.#stalledMs <= this.#options.sessionTimeoutMs) return
+    this.#goneMs.set(nodeId, this.#nowMs)
+    const { clock, goneGraceMs, onCheck } = this.#options
+    const timer = clock.setTimer(goneGraceMs, () => {
+      this.#graceTimers.delete(timer)
+      onCheck()
     })
+    this.#graceTimers.add(timer)
+  }
+
+  /** It was heard of in this reign, not longer ago than a session timeout, and its connection has not closed since. */
+  isHeard(nodeId: NodeId): boolean {
+    const heardMs = this.#heardMs.get(nodeId)
+    return heardMs !== undefined && this.#nowMs - heardMs <= this.#options.sessionTimeoutMs
+  }
+
+  /** Those of `brokers` that are not fenced and are silent. */
+  silent(brokers: Iterable<BrokerImage>): BrokerImage[] {
+    return [...brokers].filter(({ nodeId, isFenced }) => !isFenced && this.isSilent(nodeId))
+  }
+
+  isSilent(nodeId: NodeId): boolean {
+    const goneMs = this.#goneMs.get(nodeId)
+    if (goneMs !== undefined) return this.#nowMs - goneMs >= this.#options.goneGraceMs
+    const heardMs = Math.max(this.#heardMs.get(nodeId) ?? 0, this.#graceFromMs)
+    return this.#nowMs - heardMs > this.#options.sessionTimeoutMs
+  }
+
+  get #nowMs(): number {
+    return this.#options.clock.nowMs()
   }
 
   #schedule(): void {
-    this.#timer = this.#clock.setTimer(this.#sessionTimeoutMs / checksPerTimeout, () => {
-      const nowMs = this.#clock.nowMs()
-      // This process stood still (a stopped process, a blocked event loop): heartbeats sent meanwhile still wait to be
-      // read, so the silence is ours and not the brokers'.
-      if (nowMs - this.#lastCheckMs > this.#sessionTimeoutMs) this.#graceFromMs = nowMs
-      this.#lastCheckMs = nowMs
+    const { clock, sessionTimeoutMs, onCheck } = this.#options
+    const intervalMs = Math.min(checkIntervalMsMax, sessionTimeoutMs / checksPerTimeout)
+    this.#nextCheckMs = this.#nowMs + intervalMs
+    this.#timer = clock.setTimer(intervalMs, () => {
+      this.#noticeStall()
       this.#schedule()
-      this.#onCheck()
+      onCheck()
     })
+  }
+
+  /**
+   * This process stood still (a stopped process, a blocked event loop): heartbeats sent meanwhile still wait to be read,
+   * so the silence is ours and not the brokers'.
+   */
+  #noticeStall(): void {
+    if (this.#nowMs - this.#nextCheckMs < stallMsMin) return
+    this.#stalledMs = this.#graceFromMs = this.#nextCheckMs = this.#nowMs
+    this.#goneMs.clear()
   }
 }

@@ -15,6 +15,7 @@ import type { Clock, Timer } from '../util/clock.ts'
 import type { Logger } from '../util/logger.ts'
 import type { LogIndex, NodeId, Term } from '../util/numbers.ts'
 import { Reign } from './reign.ts'
+import type { ControllerRules } from './rules.ts'
 
 /** Requests that may wait; the next one is refused with `BROKER_OVERLOADED`. */
 const queueCountMax = 20_000
@@ -49,6 +50,7 @@ export class DecisionWriter {
   readonly #committed: () => ClusterImage
   readonly #clock: Clock
   readonly #logger: Logger
+  readonly #rules: ControllerRules
   #queue: Waiting[] = []
   #reign: Reign | null = null
   /** Proposals without an outcome, of this reign and of earlier ones: losing leadership settles none of them. */
@@ -57,7 +59,14 @@ export class DecisionWriter {
   readonly #skipped = new Set<LogIndex>()
   #isFlushScheduled = false
 
-  constructor(options: { quorum: Quorum; committed: () => ClusterImage; clock: Clock; logger: Logger }) {
+  constructor(options: {
+    quorum: Quorum
+    committed: () => ClusterImage
+    clock: Clock
+    logger: Logger
+    rules: ControllerRules
+  }) {
+    this.#rules = options.rules
     this.#quorum = options.quorum
     this.#committed = options.committed
     this.#clock = options.clock
@@ -144,7 +153,7 @@ export class DecisionWriter {
   /** `null` also while what a stale reign has in flight is still open. */
   #currentReign(): Reign | null {
     const reign = this.#reign
-    if (reign === null || !reign.isStale) return reign
+    if (reign === null || !reign.isStale || !this.#rules.dropsLostRecords) return reign
     if (reign.inFlight > 0) return null
     this.#logger.warn({ term: reign.term }, 'decisions were not committed as they were made; starting over')
     this.#reign = new Reign(reign.term, this.#committed())

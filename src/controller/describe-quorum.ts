@@ -13,13 +13,13 @@ export function controllerEpoch(term: Term): number {
 }
 
 export function quorumDescription(clusterId: string, status: QuorumStatus, clock: Clock): Response {
-  const describe = ({ id, logEndIndex, lastCaughtUpMs }: ReplicaStatus): Response['voters'][number] => ({
+  const describe = ({ id, diskId, url, logEndIndex, lastCaughtUpMs }: ReplicaStatus): Response['voters'][number] => ({
     id,
     logEndOffset: logEndIndex ?? -1,
     lag: logEndIndex === null ? -1 : Math.max(0, status.logEndIndex - logEndIndex),
     lastCaughtUpMs: lastCaughtUpMs === null ? null : wallClockOf(lastCaughtUpMs, clock),
-    diskId: null,
-    url: null,
+    diskId,
+    url,
   })
   return {
     clusterId,
@@ -27,7 +27,7 @@ export function quorumDescription(clusterId: string, status: QuorumStatus, clock
     leaderEpoch: controllerEpoch(status.term),
     highWatermark: status.commitIndex + 1,
     voters: status.voters.map(describe),
-    observers: status.learners.map(describe),
+    observers: [...status.learners, ...status.observers].map(describe),
   }
 }
 

@@ -4,11 +4,11 @@
  */
 import type { ClusterImage } from '../metadata/cluster-image.ts'
 import { emptyImage } from '../metadata/cluster-image.ts'
-import { deltaBetween } from '../metadata/delta.ts'
+import { deltaSteps } from '../metadata/delta.ts'
 import type { MetadataDelta, MetadataImage, MetadataSource } from '../metadata/image.ts'
 import { decodeEntry } from '../metadata/records.ts'
 import { ImageBuilder, replayEntry } from '../metadata/replay.ts'
-import { restoreSnapshot, writeSnapshot } from '../metadata/snapshot.ts'
+import { restoreSteps, snapshotChunks } from '../metadata/snapshot.ts'
 import type { CommittedEntry, StateMachine } from '../quorum/types.ts'
 import type { LogIndex } from '../util/numbers.ts'
 
@@ -45,13 +45,15 @@ export class MetadataStateMachine implements StateMachine, MetadataSource {
     this.#publish(image, delta)
   }
 
-  snapshot(): Uint8Array {
-    return writeSnapshot(this.#image)
+  /** The image never changes: its pieces are of this moment, whenever they are pulled. */
+  snapshot(): Iterable<Uint8Array> {
+    return snapshotChunks(this.#image)
   }
 
-  restore(snapshot: Uint8Array): void {
-    const image = restoreSnapshot(snapshot)
-    this.#publish(image, deltaBetween(this.#image, image))
+  *restore(snapshot: Uint8Array): Generator<void, undefined> {
+    const image = yield* restoreSteps(snapshot)
+    const delta = yield* deltaSteps(this.#image, image)
+    this.#publish(image, delta)
   }
 
   #publish(image: ClusterImage, delta: MetadataDelta): void {

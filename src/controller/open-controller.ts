@@ -1,34 +1,27 @@
 /**
  * The controller of one node: a state machine on a quorum. While its quorum leads it decides and watches over brokers;
- * always it holds a replica of the metadata and publishes it. This file wires the parts; each rule is elsewhere.
+ * always it holds a replica of the metadata, publishes it, and brings requests to whoever leads. This file wires the
+ * parts; each rule is elsewhere.
  */
-import {
-  type BrokerRegistration,
-  decideDrain,
-  decideFence,
-  decideRegisterBroker,
-  decideUnfence,
-} from '../metadata/brokers.ts'
-import type { ClusterImage } from '../metadata/cluster-image.ts'
-import type { BrokerImage, MetadataImage, MetadataSource } from '../metadata/image.ts'
-import { featureLevelMax } from '../metadata/record-types.ts'
+import type { BrokerRegistration } from '../metadata/brokers.ts'
+import type { MetadataImage, MetadataSource } from '../metadata/image.ts'
 import type { Api } from '../protocol/api.ts'
-import { describeQuorum } from '../protocol/apis/index.ts'
-import { ApiError, type Failure } from '../protocol/errors.ts'
+import { brokerHeartbeat, brokerRegistration, readIndex } from '../protocol/apis/index.ts'
 import type { Quorum, QuorumStatus } from '../quorum/types.ts'
 import { AssertionError, ConfigError } from '../util/errors.ts'
-import type { BrokerEpoch, NodeId, Term } from '../util/numbers.ts'
-import { BrokerSessions } from './broker-sessions.ts'
-import { type Decide, DecisionWriter, notController } from './decision-writer.ts'
-import { quorumDescription } from './describe-quorum.ts'
+import { type BrokerEpoch, type NodeId, type Term, toBrokerEpoch, toLogIndex } from '../util/numbers.ts'
+import { ActiveController } from './active-controller.ts'
+import { CurrentReads } from './current-reads.ts'
+import { Forwarder } from './forwarder.ts'
 import { MetadataStateMachine } from './metadata-state-machine.ts'
+import type { ControllerNetwork } from './network.ts'
 import { type ControllerOptions, type ControllerSettings, settingsOf } from './options.ts'
 import { Readiness } from './readiness.ts'
-import { decisionFor, newUuid } from './requests.ts'
+import { isChange } from './requests.ts'
 import type { Controller } from './types.ts'
 
-/** Pause before the first record of a cluster is tried again. */
-const bootstrapRetryMs = 250
+/** How long an answer from another node waits until it can be seen here. */
+const visibleTimeoutMs = 2_000
 
 /**
  * Opens the quorum and waits until the cluster has an id and a leader, which takes a majority of the voters. Rejects with
@@ -38,7 +31,7 @@ const bootstrapRetryMs = 250
 export async function openController(options: ControllerOptions): Promise<Controller> {
   const stateMachine = new MetadataStateMachine()
   const quorum = await options.quorum(stateMachine)
-  const controller = new QuorumController(settingsOf(options), stateMachine, quorum)
+  const controller = new QuorumController(settingsOf(options), stateMachine, quorum, options.network ?? null)
   try {
     await controller.started(options.signal ?? null)
     return controller
@@ -53,30 +46,41 @@ class QuorumController implements Controller {
   readonly #settings: ControllerSettings
   readonly #stateMachine: MetadataStateMachine
   readonly #quorum: Quorum
-  readonly #writer: DecisionWriter
-  readonly #sessions: BrokerSessions
+  readonly #active: ActiveController
+  readonly #forwarder: Forwarder
+  readonly #reads: CurrentReads
   readonly #readiness: Readiness
+  readonly #forgetNetwork: () => void
   #closing: Promise<void> | null = null
 
-  constructor(settings: ControllerSettings, stateMachine: MetadataStateMachine, quorum: Quorum) {
+  constructor(
+    settings: ControllerSettings,
+    stateMachine: MetadataStateMachine,
+    quorum: Quorum,
+    network: ControllerNetwork | null,
+  ) {
     this.#settings = settings
     this.#stateMachine = stateMachine
     this.#quorum = quorum
     this.metadata = stateMachine
-    this.#writer = new DecisionWriter({
-      quorum,
-      committed: () => stateMachine.image(),
+    const committed = () => stateMachine.image()
+    this.#active = new ActiveController({ settings, quorum, committed })
+    this.#forwarder = new Forwarder({ settings, local: this.#active, network, leaderId: () => this.leaderId() })
+    this.#reads = new CurrentReads({
       clock: settings.clock,
-      logger: settings.logger,
-    })
-    this.#sessions = new BrokerSessions({
-      clock: settings.clock,
-      sessionTimeoutMs: settings.brokerSessionTimeoutMs,
-      onCheck: () => this.#fenceSilentBrokers(),
+      readIndex: async timeoutMs => toLogIndex((await this.#forwarder.request(readIndex, { timeoutMs })).index),
+      appliedIndex: () => quorum.status().appliedIndex,
+      committed,
+      timeoutMs: settings.requestTimeoutMs,
     })
     this.#readiness = new Readiness(settings.clock, () => this.#isReady())
-    stateMachine.onSkipped(index => this.#writer.onSkipped(index))
-    quorum.onLeadership(term => (term === null ? this.#resign() : this.#lead(term)))
+    this.#forgetNetwork = network?.onGone(nodeId => this.#active.brokers.onGone(nodeId)) ?? (() => {})
+    stateMachine.onSkipped(index => this.#active.writer.onSkipped(index))
+    quorum.onApplied(index => {
+      this.#reads.onApplied(index)
+      this.#readiness.look()
+    })
+    quorum.onLeadership(term => this.#onLeadership(term))
   }
 
   get clusterId(): string {
@@ -94,47 +98,32 @@ class QuorumController implements Controller {
   }
 
   async request<Request, Response>(api: Api<Request, Response>, body: Request): Promise<Response> {
-    if (api.key === describeQuorum.key) return (await this.#describeQuorum()) as Response
-    const admin = decisionFor(api, body, this.#settings)
-    if (admin === null) throw new ApiError('INVALID_REQUEST', `${api.name} is not a request for the controller.`)
-    return this.#writer.submit(admin.decide, admin.timeoutMs)
+    const response = await this.#forwarder.request(api, body)
+    // Whoever was told that it is done must find it done on this node, too. If that takes long, it is done all the same.
+    if (isChange(api) && !this.#active.isActive) await this.currentImage(visibleTimeoutMs).catch(() => {})
+    return response
   }
 
-  async currentImage(): Promise<MetadataImage> {
-    await this.#quorum.readBarrier(this.#settings.requestTimeoutMs)
-    return this.#stateMachine.image()
+  answer<Request, Response>(api: Api<Request, Response>, body: Request): Promise<Response> {
+    return this.#active.answer(api, body)
+  }
+
+  async currentImage(timeoutMs = this.#settings.requestTimeoutMs): Promise<MetadataImage> {
+    if (!this.#settings.rules.provesReads) return this.#stateMachine.image()
+    return this.#reads.image(Math.min(timeoutMs, this.#settings.requestTimeoutMs))
   }
 
   async registerBroker(registration: BrokerRegistration): Promise<BrokerEpoch> {
-    const { nodeId } = registration
-    const { limits, defaults, logger } = this.#settings
-    const epoch = await this.#submit(image => {
-      const isHeard = this.#sessions.isHeard(nodeId)
-      const facts = { limits, isHeard, minInsyncReplicas: defaults.minInsyncReplicas }
-      const decision = decideRegisterBroker(image, registration, facts)
-      // From here on another process of that id is refused, also while this registration is on its way.
-      if ('records' in decision) this.#sessions.heard(nodeId)
-      return decision
-    })
-    logger.info({ nodeId, epoch, url: registration.url }, 'broker registered')
-    return epoch
+    const { epoch } = await this.#forwarder.request(brokerRegistration, registration)
+    return toBrokerEpoch(epoch)
   }
 
-  async heartbeat(
+  heartbeat(
     nodeId: NodeId,
     epoch: BrokerEpoch,
     wantsShutdown: boolean,
   ): Promise<{ isFenced: boolean; mayStop: boolean }> {
-    if (this.#writer.reign === null) throw notController(this.leaderId())
-    const broker = currentBroker(this.#stateMachine.image(), nodeId, epoch)
-    if (!('nodeId' in broker)) throw new ApiError(broker.error, broker.message)
-    this.#sessions.heard(nodeId)
-    if (wantsShutdown) {
-      await this.#changeBroker(nodeId, epoch, decideDrain)
-      return { isFenced: broker.isFenced, mayStop: true }
-    }
-    if (broker.isFenced) await this.#changeBroker(nodeId, epoch, decideUnfence)
-    return { isFenced: false, mayStop: false }
+    return this.#forwarder.request(brokerHeartbeat, { nodeId, epoch, wantsShutdown })
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -156,89 +145,23 @@ class QuorumController implements Controller {
     if (clusterId === null) return false
     if (this.#isForeign(clusterId)) return true
     const leaderId = this.leaderId()
-    return leaderId === this.#settings.nodeId ? this.#writer.reign !== null : leaderId !== null
+    return leaderId === this.#settings.nodeId ? this.#active.isActive : leaderId !== null
   }
 
   #isForeign(clusterId: string): boolean {
     return this.#settings.clusterId !== null && this.#settings.clusterId !== clusterId
   }
 
-  #lead(term: Term): void {
-    const { logger, nodeId } = this.#settings
-    logger.info({ nodeId, term }, 'active controller')
-    this.#writer.lead(term)
-    this.#sessions.start()
-    if (this.#stateMachine.image().clusterId === null) this.#bootstrap()
+  #onLeadership(term: Term | null): void {
+    if (term === null) this.#active.resign()
+    else this.#active.lead(term)
     this.#readiness.look()
   }
 
-  #resign(): void {
-    const { logger, nodeId } = this.#settings
-    logger.info({ nodeId, leaderId: this.leaderId() }, 'not the active controller any more')
-    this.#sessions.stop()
-    this.#writer.resign()
-  }
-
-  /** Tried again as long as this node leads: a leader that lost the race must not leave a cluster without an id. */
-  #bootstrap(): void {
-    const { clock, logger, random } = this.#settings
-    const clusterId = this.#settings.clusterId ?? newUuid(random)
-    const decide: Decide<null> = image => ({
-      records: image.clusterId === null ? [{ kind: 'bootstrap', clusterId, featureLevel: featureLevelMax }] : [],
-      response: null,
-    })
-    const founded = this.#submit(decide).then(() => this.#readiness.look())
-    founded.catch((error: unknown) => {
-      logger.warn({ error: String(error) }, 'the first record of the cluster was not committed')
-      clock.setTimer(bootstrapRetryMs, () => {
-        if (this.#writer.reign !== null && this.#stateMachine.image().clusterId === null) this.#bootstrap()
-      })
-    })
-  }
-
-  #fenceSilentBrokers(): void {
-    const image = this.#stateMachine.image()
-    for (const { nodeId, epoch } of this.#sessions.silent(image.brokers.values())) {
-      this.#settings.logger.warn({ nodeId, epoch }, 'broker is silent; fencing it')
-      const isStillSilent = (): boolean => !this.#sessions.isHeard(nodeId)
-      this.#changeBroker(nodeId, epoch, (now, broker, facts) =>
-        isStillSilent() ? decideFence(now, broker, facts) : { records: [], response: null },
-      ).catch((error: unknown) => {
-        this.#settings.logger.warn({ nodeId, error: String(error) }, 'the broker is not fenced yet')
-      })
-    }
-  }
-
-  async #changeBroker(nodeId: NodeId, epoch: BrokerEpoch, decide: typeof decideFence): Promise<void> {
-    const facts = { minInsyncReplicas: this.#settings.defaults.minInsyncReplicas }
-    await this.#submit(image => {
-      const broker = currentBroker(image, nodeId, epoch)
-      return 'nodeId' in broker ? decide(image, broker, facts) : broker
-    })
-  }
-
-  async #describeQuorum() {
-    await this.#quorum.readBarrier(this.#settings.requestTimeoutMs)
-    return quorumDescription(this.clusterId, this.#quorum.status(), this.#settings.clock)
-  }
-
-  #submit<Response>(decide: Decide<Response>): Promise<Response> {
-    return this.#writer.submit(decide, this.#settings.requestTimeoutMs)
-  }
-
   async #close(): Promise<void> {
-    this.#sessions.stop()
-    this.#writer.close()
+    this.#forgetNetwork()
+    this.#active.close()
     await this.#quorum[Symbol.asyncDispose]()
+    this.#forwarder.close()
   }
-}
-
-function currentBroker(image: ClusterImage, nodeId: NodeId, epoch: BrokerEpoch): BrokerImage | Failure {
-  const broker = image.brokers.get(nodeId)
-  if (broker === undefined) {
-    return { error: 'BROKER_ID_NOT_REGISTERED', message: `No broker ${nodeId} is registered.` }
-  }
-  if (broker.epoch === epoch) return broker
-  const message = `Broker ${nodeId} was registered anew: its epoch is ${broker.epoch}, not ${epoch}.`
-  return { error: 'STALE_BROKER_EPOCH', message }
 }

@@ -6,11 +6,15 @@ import type { Clock } from '../util/clock.ts'
 import type { Logger } from '../util/logger.ts'
 import type { NodeId } from '../util/numbers.ts'
 import type { Random } from '../util/random.ts'
+import type { ControllerNetwork } from './network.ts'
+import { type ControllerRules, soundControllerRules } from './rules.ts'
 
 export interface ControllerOptions {
   readonly nodeId: NodeId
   /** Opens this node's member of the quorum, with the controller's state in it. Called once. */
   readonly quorum: (stateMachine: StateMachine) => Promise<Quorum>
+  /** The way to the active controller when it is another node; `null` when there is no other. Default `null`. */
+  readonly network?: ControllerNetwork | null
   readonly clock: Clock
   readonly random: Random
   readonly logger: Logger
@@ -20,16 +24,25 @@ export interface ControllerOptions {
   readonly clusterId?: string | null
   /** Silence after which a broker is fenced (`broker.session.timeout.ms`). Default 9,000. */
   readonly brokerSessionTimeoutMs?: number
+  /** From the closing of a broker's last connection to its being fenced, unless it is heard again. Default 1,000. */
+  readonly brokerGoneGraceMs?: number
   /** How long a request waits for the quorum at most; its own timeout may only be shorter. Default 30,000. */
   readonly requestTimeoutMs?: number
+  /**
+   * How long a request waits for somebody to lead before it is refused with `NOT_CONTROLLER`: a few elections. Default
+   * 5,000.
+   */
+  readonly leaderWaitMs?: number
   readonly limits?: Partial<MetadataLimits>
   /** Which broker configs may be altered at run time. By default none. */
   readonly validateBrokerConfig?: ConfigFacts['validateBrokerConfig']
+  /** Default `soundControllerRules`. */
+  readonly rules?: ControllerRules
   /** Ends the wait for the cluster to have a leader and an id. */
   readonly signal?: AbortSignal
 }
 
-export type ControllerSettings = Required<Omit<ControllerOptions, 'quorum' | 'signal' | 'limits'>> & {
+export type ControllerSettings = Required<Omit<ControllerOptions, 'quorum' | 'network' | 'signal' | 'limits'>> & {
   readonly limits: MetadataLimits
 }
 
@@ -46,7 +59,10 @@ export function settingsOf(options: ControllerOptions): ControllerSettings {
     defaults: options.defaults,
     clusterId: options.clusterId ?? null,
     brokerSessionTimeoutMs: options.brokerSessionTimeoutMs ?? 9_000,
+    brokerGoneGraceMs: Math.min(options.brokerGoneGraceMs ?? 1_000, (options.brokerSessionTimeoutMs ?? 9_000) / 2),
     requestTimeoutMs: options.requestTimeoutMs ?? 30_000,
+    leaderWaitMs: options.leaderWaitMs ?? 5_000,
+    rules: options.rules ?? soundControllerRules,
     limits: { ...defaultLimits, ...options.limits },
     validateBrokerConfig: options.validateBrokerConfig ?? refuseAll,
   }

@@ -1,4 +1,7 @@
-/** The requests that change metadata, each with its decision. What is not here is not the controller's to decide. */
+/**
+ * The requests the active controller serves: those that change metadata with their decisions, and of all of them how long
+ * they may take and whether they may be made again when nobody knows what became of them.
+ */
 import { decideAlterConfigs } from '../metadata/alter-configs.ts'
 import type { ClusterImage } from '../metadata/cluster-image.ts'
 import { decideCreatePartitions } from '../metadata/create-partitions.ts'
@@ -7,7 +10,17 @@ import type { Decision } from '../metadata/decision.ts'
 import { decideDeleteTopics } from '../metadata/delete-topics.ts'
 import { type ClientSession, decideOnce } from '../metadata/sessions.ts'
 import type { Api } from '../protocol/api.ts'
-import { alterConfigs, createPartitions, createTopics, deleteTopics } from '../protocol/apis/index.ts'
+import {
+  addRaftVoter,
+  alterConfigs,
+  brokerHeartbeat,
+  brokerRegistration,
+  createPartitions,
+  createTopics,
+  deleteTopics,
+  describeQuorum,
+  readIndex,
+} from '../protocol/apis/index.ts'
 import type { Random } from '../util/random.ts'
 import { uuidBytes, uuidFrom } from '../util/uuid.ts'
 import type { Decide } from './decision-writer.ts'
@@ -21,11 +34,23 @@ interface AdminRequest<Request, Response> {
   readonly decide: (image: ClusterImage, request: Request, settings: ControllerSettings) => Decision<Response>
 }
 
+type AnyApi = Pick<Api, 'key'>
+
+/** The fields that decide how a request is treated, of those that have them. */
 interface AnyRequest {
-  readonly session: ClientSession | null
+  readonly session?: ClientSession | null
   readonly validateOnly?: boolean
+  /** 0 or less, or none at all, stands for the longest there is. */
   readonly timeoutMs?: number
 }
+
+/** A broker says that it lives several times before it counts as silent: one lost on the way must not be waited for. */
+const heartbeatsPerTimeout = 3
+
+/** Beside what has a session. Handing over leadership twice, or removing a voter that is gone, is something else. */
+const repeatable: ReadonlySet<number> = new Set(
+  [brokerRegistration, brokerHeartbeat, readIndex, describeQuorum, addRaftVoter].map(api => api.key),
+)
 
 const adminRequests = new Map<number, AdminRequest<unknown, unknown>>()
 
@@ -41,20 +66,43 @@ serve(alterConfigs, (image, request, { defaults, validateBrokerConfig }) =>
   decideAlterConfigs(image, request, { minInsyncReplicas: defaults.minInsyncReplicas, validateBrokerConfig }),
 )
 
-/** What to submit for a request; `null` for an API that changes no metadata. */
+/** Requests that change metadata. */
+export const adminApis: readonly Api[] = [...adminRequests.values()].map(({ api }) => api)
+
+/** How one of `adminApis` is decided: the first time its session shows it, and never again. */
 export function decisionFor<Request, Response>(
   api: Api<Request, Response>,
   body: Request,
   settings: ControllerSettings,
-): { readonly decide: Decide<Response>; readonly timeoutMs: number } | null {
-  const admin = adminRequests.get(api.key) as AdminRequest<Request, Response> | undefined
-  if (admin === undefined) return null
-  const { session, validateOnly, timeoutMs } = body as AnyRequest
-  const decide: Decide<Response> = image =>
-    decideOnce(image, admin.api, validateOnly === true ? null : session, settings.limits, () =>
+): Decide<Response> {
+  const admin = adminRequests.get(api.key) as unknown as AdminRequest<Request, Response>
+  const { session = null, validateOnly } = body as AnyRequest
+  const isRemembered = validateOnly !== true && settings.rules.answersRetriesOnce
+  return image =>
+    decideOnce(image, admin.api, isRemembered ? session : null, settings.limits, () =>
       admin.decide(image, body, settings),
     )
-  return { decide, timeoutMs: boundedTimeout(timeoutMs, settings.requestTimeoutMs) }
+}
+
+/** How long the request may wait for the quorum, wherever it is served. */
+export function timeoutFor(api: AnyApi, body: unknown, settings: ControllerSettings): number {
+  if (api.key === brokerHeartbeat.key) return settings.brokerSessionTimeoutMs / heartbeatsPerTimeout
+  // A node that joins is fed everything there is first.
+  const timeoutMsMax = api.key === addRaftVoter.key ? Number.POSITIVE_INFINITY : settings.requestTimeoutMs
+  const { timeoutMs } = body as AnyRequest
+  return timeoutMs === undefined || timeoutMs <= 0 ? settings.requestTimeoutMs : Math.min(timeoutMs, timeoutMsMax)
+}
+
+/** Made again after an attempt whose outcome nobody knows, the request does what it would have done once. */
+export function isRepeatable(api: AnyApi, body: unknown): boolean {
+  if (repeatable.has(api.key)) return true
+  const { session = null, validateOnly } = body as AnyRequest
+  return session !== null || validateOnly === true
+}
+
+/** The request changes metadata, so whoever made it wants to see it done. */
+export function isChange(api: AnyApi): boolean {
+  return adminRequests.has(api.key)
 }
 
 /** Topic ids and cluster ids. */
@@ -71,9 +119,4 @@ function serve<Request, Response>(
 
 function placementFacts({ defaults, limits, random }: ControllerSettings) {
   return { defaults, limits, placementStart: random.nextInt(placementStarts) }
-}
-
-/** 0 or less, or none at all, stands for the longest there is. */
-function boundedTimeout(timeoutMs: number | undefined, timeoutMsMax: number): number {
-  return timeoutMs === undefined || timeoutMs <= 0 ? timeoutMsMax : Math.min(timeoutMs, timeoutMsMax)
 }

@@ -7,24 +7,34 @@ import type { BrokerEpoch, NodeId } from '../util/numbers.ts'
 
 export type { BrokerRegistration }
 
-/** The controller of this process: decides while its quorum leads, and always holds a replica of the metadata. */
+/** The controller as this node has it: decides while it leads, and always holds a replica of the metadata. */
 export interface Controller extends AsyncDisposable {
   readonly metadata: MetadataSource
   /** Of the cluster this node belongs to, for ever. */
   readonly clusterId: string
   /**
-   * Serves createTopics, deleteTopics, createPartitions, alterConfigs (changes), and describeQuorum (ReadIndex first).
-   * Rejects with `ApiError` `NOT_CONTROLLER` or `REQUEST_TIMED_OUT`; never guesses.
+   * Asks the active controller, wherever it is: createTopics, deleteTopics, createPartitions, alterConfigs (changes, seen
+   * here when they are answered), describeQuorum (ReadIndex first), addRaftVoter, removeRaftVoter, transferLeadership.
+   * Rejects with what it refuses with, `NOT_CONTROLLER` when nobody leads, `REQUEST_TIMED_OUT` when the outcome is open,
+   * `NETWORK_EXCEPTION` when it is and the request has no session to be made again with; never guesses.
    */
   request<Request, Response>(api: Api<Request, Response>, body: Request): Promise<Response>
-  /** The image after everything that was committed anywhere before the call (ReadIndex). Rejects like `request`. */
-  currentImage(): Promise<MetadataImage>
+  /**
+   * Answers such a request for another node: as the active controller, or with `NOT_CONTROLLER` and who it is. What other
+   * nodes ask for themselves as well: brokerRegistration, brokerHeartbeat, readIndex.
+   */
+  answer<Request, Response>(api: Api<Request, Response>, body: Request): Promise<Response>
+  /**
+   * The image of this node once it has everything that was committed anywhere before the call (ReadIndex). Rejects like
+   * `request`, after `timeoutMs` at the latest.
+   */
+  currentImage(timeoutMs?: number): Promise<MetadataImage>
   /** How this node's member of the quorum stands. */
   status(): QuorumStatus
   /** The active controller as far as this node knows; `null` for none. */
   leaderId(): NodeId | null
   /**
-   * Registers a broker, durably, and unfences it. The epoch must accompany its heartbeats. Rejects with
+   * Registers a broker with the active controller, durably, and unfences it. The epoch must accompany its heartbeats. Rejects with
    * `DUPLICATE_BROKER_REGISTRATION` while another process of that id is heard of, `INCONSISTENT_CLUSTER_ID`, and like
    * `request`.
    */

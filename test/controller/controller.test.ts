@@ -3,8 +3,15 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { MetadataStateMachine } from '../../src/controller/metadata-state-machine.ts'
 import { imageHash } from '../../src/metadata/snapshot.ts'
-import { deleteTopics, describeQuorum } from '../../src/protocol/apis/index.ts'
+import {
+  addRaftVoter,
+  deleteTopics,
+  describeQuorum,
+  removeRaftVoter,
+  transferLeadership,
+} from '../../src/protocol/apis/index.ts'
 import { ApiError } from '../../src/protocol/errors.ts'
+import { concatBytes } from '../../src/util/bytes.ts'
 import { ConfigError } from '../../src/util/errors.ts'
 import { type BrokerEpoch, toBrokerEpoch, toLogIndex, toNodeId } from '../../src/util/numbers.ts'
 import { limitsWithReplicas } from '../metadata/history.ts'
@@ -207,19 +214,20 @@ test('a restored snapshot publishes what differs from the image before', async (
   const source = new MetadataStateMachine()
   source.apply(it.quorum.log)
   const gone = source.image().topics.byName.get('a')!.id
-  const early = source.snapshot()
+  const early = concatBytes([...source.snapshot()])
   const topics = [{ name: 'a', topicId: null }]
   await it.outcome(it.controller.request(deleteTopics, { session: null, timeoutMs: 0, topics }))
   await it.createOutcome('b')
   const late = new MetadataStateMachine()
   late.apply(it.quorum.log)
   const follower = new MetadataStateMachine()
-  follower.restore(early)
+  for (const _ of follower.restore(early));
   const deltas: unknown[] = []
   follower.subscribe((image, delta) => {
     deltas.push([[...delta.changedTopicIds].map(id => image.topics.byId.get(id)!.name), [...delta.deletedTopicIds]])
   })
-  follower.restore(late.snapshot())
+  const steps = follower.restore(concatBytes([...late.snapshot()]))
+  for (const _ of steps) assert.deepEqual(deltas, [], 'nothing is seen of it before its last step')
   assert.deepEqual(deltas, [[['b'], [gone]]])
   assert.equal(imageHash(follower.image()), imageHash(late.image()))
   assert.deepEqual([...follower.snapshot()], [...late.snapshot()])
@@ -245,16 +253,31 @@ test('the quorum is described by its leader, after a read barrier', async () => 
         logEndOffset: 3,
         lag: 0,
         lastCaughtUpMs: it.clock.wallClockMs() - Math.round(it.clock.nowMs()),
-        diskId: null,
-        url: null,
+        diskId: 'disk-1',
+        url: 'ws://one',
       },
-      { id: 2, logEndOffset: 1, lag: 2, lastCaughtUpMs: null, diskId: null, url: null },
+      { id: 2, logEndOffset: 1, lag: 2, lastCaughtUpMs: null, diskId: 'disk-2', url: 'ws://two' },
     ],
-    observers: [{ id: 3, logEndOffset: -1, lag: -1, lastCaughtUpMs: null, diskId: null, url: null }],
+    observers: [
+      { id: 3, logEndOffset: -1, lag: -1, lastCaughtUpMs: null, diskId: null, url: null },
+      { id: 4, logEndOffset: 2, lag: 1, lastCaughtUpMs: null, diskId: 'disk-4', url: null },
+    ],
   })
   assert.equal(it.quorum.barriers, barriers + 1)
   it.quorum.lose(2)
   assert.equal(await it.outcome(it.controller.request(describeQuorum, { timeoutMs: 0 })), 'NOT_CONTROLLER')
+})
+
+test('voters are added, removed and given the lead by the quorum; what it refuses is refused', async () => {
+  const it = await openHarness()
+  const { controller } = it
+  await it.outcome(controller.request(addRaftVoter, { id: 3, url: 'ws://n3', timeoutMs: 50 }))
+  await it.outcome(controller.request(removeRaftVoter, { id: 3, timeoutMs: 50 }))
+  assert.deepEqual(await it.outcome(controller.request(transferLeadership, { to: null, timeoutMs: 50 })), {
+    leaderId: 2,
+  })
+  assert.equal(await it.outcome(controller.request(removeRaftVoter, { id: 9, timeoutMs: 50 })), 'VOTER_NOT_FOUND')
+  assert.deepEqual(it.quorum.changes, ['add 3 ws://n3', 'remove 3', 'transfer null'])
 })
 
 test('the current image is read behind a barrier', async () => {

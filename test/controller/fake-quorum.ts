@@ -21,6 +21,10 @@ export class FakeQuorum implements Quorum {
   refusal: ApiError | null = null
   leader: NodeId | null = null
   isClosed = false
+  /** Of the founders' disks; `null` for a quorum that has none. */
+  clusterId: string | null = null
+  /** What the voters were asked to become. */
+  readonly changes: string[] = []
   readonly log: CommittedEntry[] = []
   readonly batches: number[] = []
   barriers = 0
@@ -29,6 +33,7 @@ export class FakeQuorum implements Quorum {
   #committed = 0
   #proposals: Proposal[] = []
   #waiting: Barrier[] = []
+  #onApplied: (appliedIndex: LogIndex) => void = () => {}
   #onLeadership: (term: Term | null) => void = () => {}
 
   constructor(stateMachine: StateMachine) {
@@ -40,6 +45,7 @@ export class FakeQuorum implements Quorum {
     const logEndIndex = toLogIndex(this.log.length + 1)
     return {
       nodeId: toNodeId(1),
+      clusterId: this.clusterId,
       role: this.leader === 1 ? 'leader' : 'follower',
       term: toTerm(this.#term),
       leaderId: this.leader,
@@ -48,10 +54,11 @@ export class FakeQuorum implements Quorum {
       logEndIndex,
       snapshotIndex: toLogIndex(0),
       voters: [
-        { id: toNodeId(1), logEndIndex, lastCaughtUpMs: 0 },
-        { id: toNodeId(2), logEndIndex: toLogIndex(1), lastCaughtUpMs: null },
+        { id: toNodeId(1), diskId: 'disk-1', url: 'ws://one', logEndIndex, lastCaughtUpMs: 0 },
+        { id: toNodeId(2), diskId: 'disk-2', url: 'ws://two', logEndIndex: toLogIndex(1), lastCaughtUpMs: null },
       ],
-      learners: [{ id: toNodeId(3), logEndIndex: null, lastCaughtUpMs: null }],
+      learners: [{ id: toNodeId(3), diskId: null, url: null, logEndIndex: null, lastCaughtUpMs: null }],
+      observers: [{ id: toNodeId(4), diskId: 'disk-4', url: null, logEndIndex: toLogIndex(2), lastCaughtUpMs: null }],
     }
   }
 
@@ -78,7 +85,23 @@ export class FakeQuorum implements Quorum {
     this.#onLeadership = listener
   }
 
-  onApplied(): void {}
+  async addVoter(id: NodeId, url: string | null): Promise<void> {
+    this.changes.push(`add ${id} ${url}`)
+  }
+
+  async removeVoter(id: NodeId): Promise<void> {
+    if (id === 9) throw new ApiError('VOTER_NOT_FOUND')
+    this.changes.push(`remove ${id}`)
+  }
+
+  async transfer(to: NodeId | null): Promise<NodeId> {
+    this.changes.push(`transfer ${to}`)
+    return to ?? toNodeId(2)
+  }
+
+  onApplied(listener: (appliedIndex: LogIndex) => void): void {
+    this.#onApplied = listener
+  }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.isClosed = true
@@ -104,7 +127,10 @@ export class FakeQuorum implements Quorum {
   commit(): void {
     const entries = this.log.slice(this.#committed)
     this.#committed = this.log.length
-    if (entries.length > 0) this.#stateMachine.apply(entries)
+    if (entries.length > 0) {
+      this.#stateMachine.apply(entries)
+      this.#onApplied(toLogIndex(this.#committed))
+    }
     for (const proposal of this.#proposals.splice(0)) proposal.resolve(proposal.entries.at(-1)!.index)
     for (const barrier of this.#waiting.splice(0)) barrier.resolve()
   }

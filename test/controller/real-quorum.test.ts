@@ -5,7 +5,7 @@ import { openController } from '../../src/controller/open-controller.ts'
 import { imageHash } from '../../src/metadata/snapshot.ts'
 import { createTopics, deleteTopics, describeQuorum } from '../../src/protocol/apis/index.ts'
 import { openQuorum } from '../../src/quorum/open-quorum.ts'
-import { nobody } from '../../src/quorum/peer-transport.ts'
+import { noPeers } from '../../src/quorum/peer-port.ts'
 import { MemoryStorageImage, memoryStorage } from '../../src/raft-storage/memory-storage.ts'
 import { VirtualClock } from '../../src/simulation/virtual-clock.ts'
 import { silentLogger } from '../../src/util/logger.ts'
@@ -39,12 +39,13 @@ async function run<T>(disk: MemoryStorageImage, seed: number, use: (it: Running)
       openQuorum({
         nodeId: one,
         storage,
-        bootstrap: { voters: [one], oldVoters: [], learners: [] },
+        voters: new Map([[one, 'ws://one']]),
+        url: 'ws://one',
         stateMachine,
         clock,
         random,
         logger: silentLogger,
-        peers: nobody,
+        peers: noPeers,
         snapshots: { entriesMax: 20, bytesMax: 1e9, retainedEntries: 2 },
         onFatal: error => assert.fail(error),
       }),

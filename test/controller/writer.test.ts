@@ -282,5 +282,5 @@ test('closing refuses what waits and closes the quorum', async () => {
   assert.equal(await waiting, 'SHUTTING_DOWN')
   await closing
   assert.equal(it.quorum.isClosed, true)
-  assert.equal(await it.createOutcome('a'), 'NOT_CONTROLLER')
+  assert.equal(await it.createOutcome('a'), 'SHUTTING_DOWN')
 })

@@ -1,0 +1,18 @@
+/**
+ * The rules of the controller that tests break one at a time to prove that they would see it (planted bugs). Nothing
+ * outside `test/` and `simulation/` passes anything but `soundControllerRules`.
+ */
+export interface ControllerRules {
+  /** A retried request gets its first answer and changes nothing (Raft, section 8). */
+  readonly answersRetriesOnce: boolean
+  /** A read that must be current asks the active controller first (thesis, section 6.4). */
+  readonly provesReads: boolean
+  /** What was decided on records that are not in the log is not built upon. */
+  readonly dropsLostRecords: boolean
+}
+
+export const soundControllerRules: ControllerRules = {
+  answersRetriesOnce: true,
+  provesReads: true,
+  dropsLostRecords: true,
+}
