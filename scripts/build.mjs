@@ -10,7 +10,7 @@ import { build } from 'esbuild'
 
 const root = path.join(path.dirname(fileURLToPath(import.meta.url)), '..')
 const dist = path.join(root, 'dist')
-const entries = ['index.ts', 'browser.ts', 'server/index.ts', 'cli/main.ts']
+const entries = ['index.ts', 'browser.ts', 'server/index.ts', 'server/raft/index.ts', 'cli/main.ts']
 
 const require = createRequire(import.meta.url)
 const compiler = path.join(path.dirname(require.resolve('typescript/package.json')), 'bin', 'tsc')

@@ -1,6 +1,6 @@
 /**
  * The package as npm would publish it: packed, unpacked into a project that has only its run-time dependencies, and used
- * through its exports, its types and its bin. The programs of README.md are compiled and run there.
+ * through its exports, its types and its bin. The programs of README.md and docs/RAFT.md are compiled and run there.
  */
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
@@ -9,6 +9,7 @@ import path from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { promisify } from 'node:util'
 import { transform } from 'esbuild'
+import { freePorts } from '../../examples/bank/cluster.ts'
 import { version } from '../../src/util/version.ts'
 import { readmeBlocks } from './readme.ts'
 import { clientsOf, startNode, temporaryDirectory } from './support.ts'
@@ -71,6 +72,13 @@ function isInstalled(name: string, topLevel: ReadonlySet<string>): boolean {
   return topLevel.has(scope!) && readdirSync(path.join('node_modules', scope!)).includes(rest)
 }
 
+/** The program with the ports of its members replaced by ones that are free here. */
+async function onFreePorts(program: string): Promise<string> {
+  const written = [...new Set(program.match(/(?<=127\.0\.0\.1:)\d+/g))]
+  const free = await freePorts(written.length)
+  return written.reduce((text, port, i) => text.replaceAll(port, `${free[i]}`), program)
+}
+
 const everything = `
 import { Admin, ApiError, Consumer, Producer, type ConsumerRecord } from 'millrace'
 import { startServer, type Server } from 'millrace/server'
@@ -106,7 +114,12 @@ test('the packed package: its files, its types under both resolutions, its expor
   const { admin, producer } = clientsOf(t, server)
   await admin.createTopics({ topics: [{ name: 'orders', numPartitions: 4 }] })
   await producer.send({ topic: 'orders', messages: [{ key: 'me', value: 'hello' }] })
-  const sources = [everything, ...programs.map(({ text }) => text.replaceAll('ws://127.0.0.1:9292', server.url))]
+  const [group] = readmeBlocks('docs/RAFT.md').filter(({ language }) => language === 'ts')
+  const sources = [
+    everything,
+    ...programs.map(({ text }) => text.replaceAll('ws://127.0.0.1:9292', server.url)),
+    await onFreePorts(group!.text),
+  ]
   const outputs: string[] = []
   writeFileSync(path.join(project, 'package.json'), JSON.stringify({ name: 'user', private: true }))
   for (const [i, source] of sources.entries()) writeFileSync(path.join(project, `program-${i}.mts`), source)
@@ -131,6 +144,7 @@ test('the packed package: its files, its types under both resolutions, its expor
   }
   assert.equal(outputs[0], '[0,"number",1,"UNKNOWN_TOPIC_OR_PARTITION"]\n')
   assert.equal(outputs[1], "{ topic: 'orders', partition: 3, offset: 1 }\n3 0 hello\n3 1 hi\n")
+  assert.equal(outputs[3], '2\n5\n')
 
   const bin = path.join(project, 'node_modules', 'millrace', 'bin', 'millrace.cjs')
   const listed = await run(process.execPath, [bin, 'topic', 'list', '--format', 'json', '-b', server.url])

@@ -1,4 +1,4 @@
-/** README.md as data: its code blocks in order, so that tests can do what it tells a reader to do. */
+/** A page for readers as data: its code blocks in order, so that tests can do what it tells a reader to do. */
 import { readFileSync } from 'node:fs'
 
 export interface CodeBlock {
@@ -7,9 +7,9 @@ export interface CodeBlock {
   readonly text: string
 }
 
-export function readmeBlocks(): CodeBlock[] {
-  const readme = readFileSync('README.md', 'utf8')
-  return [...readme.matchAll(/^```(\w*)\n(.*?)^```$/gms)].map(([, language, text]) => ({
+export function readmeBlocks(page = 'README.md'): CodeBlock[] {
+  const text = readFileSync(page, 'utf8')
+  return [...text.matchAll(/^```(\w*)\n(.*?)^```$/gms)].map(([, language, text]) => ({
     language: language!,
     text: text!,
   }))
