@@ -1,4 +1,7 @@
-/** `millrace bench produce|consume|e2e`: load against any cluster, with progress, percentiles and the cost in CPU. */
+/**
+ * `millrace bench produce|consume|e2e`: load against any cluster, with progress, percentiles and the cost in CPU; and
+ * `bench raft`, which starts a group of its own.
+ */
 import { type Command, Option } from 'commander'
 import { compressionNames } from '../../protocol/batch/header.ts'
 import { parseAcks, parseBytes, parseDurationMs, parseInteger } from '../parse.ts'
@@ -26,6 +29,23 @@ export interface BenchConsumeOptions extends BenchOptions {
   readonly from: 'start'
 }
 
+export interface BenchRaftOptions {
+  readonly nodes: number
+  readonly size: number
+  readonly batch: number
+  readonly concurrency: number
+  readonly window: number
+  readonly appendBytes: number
+  /** Milliseconds, each way. */
+  readonly delay: number
+  readonly seconds: number
+  readonly warmup: number
+  readonly dir?: string
+}
+
+/** Where `bench raft` puts the settings of its children, which are members of the group. */
+export const memberVariable = 'MILLRACE_BENCH_MEMBER'
+
 export function registerBench(program: Command, run: Run): void {
   const bench = program.command('bench').description('measure throughput and latency')
   shared(bench.command('produce').description('append records as fast as the cluster takes them, or at a rate'))
@@ -48,6 +68,34 @@ export function registerBench(program: Command, run: Run): void {
     .action(async (options: BenchProduceOptions, command: Command) => {
       const { benchEndToEnd } = await import('../bench/end-to-end.ts')
       await run(command, context => benchEndToEnd(context, options))
+    })
+  registerBenchRaft(bench, run)
+}
+
+function registerBenchRaft(bench: Command, run: Run): void {
+  bench
+    .command('raft')
+    .description('consensus alone: a group of member processes on this machine, whose leader proposes')
+    .option('--nodes <n>', 'members', parseInteger(1, 9), 3)
+    .option('--size <bytes>', 'size of an entry', parseBytes, 100)
+    .option('--batch <n>', 'entries per proposal', parseInteger(1, 100_000), 1)
+    .option('--concurrency <n>', 'proposals under way', parseInteger(1, 100_000), 64)
+    .option('--window <n>', 'AppendEntries under way to one follower', parseInteger(1, 10_000), 64)
+    .option(
+      '--append-bytes <bytes>',
+      'entries of one AppendEntries; a larger proposal is one by itself',
+      parseBytes,
+      262_144,
+    )
+    .option('--delay <ms>', 'milliseconds that every message takes, each way', parseInteger(0, 10_000), 0)
+    .option('--seconds <n>', 'how long', parseInteger(1), 5)
+    .option('--warmup <n>', 'seconds before measuring begins', parseInteger(0), 1)
+    .option('--dir <dir>', "where the members' disks are; by default the directory for temporary files")
+    .action(async (options: BenchRaftOptions, command: Command) => {
+      const member = process.env[memberVariable]
+      if (member !== undefined) return (await import('../bench/raft-member.ts')).runMember(JSON.parse(member))
+      const { benchRaft } = await import('../bench/raft.ts')
+      await run(command, context => benchRaft(context, options))
     })
 }
 

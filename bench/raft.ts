@@ -1,0 +1,127 @@
+/**
+ * `npm run bench:raft`: consensus as ratios, each measurement beside what it is compared with, interleaved in one run.
+ *
+ *     npm run bench:raft [-- --rounds 3] [-- --seconds 5] [-- --directory /path/on/a/real/disk]
+ *
+ * - Pipelining: three voters, 10 ms injected each way, one 1 KiB proposal per AppendEntries (`--append-bytes 1024`), 256
+ *   proposals under way; a window of 64 against a window of one.
+ * - Throughput: three voters against LMDB alone (bench/limits/raw-lmdb.ts), the same batches, as many of them under way,
+ *   on the same file system. The three voters share the disk and the cores that LMDB had for itself.
+ * - Latency: one proposal of one entry at a time, against one LMDB commit at a time.
+ *
+ * Medians of the rounds are reported. Prints a Markdown table, and writes the raw figures to bench/results/.
+ */
+import { execFile } from 'node:child_process'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import os from 'node:os'
+import path from 'node:path'
+import { parseArgs, promisify } from 'node:util'
+import { rawLmdb } from './limits/raw-lmdb.ts'
+
+const { values: flags } = parseArgs({
+  options: {
+    rounds: { type: 'string', default: '3' },
+    seconds: { type: 'string', default: '4' },
+    directory: { type: 'string', default: process.cwd() },
+  },
+})
+const rounds = Number(flags.rounds)
+const seconds = Number(flags.seconds)
+const bin = path.join(import.meta.dirname, '..', 'bin', 'millrace.cjs')
+const work = mkdtempSync(path.join(flags.directory, 'bench-raft-'))
+
+interface Measured {
+  readonly commitsPerSecond: number
+  readonly p50Ms: number
+}
+
+interface Comparison {
+  readonly name: string
+  readonly ours: () => Promise<Measured>
+  readonly theirs: () => Promise<Measured>
+  readonly ratio: (ours: Measured, theirs: Measured) => number
+  readonly target: string
+}
+
+const pipelined = { batch: 1, size: 1024, concurrency: 256, delay: 10, 'append-bytes': 1024 }
+const commits = (ours: Measured, theirs: Measured): number => ours.commitsPerSecond / theirs.commitsPerSecond
+const comparisons: readonly Comparison[] = [
+  {
+    name: '10 ms each way: window 64 ÷ window 1, commits/s',
+    ours: () => group({ ...pipelined, window: 64 }),
+    theirs: () => group({ ...pipelined, window: 1 }),
+    ratio: commits,
+    target: '≥ 8',
+  },
+  ...[
+    { batch: 1, size: 100, concurrency: 256 },
+    { batch: 100, size: 100, concurrency: 16 },
+    { batch: 100, size: 1024, concurrency: 8 },
+  ].map(
+    (load): Comparison => ({
+      name: `three voters ÷ LMDB alone, ${load.batch} × ${load.size} bytes, ${load.concurrency} under way, commits/s`,
+      ours: () => group(load),
+      theirs: () => raw(load),
+      ratio: commits,
+      target: '≥ 0.5',
+    }),
+  ),
+  {
+    name: 'one proposal at a time ÷ one LMDB commit at a time, p50 ms',
+    ours: () => group({ batch: 1, size: 100, concurrency: 1 }),
+    theirs: () => raw({ batch: 1, size: 100, concurrency: 1 }),
+    ratio: (ours, theirs) => ours.p50Ms / theirs.p50Ms,
+    target: '≤ 2.5',
+  },
+]
+
+async function group(options: Record<string, number>): Promise<Measured> {
+  const given = { ...options, seconds, dir: work }
+  const args = Object.entries(given).flatMap(([name, value]) => [`--${name}`, `${value}`])
+  const command = [bin, 'bench', 'raft', '--format', 'json', ...args]
+  const { stdout } = await promisify(execFile)(process.execPath, command)
+  const { commitsPerSecond, latencyMs } = JSON.parse(stdout) as {
+    commitsPerSecond: number
+    latencyMs: { p50: number }
+  }
+  return { commitsPerSecond, p50Ms: latencyMs.p50 }
+}
+
+async function raw({ batch, size, concurrency }: Record<'batch' | 'size' | 'concurrency', number>): Promise<Measured> {
+  const directory = mkdtempSync(path.join(work, 'lmdb-'))
+  try {
+    return await rawLmdb({ directory, seconds, batch, sizeBytes: size, concurrency })
+  } finally {
+    rmSync(directory, { recursive: true, force: true })
+  }
+}
+
+function median(values: readonly number[]): number {
+  return [...values].sort((a, b) => a - b)[values.length >> 1]!
+}
+
+const results: unknown[] = []
+try {
+  console.log('| what | commits/s | p50 ms | beside | its p50 ms | ratio | target |')
+  console.log('|---|---|---|---|---|---|---|')
+  for (const { name, ours, theirs, ratio, target } of comparisons) {
+    const samples: { ours: Measured; theirs: Measured; ratio: number }[] = []
+    for (let round = 0; round < rounds; round++) {
+      const sample = { theirs: await theirs(), ours: await ours() }
+      samples.push({ ...sample, ratio: ratio(sample.ours, sample.theirs) })
+    }
+    const of = (pick: (sample: (typeof samples)[number]) => number, digits: number): string =>
+      median(samples.map(pick)).toFixed(digits)
+    console.log(
+      `| ${name} | ${of(s => s.ours.commitsPerSecond, 0)} | ${of(s => s.ours.p50Ms, 2)} | ${of(s => s.theirs.commitsPerSecond, 0)} | ${of(s => s.theirs.p50Ms, 2)} | ${of(s => s.ratio, 2)} | ${target} |`,
+    )
+    results.push({ name, target, samples })
+  }
+  const machine = { cpus: os.cpus().length, model: os.cpus()[0]?.model, node: process.version, platform: os.platform() }
+  const directory = path.join(import.meta.dirname, 'results')
+  mkdirSync(directory, { recursive: true })
+  const file = path.join(directory, `raft-${new Date().toISOString().slice(0, 19).replaceAll(':', '')}.json`)
+  writeFileSync(file, `${JSON.stringify({ machine, rounds, seconds, results }, null, 1)}\n`)
+} finally {
+  rmSync(work, { recursive: true, force: true })
+}
