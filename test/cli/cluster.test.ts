@@ -44,8 +44,24 @@ test('quorum describe', async () => {
   assert.ok((voter.logEndOffset as number) >= (quorum.highWatermark as number))
   assert.match(
     await cli.text(['quorum', 'describe']),
-    /\nNODE +STATUS +LOG-END-OFFSET +LAG +LAST-CAUGHT-UP\n +1 +Leader /,
+    /\nNODE +DISK +LOG-END-OFFSET +LAG +LAST-CAUGHT-UP +STATUS +URL\n +1 +\S+ +\d+ +0 +\S+Z +Leader/,
   )
+})
+
+test('quorum: what cannot be is refused, with the error’s name and exit code 1; what is not an id is usage', async () => {
+  const refusals: [args: string[], code: number, stderr: RegExp][] = [
+    [['remove-voter', '9'], 1, /^VOTER_NOT_FOUND: /],
+    [['remove-voter', '1'], 1, /^INVALID_REQUEST: /],
+    [['transfer', '9'], 1, /^VOTER_NOT_FOUND: /],
+    [['add-voter', 'two', 'ws://127.0.0.1:1'], 2, /expected an integer from 0/],
+    [['add-voter', '2', 'ws://127.0.0.1:1', '--timeout', 'soon'], 2, /expected a duration/],
+  ]
+  for (const [args, code, stderr] of refusals) {
+    const outcome = await cli.run(['quorum', ...args])
+    assert.equal(outcome.code, code, `${args}: ${outcome.stderr}`)
+    assert.match(outcome.stderr, stderr)
+    assert.equal(outcome.stdout, '')
+  }
 })
 
 test('config list: the later source wins, and says where the value is from', async () => {

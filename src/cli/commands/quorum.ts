@@ -1,5 +1,5 @@
 /** `millrace quorum …`: the controller quorum, in the words of Kafka's metadata-quorum tool. */
-import type { Command } from 'commander'
+import { type Command, Option } from 'commander'
 import type { CommandContext } from '../context.ts'
 import { renderTable } from '../output.ts'
 import { parseDurationMs, parseInteger } from '../parse.ts'
@@ -49,11 +49,10 @@ export function registerQuorum(program: Command, run: Run): void {
 }
 
 function withTimeout(command: Command, byDefault: string): Command {
-  return command.option(
-    '--timeout <duration>',
-    'how long to wait for it, such as 90s or 5m',
-    parseDurationMs,
-    parseDurationMs(byDefault),
+  return command.addOption(
+    new Option('--timeout <duration>', 'how long to wait for it, such as 90s or 5m')
+      .argParser(parseDurationMs)
+      .default(parseDurationMs(byDefault), byDefault),
   )
 }
 
