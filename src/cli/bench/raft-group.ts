@@ -54,7 +54,7 @@ export class RaftGroup implements AsyncDisposable {
       this.#children.map(async child => {
         if (child.exitCode !== null || child.signalCode !== null) return
         const ended = once(child, 'exit')
-        child.kill('SIGKILL')
+        child.disconnect()
         await ended
       }),
     )

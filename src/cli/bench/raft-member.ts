@@ -28,7 +28,7 @@ export interface Load {
   readonly concurrency: number
 }
 
-export type Order = { readonly kind: 'run'; readonly load: Load } | { readonly kind: 'cpu' } | { readonly kind: 'stop' }
+export type Order = { readonly kind: 'run'; readonly load: Load } | { readonly kind: 'cpu' }
 
 export type Report =
   | { readonly kind: 'ready' }
@@ -76,11 +76,7 @@ async function obey(raft: Raft<void>, order: Order): Promise<void> {
     case 'cpu': {
       const { user, system } = process.cpuUsage()
       report({ kind: 'cpu', seconds: (user + system) / 1e6 })
-      return
     }
-    case 'stop':
-      await raft.close()
-      process.exit(0)
   }
 }
 
