@@ -4,7 +4,7 @@
  * goes on; once it is dead nothing of it ever runs again.
  */
 import type { Clock, Timer } from '../../util/clock.ts'
-import type { Timeline } from './timeline.ts'
+import type { Planned, Timeline } from './timeline.ts'
 
 /** What waits for a stopped process; the rest is lost, as from a full socket. Timers are few and never lost. */
 const waitingMax = 500
@@ -64,21 +64,25 @@ export class SimProcess implements Clock {
   }
 
   setTimer(delayMs: number, fn: () => void): Timer {
-    let isCancelled = false
+    const timer = new SimTimer()
     // Cancelled while it waits for a stopped process it must not run either.
-    const planned = this.#timeline.after(delayMs / this.#rate, () => {
-      if (this.#state === 'stopped') this.#waiting.push(() => (isCancelled ? undefined : fn()))
+    timer.planned = this.#timeline.after(delayMs / this.#rate, () => {
+      if (this.#state === 'stopped') this.#waiting.push(() => (timer.planned!.isCancelled ? undefined : fn()))
       else if (this.#state === 'running') fn()
     })
-    return {
-      cancel: () => {
-        isCancelled = true
-        planned.isCancelled = true
-      },
-    }
+    return timer
   }
 
   defer(fn: () => void): void {
     this.#timeline.after(0, () => this.receive(fn))
+  }
+}
+
+/** A class, since there is one for each of hundreds of thousands of timers. */
+class SimTimer implements Timer {
+  planned: Planned | null = null
+
+  cancel(): void {
+    this.planned!.isCancelled = true
   }
 }

@@ -2,6 +2,7 @@
  * What may happen in a run, drawn from its seed: first a profile, then its parameters (FAULTS.md 1.4 and 5.3 have where
  * the ranges come from). Two seeds of one profile are two different worlds.
  */
+import type { QuorumTiming } from '../../quorum/options.ts'
 import type { Random } from '../../util/random.ts'
 import type { LinkConditions } from './links.ts'
 
@@ -29,6 +30,7 @@ export type Fault =
   | 'diskStall'
   | 'diskFull'
   | 'diskError'
+  | 'diskHang'
   | 'damage'
 
 export interface World {
@@ -41,7 +43,7 @@ export interface World {
   readonly links: LinkConditions
   /** Clocks run by up to this part of a second a second too fast or too slow. */
   readonly driftMax: number
-  readonly timing: { readonly tickMs: number; readonly electionTimeoutMs: number; readonly heartbeatMs: number }
+  readonly timing: QuorumTiming
   readonly snapshots: { readonly entriesMax: number; readonly retainedEntries: number }
   readonly limits: {
     readonly appendBytesMax: number
@@ -49,8 +51,14 @@ export interface World {
     readonly inFlightBytesMax: number
     readonly uncommittedBytesMax: number
   }
-  /** Of one piece of a snapshot. */
+  /** Of one piece of a snapshot, on the wire and on the disk. */
   readonly chunkBytesMax: number
+  /** Of those on the wire. */
+  readonly chunkDamageRate: number
+  /** The members start within so much time of one another. */
+  readonly startMs: number
+  /** The last spare has founded a cluster of its own before it is asked to join this one. */
+  readonly isLastSpareForeign: boolean
   readonly clientCount: number
   /** Between two operations of one client, on average. */
   readonly thinkMs: number
@@ -90,7 +98,8 @@ export function drawWorld(profile: ProfileName, random: Random): World {
       capacity: between(20, 200),
     },
     driftMax: random.nextInt(2) === 0 ? 0 : 0.1,
-    timing: { tickMs: 100, electionTimeoutMs: 1000, heartbeatMs: 200 },
+    // Every piece of a snapshot in a turn of its own.
+    timing: { tickMs: 100, electionTimeoutMs: 1000, heartbeatMs: 200, sliceMs: 0 },
     snapshots: { entriesMax: between(10, 200), retainedEntries: between(0, 20) },
     limits: {
       appendBytesMax,
@@ -99,6 +108,9 @@ export function drawWorld(profile: ProfileName, random: Random): World {
       uncommittedBytesMax: between(500, 20_000),
     },
     chunkBytesMax: between(50, 2000),
+    chunkDamageRate: 0,
+    startMs: random.nextInt(3) === 0 ? 5000 : 300,
+    isLastSpareForeign: false,
     clientCount: between(2, 5),
     thinkMs: between(50, 400),
     answerLossRate: upTo(0.2),
@@ -122,6 +134,8 @@ const nets: Partial<Record<Fault, number>> = { isolate: 10, split: 10, bridge: 5
 
 const overrides: Record<ProfileName, (random: Random, common: World) => Partial<World>> = {
   swarm: random => ({
+    // Sometimes somebody who belongs to no configuration looks on.
+    spareCount: random.nextInt(4) === 0 ? 1 : 0,
     faults: {
       mend: 30,
       ...some(random, {
@@ -133,7 +147,7 @@ const overrides: Record<ProfileName, (random: Random, common: World) => Partial<
         breakConnections: 8,
         transfer: 8,
       }),
-      ...some(random, { diskStall: 3, diskError: 2, diskFull: 2 }),
+      ...some(random, { diskStall: 3, diskError: 2, diskFull: 2, diskHang: 1 }),
     },
   }),
   /** Leaders come and go before their entries get anywhere: what Figure 8 needs. */
@@ -152,12 +166,21 @@ const overrides: Record<ProfileName, (random: Random, common: World) => Partial<
       crash: 25,
       damage: 12,
       wipe: 4,
-      ...some(random, { crashAll: 8, diskStall: 15, diskError: 12, diskFull: 8, cutOneWay: 5, isolateLeader: 10 }),
+      ...some(random, {
+        crashAll: 8,
+        diskStall: 15,
+        diskError: 12,
+        diskFull: 8,
+        diskHang: 5,
+        cutOneWay: 5,
+        isolateLeader: 10,
+      }),
     },
   }),
   membership: random => ({
     voterCount: 1 + random.nextInt(3),
     spareCount: 2 + random.nextInt(3),
+    isLastSpareForeign: random.nextInt(4) === 0,
     faults: {
       mend: 40,
       addVoter: 50,
@@ -173,6 +196,7 @@ const overrides: Record<ProfileName, (random: Random, common: World) => Partial<
     links: { ...common.links, lossRate: random.nextFloat() * 0.1 },
     snapshots: { entriesMax: 5 + random.nextInt(20), retainedEntries: random.nextInt(4) },
     chunkBytesMax: 30 + random.nextInt(200),
+    chunkDamageRate: random.nextInt(2) === 0 ? 0 : random.nextFloat() * 0.1,
     awayMeanMs: 4000,
     faults: {
       mend: 20,

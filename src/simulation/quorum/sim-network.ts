@@ -48,6 +48,7 @@ export class SimNetwork {
   readonly links: Links
   readonly random: Random
   readonly watcher: NetworkWatcher
+  chunkDamageRate = 0
   readonly #ports = new Map<NodeId, SimPort>()
 
   constructor(timeline: Timeline, links: Links, random: Random, watcher: NetworkWatcher) {
@@ -69,6 +70,14 @@ export class SimNetwork {
     const port = this.#ports.get(id)
     this.#ports.delete(id)
     for (const connection of [...(port?.connections ?? [])]) this.loseSoon(connection)
+  }
+
+  /** Now and then a piece of a snapshot arrives as something else: whoever receives it must notice. */
+  touch(chunk: SnapshotChunk): SnapshotChunk {
+    if (chunk.data.length === 0 || this.random.nextFloat() >= this.chunkDamageRate) return chunk
+    const data = chunk.data.slice()
+    data[this.random.nextInt(data.length)]! ^= 1 << this.random.nextInt(8)
+    return { ...chunk, data }
   }
 
   listening(url: string): SimPort | null {
@@ -166,7 +175,7 @@ export class SimPort implements PeerTransport {
       }
       this.process.setTimer(chunkTimeoutMs, () => fail('no answer'))
       const peer = peerOf(connection, this)
-      const bytes = encodeChunk(chunk)
+      const bytes = encodeChunk(this.#network.touch(chunk))
       this.#carry(peer, () => {
         if (peer.connections.has(connection)) peer.#answer(connection, decodeChunk(bytes), this, resolve, fail)
       })

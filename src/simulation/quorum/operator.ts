@@ -1,0 +1,97 @@
+/** Who runs the cluster: changes its members, hands over leadership, and replaces what is lost. One thing at a time. */
+import type { Quorum } from '../../quorum/types.ts'
+import type { NodeId } from '../../util/numbers.ts'
+import type { Cluster } from './cluster.ts'
+import { urlOf } from './sim-network.ts'
+
+const timeoutMs = 3_000
+const repairIntervalMs = 300
+
+export class Operator {
+  readonly #cluster: Cluster
+  #isBusy = false
+
+  constructor(cluster: Cluster) {
+    this.#cluster = cluster
+    this.#repairAgain()
+  }
+
+  /** True when it waits for no answer. */
+  get isIdle(): boolean {
+    return !this.#isBusy
+  }
+
+  transfer(to: NodeId | null): boolean {
+    return this.#ask('transfer', to ?? 0, quorum => quorum.transfer(to, timeoutMs))
+  }
+
+  addVoter(id: NodeId): boolean {
+    return this.#ask('add voter', id, async quorum => {
+      await quorum.addVoter(id, urlOf(id), timeoutMs)
+      this.#cluster.sometimes.note('memberAdded')
+    })
+  }
+
+  removeVoter(id: NodeId): boolean {
+    return this.#ask('remove voter', id, async quorum => {
+      await quorum.removeVoter(id, timeoutMs)
+      this.#cluster.sometimes.note('memberRemoved')
+    })
+  }
+
+  /** The member comes back with a blank disk. */
+  replace(id: NodeId, afterMs: number): void {
+    this.#cluster.replaceDisk(id)
+    this.#cluster.timeline.after(afterMs, () => this.#cluster.start(id))
+  }
+
+  /** Members whose disk was hit get a new one, are removed, and are added as whoever they are then. */
+  #repairAgain(): void {
+    this.#cluster.timeline.after(repairIntervalMs, () => {
+      for (const member of this.#cluster.members.values()) {
+        if (member.isBroken) this.replace(member.id, repairIntervalMs)
+        if (member.impairment === 'replaced' && member.isUp) this.#repair(member.id)
+      }
+      this.#repairAgain()
+    })
+  }
+
+  #repair(id: NodeId): void {
+    const leader = this.#cluster.leader()
+    if (leader === null || this.#isBusy) return
+    const { configurations, log } = leader.raft
+    const { voters, oldVoters, members } = configurations.current
+    if (oldVoters.length > 0 || configurations.currentIndex > log.commitIndex) return
+    const known = members?.find(member => member.id === id)
+    const member = this.#cluster.member(id)
+    if (known === undefined) this.addVoter(id)
+    else if (known.diskId !== member.disk.diskId) this.removeVoter(id)
+    else if (voters.includes(id)) member.impairment = 'none'
+    else this.addVoter(id)
+  }
+
+  #ask(what: string, id: number, ask: (quorum: Quorum) => Promise<unknown>): boolean {
+    const { timeline, trace } = this.#cluster
+    const leader = this.#cluster.leader()
+    if (leader === null || this.#isBusy) return false
+    this.#isBusy = true
+    trace.note(timeline.nowMs, what, leader.id, 0, id, id)
+    const done = (outcome: string): void => {
+      if (timeout.isCancelled) return
+      timeout.isCancelled = true
+      this.#isBusy = false
+      trace.note(timeline.nowMs, `${what}: ${outcome}`, leader.id, 0, id, id)
+    }
+    // A member that dies never answers.
+    const timeout = timeline.after(2 * timeoutMs, () => done('no answer'))
+    const { quorum } = leader
+    const answer = (): void => {
+      ask(quorum!).then(
+        () => done('done'),
+        error => done(String((error as Error).message)),
+      )
+    }
+    leader.process.receive(answer)
+    return true
+  }
+}
