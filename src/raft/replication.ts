@@ -71,7 +71,7 @@ export function onHeartbeatReply(raft: Raft, leader: Leader, message: HeartbeatR
 }
 
 export function onSnapshotSent(raft: Raft, leader: Leader, to: NodeId, isDelivered: boolean): void {
-  leader.progress.get(to)?.snapshotEnded(isDelivered ? raft.snapshot!.index : null)
+  leader.progress.get(to)?.snapshotEnded(isDelivered ? (raft.snapshot?.index ?? null) : null)
 }
 
 /**
