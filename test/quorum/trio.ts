@@ -37,7 +37,7 @@ export class Trio {
       clock: this.clock,
       voters: new Map(this.ids.map(voter => [voter, urlOf(voter)])),
       random: seededRandom(id),
-      peers: this.network.attach(nodeId),
+      peers: options.peers ?? this.network.attach(nodeId),
       ...options,
     })
     this.nodes.set(nodeId, node)
