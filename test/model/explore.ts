@@ -110,14 +110,21 @@ function walk<State>(model: Model<State>, wanted: readonly (string | number)[]):
   return { state, trace }
 }
 
-/** The same model, but a state with `goal` counts as broken: its trace shows that it can be reached. */
-export function reaching<State>(model: Model<State>, goal: (state: State) => boolean): Model<State> {
+/** The same model; the names of the goals that a state fulfils are added to `reached`. */
+export function noting<State>(
+  model: Model<State>,
+  goals: Readonly<Record<string, (state: State) => boolean>>,
+  reached: Set<string>,
+): Model<State> {
   return {
     initial: model.initial,
     keyOf: state => model.keyOf(state),
     describe: state => model.describe(state),
     expand: (state, emit) => {
-      model.expand(state, (next, broken, label) => emit(next, broken ?? (goal(next) ? 'reached' : null), label))
+      model.expand(state, (next, broken, label) => {
+        for (const name of Object.keys(goals)) if (!reached.has(name) && goals[name]!(next)) reached.add(name)
+        emit(next, broken, label)
+      })
     },
   }
 }
