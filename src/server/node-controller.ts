@@ -2,11 +2,13 @@
  * This node's member of the controller quorum, and its way to the others. The listener for other nodes is open from the
  * first moment: a quorum that nobody can talk to never gets a leader.
  */
+import { controllerHandlers } from '../controller/handlers.ts'
 import { openController } from '../controller/open-controller.ts'
 import type { Controller } from '../controller/types.ts'
 import { openQuorum } from '../quorum/open-quorum.ts'
-import { nobody } from '../quorum/peer-transport.ts'
+import { noPeers } from '../quorum/peer-port.ts'
 import { Disposables } from '../util/disposables.ts'
+import { ConfigError } from '../util/errors.ts'
 import { version } from '../util/version.ts'
 import type { NodePorts } from './node.ts'
 import { type NodePeerPorts, type NodePeers, openNodePeers } from './node-peers.ts'
@@ -27,7 +29,8 @@ export async function openNodeController(settings: NodeSettings, ports: NodePort
   const wait = new QuorumWait(clock, logger, () => peers?.network.unreached() ?? [])
   ports.onWaiting?.(() => wait.reasons())
   try {
-    controller = owned.use(await open(settings, ports))
+    controller = owned.use(await open(settings, ports, peers))
+    checkBelongs(settings, controller)
     return { controller, peers, [Symbol.asyncDispose]: () => owned.dispose() }
   } catch (error) {
     await owned.dispose()
@@ -35,6 +38,14 @@ export async function openNodeController(settings: NodeSettings, ports: NodePort
   } finally {
     wait[Symbol.dispose]()
   }
+}
+
+/** A node that decides alone follows nobody: data of a cluster of its own, brought along, are not noticed otherwise. */
+function checkBelongs({ nodeId, voters }: NodeSettings, controller: Controller): void {
+  if (voters.size === 0 || voters.has(nodeId) || controller.status().voters.some(({ id }) => id !== nodeId)) return
+  const others = [...voters.keys()].join(', ')
+  const text = `controller.quorum.voters names node ${others}, but in this node's metadata it is the only voter, of cluster ${controller.clusterId}: an empty log.dirs makes it follow the others`
+  throw new ConfigError('controller.quorum.voters', text)
 }
 
 function openPeers(
@@ -47,7 +58,7 @@ function openPeers(
   return openNodePeers({
     settings,
     ports,
-    handlers: [],
+    handlers: controllerHandlers(controller),
     identity: () => ({
       clusterId: controller()?.clusterId ?? clusterId ?? '',
       nodeId,
@@ -60,25 +71,28 @@ function openPeers(
   })
 }
 
-function open(settings: NodeSettings, ports: NodePorts): Promise<Controller> {
+function open(settings: NodeSettings, ports: NodePorts, peers: NodePeers | null): Promise<Controller> {
   const { nodeId } = settings
-  const { clock, random, logger, signal, onFatal } = ports
+  const { clock, random, logger, signal, controllerRules, onFatal } = ports
+  const url = ports.peers?.url ?? ''
   return openController({
     nodeId,
     quorum: async stateMachine =>
       openQuorum({
         nodeId,
         storage: await ports.raftStorage,
-        bootstrap: { voters: [nodeId], oldVoters: [], learners: [] },
+        voters: settings.voters.size === 0 ? new Map([[nodeId, url]]) : settings.voters,
+        url,
         stateMachine,
         clock,
         random,
         logger,
-        peers: nobody,
+        peers: peers?.network ?? noPeers,
         timing: settings.quorumTiming,
         snapshots: settings.quorumSnapshots,
         onFatal,
       }),
+    network: peers?.network ?? null,
     clock,
     random,
     logger,
@@ -87,6 +101,7 @@ function open(settings: NodeSettings, ports: NodePorts): Promise<Controller> {
     brokerSessionTimeoutMs: settings.brokerSessionTimeoutMs,
     requestTimeoutMs: settings.controllerRequestTimeoutMs,
     validateBrokerConfig: settings.validateBrokerConfig,
+    ...(controllerRules === undefined ? {} : { rules: controllerRules }),
     ...(signal === undefined ? {} : { signal }),
   })
 }

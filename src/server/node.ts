@@ -8,6 +8,7 @@
  * registration on it leads. A stop goes the other way.
  */
 import { type Broker, openBroker } from '../broker/broker.ts'
+import type { ControllerRules } from '../controller/rules.ts'
 import type { Controller } from '../controller/types.ts'
 import type { Disk } from '../log/disk.ts'
 import { openLogManager } from '../log/log-manager.ts'
@@ -45,6 +46,8 @@ export interface NodePorts {
   readonly peers: NodePeerPorts | null
   /** Called once, when nothing is missing but a controller that leads, with what tells who is waited for. */
   readonly onWaiting?: (reasons: () => readonly string[]) => void
+  /** Only tests break rules. */
+  readonly controllerRules?: ControllerRules
   /** Gives up a start that waits for others. */
   readonly signal?: AbortSignal
   /** The disk failed or an invariant broke: this process must end at once, without another answer. */
