@@ -12,6 +12,7 @@ import { CorruptionError } from '../util/errors.ts'
 import type { Logger } from '../util/logger.ts'
 import type { NodeId } from '../util/numbers.ts'
 import { Partition, type PartitionTerms } from './partition.ts'
+import { StepGate } from './step-gate.ts'
 
 export interface PartitionRegistryOptions {
   readonly nodeId: NodeId
@@ -41,9 +42,17 @@ interface Slot {
   settling: Promise<void> | null
 }
 
+/**
+ * Making a directory takes a dozen calls that block and some syncs. A request for a thousand partitions must neither hold
+ * the event loop nor fill the queue of the thread pool for as long as an election: this node's controller needs both.
+ */
+const stepsUnderWayMax = 4
+
 export class PartitionRegistry {
   readonly #options: PartitionRegistryOptions
   readonly #topics = new Map<string, Map<number, Slot>>()
+  /** Of the steps that make or remove directories. */
+  readonly #gate = new StepGate(stepsUnderWayMax)
   #image: MetadataImage
   readonly #unsubscribe: () => void
   #isClosed = false
@@ -188,12 +197,18 @@ export class PartitionRegistry {
     while (!applyTerms(slot) && !this.#isClosed) {
       if (slot.partition !== null) await this.#leave(slot, slot.partition)
       else if (slot.failed !== null) await this.#forgetFailed(slot, slot.failed.id)
-      else if (slot.wanted !== null) await this.#open(slot, slot.wanted)
+      else if (slot.wanted !== null) await this.#openInTurn(slot, slot.wanted)
     }
+  }
+
+  #openInTurn(slot: Slot, wanted: Wanted): Promise<void> {
+    return this.#gate.run(() => this.#open(slot, wanted))
   }
 
   async #open(slot: Slot, { id, terms }: Wanted): Promise<void> {
     const { logs, logger, nodeId } = this.#options
+    // While it waited for its turn the topic was deleted.
+    if (slot.wanted?.id.topicId !== id.topicId || this.#isClosed) return
     try {
       const log = await logs.openLog(id, terms.config)
       if (log.failure !== null) logger.error({ ...id, error: log.failure }, 'a partition is damaged and offline')
@@ -229,7 +244,7 @@ export class PartitionRegistry {
     const { logs, logger } = this.#options
     const reason = this.#isDeleted(id) ? 'its topic was deleted' : 'its replica moved away'
     try {
-      await logs.removeLog(id)
+      await this.#gate.run(() => logs.removeLog(id))
       logger.info({ ...id, reason }, 'removed a partition')
     } catch (error) {
       logger.error({ ...id, reason, error }, 'a partition that is not wanted any more could not be removed')

@@ -160,6 +160,9 @@ export class FakeLog implements PartitionLog {
 }
 
 export class FakeLogManager implements LogManager {
+  /** Most that were being opened at once. */
+  openingMax = 0
+  #opening = 0
   readonly directory = 'data'
   readonly wasClean = true
   readonly logs = new Map<string, FakeLog>()
@@ -173,7 +176,9 @@ export class FakeLogManager implements LogManager {
   gate: Promise<void> = Promise.resolve()
 
   async openLog(id: TopicPartition, config: LogConfig): Promise<FakeLog> {
+    this.openingMax = Math.max(this.openingMax, ++this.#opening)
     await this.gate
+    this.#opening--
     if (id.topic === this.failingTopic) throw new Error(`${id.topic} is damaged`)
     const name = `${id.topic}-${id.partition}`
     const known = this.logs.get(name)

@@ -27,6 +27,22 @@ describe('following the metadata', () => {
     assert.equal(h.logs.opened.length, 3)
   })
 
+  test('a thousand partitions are opened a few at a time; what is deleted before its turn is not opened at all', async () => {
+    const h = await openHarness({ topics: [] })
+    let open!: () => void
+    h.logs.gate = new Promise(resolve => (open = resolve))
+    for (const name of ['kept', 'gone']) {
+      h.metadata.set(topicImage(name, { partitions: Array.from({ length: 500 }, () => partitionImage()) }))
+    }
+    h.metadata.delete('gone')
+    open()
+    await h.broker.partitions.settled(['kept', 'gone'])
+    assert.equal(h.logs.openingMax, 4)
+    assert.deepEqual([...new Set(h.logs.opened.map(({ topic }) => topic))], ['kept'])
+    assert.equal(h.logs.opened.length, 500)
+    assert.equal([...h.broker.partitions.all()].length, 500)
+  })
+
   test('a partition that is being opened says so', async () => {
     const h = await openHarness({ isInstant: true })
     let open!: () => void
