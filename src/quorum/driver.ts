@@ -2,6 +2,7 @@
  * A running member: a Raft core with time, peers, a disk and a state machine around it. All rules are in the core; here
  * is what others ask of it, how it begins and how it ends.
  */
+import { ApiError } from '../protocol/errors.ts'
 import type { Raft } from '../raft/state.ts'
 import { assert } from '../util/assert.ts'
 import type { LogIndex, NodeId, Term } from '../util/numbers.ts'
@@ -9,7 +10,7 @@ import { AddVoter } from './add-voter.ts'
 import { CoreLoop } from './core-loop.ts'
 import { MembershipChanges } from './membership-changes.ts'
 import type { Task } from './membership-task.ts'
-import type { QuorumOptions } from './options.ts'
+import { entryBytesMax, type QuorumOptions } from './options.ts'
 import { Peers } from './peers.ts'
 import { type DriverSettings, Performer } from './performer.ts'
 import { notLeader, refusalError } from './refusals.ts'
@@ -95,6 +96,9 @@ export class QuorumDriver implements Quorum {
 
   propose(entries: readonly Uint8Array[], timeoutMs: number): Promise<LogIndex> {
     assert(entries.length > 0, 'a proposal has an entry')
+    if (entries.some(data => data.length > entryBytesMax)) {
+      return Promise.reject(new ApiError('MESSAGE_TOO_LARGE', `An entry may have ${entryBytesMax} bytes at most.`))
+    }
     const answer = this.#state === 'running' ? this.#loop.ask({ kind: 'proposal', entries }) : null
     if (answer === null) return Promise.reject(notLeader(this.#raft))
     if (answer.kind === 'refused') return Promise.reject(refusalError(answer.reason, this.#raft))

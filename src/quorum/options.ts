@@ -78,6 +78,9 @@ export const defaultTiming: QuorumTiming = { tickMs: 50, electionTimeoutMs: 1000
 
 export const defaultSnapshotPolicy: SnapshotPolicy = { entriesMax: 20_000, bytesMax: 32 * MiB, retainedEntries: 1_000 }
 
+/** Of one proposed entry: it travels in one message, and a message in one frame. */
+export const entryBytesMax = 32 * MiB
+
 export const defaultChunkBytes = 256 * KiB
 export const defaultSnapshotBytesMax = GiB
 

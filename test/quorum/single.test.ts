@@ -1,7 +1,9 @@
 /** The driver with one voter: start, propose, read, snapshot, restart, failure. */
+
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ApiError } from '../../src/protocol/errors.ts'
+import { entryBytesMax } from '../../src/quorum/options.ts'
 import { MemoryStorageImage } from '../../src/raft-storage/memory-storage.ts'
 import { toNodeId } from '../../src/util/numbers.ts'
 import { bytes, openLeader, openNode } from './harness.ts'
@@ -273,6 +275,15 @@ test('too many uncommitted bytes are refused, and let in again when they are com
   const second = node.quorum.propose([new Uint8Array(900)], 10_000)
   await node.run()
   await second
+  await node.quorum[Symbol.asyncDispose]()
+})
+
+test('an entry that no message could carry is refused before it is in the log', async () => {
+  const node = await openLeader(new MemoryStorageImage())
+  const { logEndIndex } = node.quorum.status()
+  const tooLarge = [bytes('a'), new Uint8Array(entryBytesMax + 1)]
+  await assert.rejects(node.quorum.propose(tooLarge, 10_000), isApiError('MESSAGE_TOO_LARGE'))
+  assert.equal(node.quorum.status().logEndIndex, logEndIndex)
   await node.quorum[Symbol.asyncDispose]()
 })
 
