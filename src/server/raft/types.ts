@@ -103,7 +103,7 @@ export interface Raft<Result> extends AsyncDisposable {
   /**
    * Replicates `data` and resolves with what `apply` returned for it here, once it is committed and applied. Proposals
    * made one after the other are applied in that order. Rejects with
-   * - `NotLeaderError` (`NOT_CONTROLLER`): this member does not lead;
+   * - `NotLeaderError` (`NOT_CONTROLLER`): this member does not lead, or lost the lead and with it the entry;
    * - `ApiError` `REQUEST_TIMED_OUT`: nobody knows whether it will be applied;
    * - `ApiError` `BROKER_OVERLOADED`: too much is under way, nothing was proposed;
    * - `ApiError` `INVALID_REQUEST`: the session has asked something newer since.
