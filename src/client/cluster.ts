@@ -176,8 +176,15 @@ export class Cluster {
    * Asks the active controller if its address is known, else any node, as `askAny`. A controller that is no broker has no
    * address for clients: any node asks it for them.
    */
-  askController<S>(ask: (connection: Connection) => Promise<S>): Promise<S> {
-    return this.askNode(this.#controllerId, ask)
+  async askController<S>(ask: (connection: Connection) => Promise<S>): Promise<S> {
+    const controllerId = this.#controllerId
+    try {
+      return await this.askNode(controllerId, ask)
+    } catch (error) {
+      // Until a refresh names one again: any node knows better who leads than a view that was just of no use.
+      if (isRetriable(error) && this.#controllerId === controllerId) this.#controllerId = -1
+      throw error
+    }
   }
 
   /** Asks a broker if its address is known, else any node, as `askAny`. */

@@ -69,6 +69,21 @@ test('admin: a change goes to the controller, also after it moved', async () => 
   await clock.run(a.close())
 })
 
+test('admin: a controller that stands still is not asked again by the next request', async () => {
+  const { clock, cluster, admin } = withController(3)
+  const a = admin({ requestTimeoutMs: 1_000 })
+  cluster.controllerId = 2
+  await clock.run(a.listTopics())
+  cluster.frozenNodes.add(2)
+  cluster.controllerId = 3
+  // Longer than the request had: there is no time left to look for another.
+  await assert.rejects(clock.run(a.createTopics({ topics: [{ name: 'x' }] })), isApiError('NETWORK_EXCEPTION'))
+  const before = cluster.requests.length
+  await clock.run(a.createTopics({ topics: [{ name: 'y' }] }))
+  assert.ok(cluster.requests.slice(before).some(({ api, nodeId }) => api === 'CreateTopics' && nodeId === 3))
+  await clock.run(a.close())
+})
+
 test('admin: refusals name every topic refused; a single one has just its sentence', async () => {
   const { clock, admin, answers } = withController()
   const a = admin()

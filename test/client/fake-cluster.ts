@@ -41,6 +41,8 @@ export class FakeCluster {
   readonly random: Random
   readonly topics = new Map<string, FakeTopic>()
   readonly downNodes = new Set<number>()
+  /** A connection to one of these is refused only after five seconds, as by a process that stands still. */
+  readonly frozenNodes = new Set<number>()
   readonly connections = new Set<FakeConnection>()
   nodeCount: number
   /** Longest delay of a message, each way. */
@@ -96,6 +98,10 @@ export class FakeCluster {
     const nodeId = Number(/node-(\d+)/.exec(url)?.[1])
     if (!(nodeId >= 1 && nodeId <= this.nodeCount) || this.downNodes.has(nodeId)) {
       throw new ApiError('NETWORK_EXCEPTION', 'connection refused')
+    }
+    if (this.frozenNodes.has(nodeId)) {
+      await new Promise<void>(resolve => this.clock.setTimer(5_000, resolve))
+      throw new ApiError('NETWORK_EXCEPTION', 'no answer')
     }
     const connection = new FakeConnection(this, nodeId, url)
     this.connections.add(connection)
