@@ -1,14 +1,20 @@
 /**
- * Simulates the controller quorum, seed after seed: `npm run sim -- --seeds 1..1000`. A failure prints the command that
- * replays it and the end of its trace, and ends with 1.
+ * Simulates the controller quorum, or with `--profile cluster` whole nodes, seed after seed: `npm run sim -- --seeds
+ * 1..1000`. A failure prints the command that replays it and the end of its trace, and ends with 1.
  */
 import { type ChildProcess, fork } from 'node:child_process'
 import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
-import { type ProfileName, profileNames } from '../src/simulation/quorum/profiles.ts'
+import { type ClusterRunResult, simulateCluster } from '../src/simulation/cluster/run.ts'
+import { clusterSometimesNames } from '../src/simulation/cluster/sometimes.ts'
+import { profileNames as quorumProfileNames } from '../src/simulation/quorum/profiles.ts'
 import { type RunResult, simulate } from '../src/simulation/quorum/run.ts'
 import { addRun, type Counted, neverHit, noRuns, type Summary } from '../src/simulation/quorum/summary.ts'
 import { turns } from '../test/support/turns.ts'
+
+/** The seed chooses among those of the quorum; a cluster of whole nodes is asked for by name. */
+const profileNames = [...quorumProfileNames, 'cluster'] as const
+type ProfileName = (typeof profileNames)[number]
 
 const usage = `Usage: npm run sim -- [options]
   --seed N         one seed; with --trace every event of it
@@ -74,9 +80,15 @@ function numberOf(name: string, text: string): number {
   return number
 }
 
-function simulateOnce(seed: number, profile: ProfileName | undefined, isTraced = false): Promise<RunResult> {
+function simulateOnce(
+  seed: number,
+  profile: ProfileName | undefined,
+  isTraced = false,
+): Promise<RunResult | ClusterRunResult> {
   const onTraceLine = isTraced ? (line: string) => process.stdout.write(`${line}\n`) : undefined
-  return simulate({ seed, turns, ...(profile && { profile }), ...(onTraceLine && { onTraceLine }) })
+  const options = { seed, turns, ...(onTraceLine && { onTraceLine }) }
+  if (profile === 'cluster') return simulateCluster(options)
+  return simulate({ ...options, ...(profile && { profile }) })
 }
 
 async function reportOf(seed: number, profile: ProfileName | undefined): Promise<Report> {
@@ -108,7 +120,7 @@ function work(): void {
 }
 
 async function runAll(settings: Settings): Promise<{ summary: Summary; failed: Report | null }> {
-  const summary = noRuns()
+  const summary = noRuns(settings.profile === 'cluster' ? clusterSometimesNames : undefined)
   let next = settings.from
   let failed: Report | null = null
   let shownMs = Date.now()

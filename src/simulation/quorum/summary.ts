@@ -1,6 +1,5 @@
-/** What many runs amount to. */
-import type { RunResult } from './run.ts'
-import { noCounts, type SometimesName, sometimesNames } from './sometimes.ts'
+/** What many runs amount to, of quorums or of clusters. */
+import { sometimesNames } from './sometimes.ts'
 
 export interface Summary {
   seeds: number
@@ -14,10 +13,11 @@ export interface Summary {
   readonly profiles: Record<string, number>
   readonly faults: Record<string, number>
   readonly messages: Record<string, number>
-  readonly sometimes: Record<SometimesName, number>
+  readonly sometimes: Record<string, number>
 }
 
-export function noRuns(): Summary {
+/** `mustHappen`: what runs of this kind count as happening sometimes. */
+export function noRuns(mustHappen: readonly string[] = sometimesNames): Summary {
   return {
     seeds: 0,
     repeated: 0,
@@ -28,15 +28,21 @@ export function noRuns(): Summary {
     profiles: {},
     faults: {},
     messages: {},
-    sometimes: noCounts(),
+    sometimes: Object.fromEntries(mustHappen.map(name => [name, 0])),
   }
 }
 
 /** What of a result can be counted; plain data. */
-export type Counted = Pick<
-  RunResult,
-  'profile' | 'events' | 'virtualMs' | 'operations' | 'isUndecided' | 'faults' | 'messages' | 'sometimes'
->
+export interface Counted {
+  readonly profile: string
+  readonly events: number
+  readonly virtualMs: number
+  readonly operations: number
+  readonly isUndecided: boolean
+  readonly faults: Readonly<Record<string, number>>
+  readonly messages: Readonly<Record<string, number>>
+  readonly sometimes: Readonly<Record<string, number>>
+}
 
 export function addRun(summary: Summary, run: Counted): void {
   summary.seeds++
@@ -51,8 +57,8 @@ export function addRun(summary: Summary, run: Counted): void {
 }
 
 /** What should have happened somewhere in all these runs and did not. */
-export function neverHit({ sometimes }: Summary): SometimesName[] {
-  return sometimesNames.filter(name => sometimes[name] === 0)
+export function neverHit({ sometimes }: Summary): string[] {
+  return Object.keys(sometimes).filter(name => sometimes[name] === 0)
 }
 
 function add(sums: Record<string, number>, counts: Readonly<Record<string, number>>): void {

@@ -1,0 +1,181 @@
+/**
+ * Administrators that create, delete, describe and list topics with the production client, over the simulated network.
+ * What they saw is the history that the checker of linearizability judges.
+ */
+import { Admin } from '../../client/admin/admin.ts'
+import { socketConnect } from '../../client/socket-connect.ts'
+import { ApiError } from '../../protocol/errors.ts'
+import { silentLogger } from '../../util/logger.ts'
+import type { NodeId } from '../../util/numbers.ts'
+import type { Random } from '../../util/random.ts'
+import type { History, Invocation } from '../linearizability.ts'
+import { type TopicsInput, type TopicsOutput, topicsModel } from '../linearizability-models.ts'
+import { forkRandom } from '../quorum/cluster.ts'
+import { Violation } from '../quorum/invariants/invariant.ts'
+import { SimProcess } from '../quorum/process.ts'
+import type { NodeCluster } from './cluster.ts'
+import { clientUrlOf } from './machine.ts'
+
+/** For all attempts of one operation. */
+const requestTimeoutMs = 6_000
+const connectTimeoutMs = 1_000
+/** An answer that takes longer is not that of the first attempt: the client gives each a third. */
+const firstAttemptMs = requestTimeoutMs / 3
+
+type Answer = 'fail' | 'unknown' | { readonly output: TopicsOutput }
+
+export class AdminClient {
+  readonly id: NodeId
+  readonly #cluster: NodeCluster
+  readonly #history: History<TopicsInput, TopicsOutput>
+  readonly #random: Random
+  readonly #process: SimProcess
+  readonly #topicNames: readonly string[]
+  #admin: Admin
+  #isBusy = false
+  #isRetired = false
+
+  constructor(id: NodeId, cluster: NodeCluster, history: History<TopicsInput, TopicsOutput>, random: Random) {
+    this.id = id
+    this.#cluster = cluster
+    this.#history = history
+    this.#random = random
+    this.#process = new SimProcess(cluster.timeline, 1, 0)
+    this.#topicNames = Array.from({ length: cluster.world.topicNameCount }, (_, at) => `t${at + 1}`)
+    this.#admin = this.#newAdmin(this.#somewhere())
+  }
+
+  /** True when it waits for no answer. */
+  get isIdle(): boolean {
+    return !this.#isBusy
+  }
+
+  start(): void {
+    this.#think()
+  }
+
+  /** Takes no further operation. */
+  retire(): void {
+    this.#isRetired = true
+  }
+
+  /** A list, asked of one node; resolves with the names. */
+  listAt(node: NodeId): Promise<readonly string[] | null> {
+    this.#renew([clientUrlOf(node)])
+    return this.#do({ kind: 'list' }).then(answer => (typeof answer === 'object' ? (answer.output as string[]) : null))
+  }
+
+  #think(): void {
+    const { timeline, world } = this.#cluster
+    timeline.after(this.#random.nextFloat() * 2 * world.thinkMs, () => {
+      if (this.#isRetired) return
+      // Another process, another session, another node that it knows first.
+      if (this.#random.nextInt(8) === 0) this.#renew(this.#somewhere())
+      this.#do(this.#draw()).then(
+        () => this.#think(),
+        error => this.#cluster.fail(error),
+      )
+    })
+  }
+
+  #draw(): TopicsInput {
+    const topic = this.#topicNames[this.#random.nextInt(this.#topicNames.length)]!
+    const kind = this.#random.nextInt(10)
+    if (kind < 4) return { kind: 'create', topic }
+    if (kind < 7) return { kind: 'delete', topic }
+    return kind < 9 ? { kind: 'describe', topic } : { kind: 'list' }
+  }
+
+  async #do(input: TopicsInput): Promise<Answer> {
+    const { timeline, sometimes } = this.#cluster
+    this.#isBusy = true
+    const invocation = this.#history.invoke(`c${this.id}`, input)
+    const beganMs = timeline.nowMs
+    const answer = await this.#ask(input)
+    this.#isBusy = false
+    const output = typeof answer === 'object' ? answer.output : undefined
+    const said = typeof answer === 'object' ? '' : answer
+    this.#cluster.note('client', 0, `c${this.id} ${topicsModel.describe(input, output)} ${said}`)
+    if (answer === 'unknown') sometimes.outcomeUnknown++
+    else if (timeline.nowMs - beganMs > firstAttemptMs && answer !== 'fail') sometimes.answeredAfterRetries++
+    settle(invocation, answer)
+    return answer
+  }
+
+  async #ask(input: TopicsInput): Promise<Answer> {
+    try {
+      return { output: await this.#answered(input) }
+    } catch (error) {
+      return this.#refused(input, error)
+    }
+  }
+
+  async #answered(input: TopicsInput): Promise<TopicsOutput> {
+    const { sometimes } = this.#cluster
+    switch (input.kind) {
+      case 'create':
+        await this.#admin.createTopics({ topics: [{ name: input.topic, numPartitions: 1 }] })
+        sometimes.topicCreated++
+        return 'ok'
+      case 'delete':
+        await this.#admin.deleteTopics({ topics: [input.topic] })
+        sometimes.topicDeleted++
+        return 'ok'
+      case 'describe':
+        await this.#admin.describeTopics({ topics: [input.topic] })
+        return 'ok'
+      case 'list':
+        return (await this.#admin.listTopics()).map(({ name }) => name)
+    }
+  }
+
+  #refused(input: TopicsInput, error: unknown): Answer {
+    const { sometimes } = this.#cluster
+    if (!(error instanceof ApiError)) throw error
+    if (error.code === 'TOPIC_ALREADY_EXISTS' && input.kind === 'create') {
+      sometimes.refusedAsExisting++
+      return { output: 'exists' }
+    }
+    if (error.code === 'UNKNOWN_TOPIC_OR_PARTITION' && input.kind !== 'create') {
+      sometimes.refusedAsUnknown++
+      return { output: 'unknown' }
+    }
+    // No broker is there to keep it: an answer like others, remembered with the session.
+    if (error.code === 'INVALID_REPLICATION_FACTOR' && input.kind === 'create') return 'fail'
+    if (!error.isRetriable)
+      throw new Violation(`${topicsModel.describe(input, undefined)}: ${error.code}`, { cause: error })
+    return input.kind === 'create' || input.kind === 'delete' ? 'unknown' : 'fail'
+  }
+
+  #renew(bootstrap: readonly string[]): void {
+    this.#admin[Symbol.asyncDispose]().catch(error => this.#cluster.fail(error))
+    this.#admin = this.#newAdmin(bootstrap)
+  }
+
+  /** One node, or several. */
+  #somewhere(): readonly string[] {
+    const urls = this.#cluster.ids.map(clientUrlOf)
+    const known = urls.filter(() => this.#random.nextInt(2) === 0)
+    return known.length > 0 ? known : [urls[this.#random.nextInt(urls.length)]!]
+  }
+
+  #newAdmin(bootstrap: readonly string[]): Admin {
+    const options = {
+      bootstrap,
+      connectTimeoutMs,
+      requestTimeoutMs,
+      metadataTimeoutMs: requestTimeoutMs,
+      socketFactory: this.#cluster.sockets.attach({ id: this.id, process: this.#process }),
+      codecs: { gzip: null, snappy: null, lz4: null, zstd: null },
+      clock: this.#process,
+      random: forkRandom(this.#random),
+      logger: silentLogger,
+    }
+    return new Admin(options, socketConnect(options))
+  }
+}
+
+function settle(invocation: Invocation<TopicsOutput>, answer: Answer): void {
+  if (answer === 'fail') invocation.fail()
+  else if (answer !== 'unknown') invocation.ok(answer.output)
+}

@@ -1,0 +1,172 @@
+/**
+ * Once the faults end the cluster comes together within a bound: first, half of the time, without a minority of its
+ * controllers and some of its brokers, which must be fenced then; and in the end with everybody, nobody fenced, all nodes
+ * with the same metadata, which every one of them tells to clients, and every partition open where it belongs.
+ */
+import type { MetadataImage } from '../../metadata/image.ts'
+import type { Node } from '../../server/node.ts'
+import type { NodeId } from '../../util/numbers.ts'
+import type { Random } from '../../util/random.ts'
+import { hold, Violation } from '../quorum/invariants/invariant.ts'
+import type { AdminClient } from './admin-load.ts'
+import type { NodeCluster } from './cluster.ts'
+import type { Machine } from './machine.ts'
+import { digestOf } from './metadata-history.ts'
+
+/** An election takes a few election timeouts, a silent broker's session three seconds, a lost connection as long. */
+const convergenceMaxMs = 30_000
+const checkIntervalMs = 100
+
+export class ClusterHealing {
+  readonly #cluster: NodeCluster
+  readonly #clients: readonly AdminClient[]
+  readonly #random: Random
+  #phaseBeganMs = 0
+  isDone = false
+
+  constructor(cluster: NodeCluster, clients: readonly AdminClient[], random: Random) {
+    this.#cluster = cluster
+    this.#clients = clients
+    this.#random = random
+  }
+
+  begin(): void {
+    const { links, sockets, world, machines, history } = this.#cluster
+    this.#cluster.note('healing')
+    for (const client of this.#clients) client.retire()
+    links.calm(world.links)
+    sockets.mended()
+    // To found a cluster takes all of its controllers.
+    const isFounded = history.latest !== null
+    const absent = isFounded && this.#random.nextInt(2) === 0 ? this.#someAbsent() : new Set<NodeId>()
+    for (const [id, machine] of machines) {
+      machine.raftDisk.stall(0)
+      machine.isRetired = absent.has(id)
+      this.#cluster.resume(id)
+      if (machine.isRetired) this.#cluster.crash(id, true)
+      else this.#cluster.start(id)
+    }
+    this.#within('with what is left', () => this.#returnOfAll(absent))
+  }
+
+  /** Never so many that no majority of controllers or no broker is left. */
+  #someAbsent(): Set<NodeId> {
+    const { machines } = this.#cluster.world
+    const shuffled = [...machines].sort(() => this.#random.nextFloat() - 0.5)
+    const absent = new Set<NodeId>()
+    const left = (count: (machine: (typeof machines)[number]) => boolean): number =>
+      machines.filter(machine => count(machine) && !absent.has(machine.id)).length
+    const controllerCount = left(({ isController }) => isController)
+    for (const machine of shuffled.slice(0, 1 + this.#random.nextInt(machines.length))) {
+      absent.add(machine.id)
+      const isEnough =
+        left(({ isController }) => isController) * 2 > controllerCount && left(({ isBroker }) => isBroker) > 0
+      if (!isEnough) absent.delete(machine.id)
+    }
+    return absent
+  }
+
+  #returnOfAll(absent: ReadonlySet<NodeId>): void {
+    if (absent.size > 0) this.#cluster.sometimes.healedWithoutSome++
+    for (const id of absent) {
+      this.#cluster.machine(id).isRetired = false
+      this.#cluster.start(id)
+    }
+    this.#within('with everybody', () => {
+      this.#askEverybody().then(
+        () => {
+          this.isDone = true
+        },
+        error => this.#cluster.fail(error),
+      )
+    })
+  }
+
+  /** Looks until the cluster has converged, then goes on with `then`. */
+  #within(phase: string, then: () => void): void {
+    const { timeline } = this.#cluster
+    this.#phaseBeganMs = timeline.nowMs
+    const look = (): void => {
+      const missing = this.#whatIsMissing()
+      if (missing === null) {
+        then()
+        return
+      }
+      if (timeline.nowMs - this.#phaseBeganMs > convergenceMaxMs) {
+        this.#cluster.fail(new Violation(`healing ${phase}: ${missing}\n${this.#account()}`))
+        return
+      }
+      timeline.after(checkIntervalMs, look)
+    }
+    timeline.after(checkIntervalMs, look)
+  }
+
+  /** `null`: nothing, the cluster is one. */
+  #whatIsMissing(): string | null {
+    if (!this.#clients.every(client => client.isIdle)) return 'a client waits for its answer'
+    const up = [...this.#cluster.machines.values()].filter(({ isRetired }) => !isRetired)
+    const leader = this.#cluster.leader()
+    if (leader === null) return 'nobody leads'
+    const image = leader.node!.controller.metadata.image()
+    for (const { id, life } of up) {
+      if (life === null || !life.isServing) return `node ${id} does not serve`
+      const [reason] = life.node!.notReadyReasons()
+      if (reason !== undefined) return `node ${id}: ${reason}`
+      if (digestOf(life.node!.controller.metadata.image()) !== digestOf(image)) return `node ${id} has another image`
+      const misplaced = misplacedPartition(id, life.node!, image)
+      if (misplaced !== null) return `node ${id}: ${misplaced}`
+    }
+    return (
+      [...this.#cluster.machines.values()].map(machine => standing(machine, image)).find(fault => fault !== null) ??
+      null
+    )
+  }
+
+  /** Every node tells the same, and it is what the metadata say. */
+  async #askEverybody(): Promise<void> {
+    const { history, ids } = this.#cluster
+    const names = [...history.latest!.topics.byName.keys()].sort()
+    for (const id of ids) {
+      const listed = await this.#clients[0]!.listAt(id)
+      hold(String(listed) === String(names), 'every node tells the same', () => `node ${id}: ${listed}, not ${names}`)
+    }
+  }
+
+  #account(): string {
+    return [...this.#cluster.machines.values()]
+      .map(({ id, life, isRetired }) => {
+        if (life === null) return `${id}: down${isRetired ? ', as it should be' : ''}`
+        if (life.node === null) return `${id}: starting`
+        const { role, term, leaderId, commitIndex, appliedIndex } = life.node.controller.status()
+        const { lastOffset } = life.node.controller.metadata.image()
+        const unreached = life.node.peerNetwork?.unreached().map(peer => `${peer.id} (${peer.reason})`)
+        return `${id}: ${role} of ${term}, leader ${leaderId}, commit ${commitIndex}, applied ${appliedIndex}, offset ${lastOffset}, unreached ${unreached}`
+      })
+      .join('\n')
+  }
+}
+
+/** Who is there is not fenced, and who is not there is. */
+function standing({ id, isBroker, isRetired }: Machine, image: MetadataImage): string | null {
+  const broker = image.brokers.get(id)
+  if (!isBroker) return broker === undefined ? null : `node ${id} is registered and no broker`
+  if (isRetired) return broker === undefined || broker.isFenced ? null : `broker ${id} is away and not fenced`
+  if (broker === undefined) return `broker ${id} is not registered`
+  if (broker.isFenced) return `broker ${id} is fenced`
+  return broker.isDraining ? `broker ${id} is draining` : null
+}
+
+/** Each partition of the image is open on its broker, and nothing else is. */
+function misplacedPartition(id: NodeId, { broker }: Node, image: MetadataImage): string | null {
+  for (const { name, id: topicId, partitions } of image.topics.byId.values()) {
+    for (const [partition, { replicas, leaderEpoch }] of partitions.entries()) {
+      if (!replicas.includes(id)) continue
+      const found = broker.partitions.find(name, topicId, partition, leaderEpoch)
+      if ('error' in found) return `${name}-${partition}: ${found.error}`
+    }
+  }
+  for (const partition of broker.partitions.all()) {
+    if (!image.topics.byId.has(partition.id.topicId)) return `${partition.id.topic} is open and deleted`
+  }
+  return null
+}

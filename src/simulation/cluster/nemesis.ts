@@ -1,0 +1,140 @@
+/** Breaks things in a cluster of nodes, as often as its world says, each fault at moments of its own. */
+import { transferLeadership } from '../../protocol/apis/index.ts'
+import type { NodeId } from '../../util/numbers.ts'
+import type { Random } from '../../util/random.ts'
+import type { WriteFault } from '../sim-raft-storage.ts'
+import type { NodeCluster } from './cluster.ts'
+import { bridging, type Cut, isolating, oneWay, splitting } from './cuts.ts'
+import type { ClusterFault } from './world.ts'
+
+const diskFaults: readonly WriteFault[] = ['EIO', 'ENOSPC', 'hang']
+
+export class ClusterNemesis {
+  readonly #cluster: NodeCluster
+  /** Those of clients; cuts separate them, too. */
+  readonly #clientIds: readonly NodeId[]
+  readonly #random: Random
+  #isActive = true
+  readonly counts: Partial<Record<ClusterFault, number>> = {}
+
+  constructor(cluster: NodeCluster, clientIds: readonly NodeId[], random: Random) {
+    this.#cluster = cluster
+    this.#clientIds = clientIds
+    this.#random = random
+    for (const [fault, rate] of Object.entries(cluster.world.faults) as Array<[ClusterFault, number]>)
+      this.#plan(fault, rate)
+  }
+
+  /** No fault from now on; what is broken stays so until it is healed. */
+  rest(): void {
+    this.#isActive = false
+  }
+
+  #plan(fault: ClusterFault, per100Seconds: number): void {
+    if (per100Seconds <= 0) return
+    const meanMs = 100_000 / per100Seconds
+    this.#cluster.timeline.after(-Math.log(1 - this.#random.nextFloat()) * meanMs, () => {
+      if (!this.#isActive) return
+      this.#cluster.note(`nemesis ${fault}`)
+      if (this.#actions[fault]()) this.counts[fault] = (this.counts[fault] ?? 0) + 1
+      this.#plan(fault, per100Seconds)
+    })
+  }
+
+  /** Each answers whether it did anything. */
+  readonly #actions: Record<ClusterFault, () => boolean> = {
+    crash: () => this.#crash(this.#leaderOrAny(), false),
+    powerLoss: () => this.#crash(this.#leaderOrAny(), true),
+    crashAll: () => this.#crashAll(),
+    shutdown: () => this.#shutdown(this.#leaderOrAny()),
+    pause: () => this.#pause(this.#leaderOrAny()),
+    isolate: () => this.#cut(isolating(this.#any())),
+    isolateLeader: () => this.#cut(isolating(this.#leaderOrAny())),
+    split: () => this.#cut(splitting([...this.#cluster.ids, ...this.#clientIds], this.#random)),
+    bridge: () => this.#cut(bridging(this.#cluster.ids, this.#any(), this.#random)),
+    cutOneWay: () => this.#cut(oneWay(this.#leaderOrAny(), this.#random.nextInt(2) ? this.#any() : null, this.#random)),
+    mend: () => this.#do(() => this.#cluster.mend()),
+    clog: () => this.#do(() => this.#clog()),
+    reset: () => this.#do(() => this.#cluster.sockets.reset(this.#random.nextFloat())),
+    forget: () => this.#do(() => this.#cluster.sockets.forget(this.#random.nextFloat() / 2)),
+    transfer: () => this.#transfer(),
+    diskStall: () => this.#cluster.machine(this.#leaderOrAny()).raftDisk.stall(this.#awayMs()),
+    diskFailure: () => this.#cluster.machine(this.#leaderOrAny()).raftDisk.failNext(this.#diskFault()),
+  }
+
+  #any(): NodeId {
+    const { ids } = this.#cluster
+    return ids[this.#random.nextInt(ids.length)]!
+  }
+
+  /** Half of the time the leader: what happens to it matters most. */
+  #leaderOrAny(): NodeId {
+    const leader = this.#random.nextInt(2) === 0 ? this.#cluster.leader() : null
+    return leader?.id ?? this.#any()
+  }
+
+  #awayMs(): number {
+    return -Math.log(1 - this.#random.nextFloat()) * this.#cluster.world.awayMeanMs
+  }
+
+  #diskFault(): WriteFault {
+    return diskFaults[this.#random.nextInt(diskFaults.length)]!
+  }
+
+  #do(action: () => void): boolean {
+    action()
+    return true
+  }
+
+  #crash(id: NodeId, isSilent: boolean): boolean {
+    if (!this.#cluster.machine(id).isUp) return false
+    this.#cluster.crash(id, isSilent)
+    this.#startLater(id)
+    return true
+  }
+
+  #crashAll(): boolean {
+    for (const id of this.#cluster.ids) this.#crash(id, true)
+    this.#cluster.sometimes.wholeClusterRestarted++
+    return true
+  }
+
+  #shutdown(id: NodeId): boolean {
+    if (!this.#cluster.machine(id).isUp) return false
+    this.#cluster.shutdown(id, () => this.#startLater(id))
+    return true
+  }
+
+  #startLater(id: NodeId): void {
+    this.#cluster.timeline.after(this.#awayMs(), () => this.#cluster.start(id))
+  }
+
+  #pause(id: NodeId): boolean {
+    if (!this.#cluster.machine(id).isUp) return false
+    this.#cluster.pause(id)
+    this.#cluster.timeline.after(this.#awayMs(), () => this.#cluster.resume(id))
+    return true
+  }
+
+  #cut(isCut: Cut): boolean {
+    const { links, ids } = this.#cluster
+    // Half of the time clients see everybody, also those that nobody else sees.
+    const all = this.#random.nextInt(2) === 0 ? ids : [...ids, ...this.#clientIds]
+    for (const from of all) for (const to of all) if (from !== to && isCut(from, to)) links.cut(from, to)
+    return true
+  }
+
+  #clog(): void {
+    this.#cluster.links.clog(this.#any(), this.#leaderOrAny(), this.#random.nextFloat() * 4000)
+  }
+
+  #transfer(): boolean {
+    const leader = this.#cluster.leader()
+    if (leader === null) return false
+    const { controller } = leader.node!
+    leader.process.receive(() => {
+      controller.request(transferLeadership, { to: null, timeoutMs: 2_000 }).catch(() => undefined)
+    })
+    return true
+  }
+}

@@ -1,0 +1,25 @@
+/** What must happen sometimes in simulated clusters: a batch of seeds in which one of these stays at zero has failed. */
+
+export const clusterSometimesNames = [
+  'leaderChanged',
+  'brokerFenced',
+  'brokerBack',
+  'topicCreated',
+  'topicDeleted',
+  'topicCreatedAnew',
+  'refusedAsExisting',
+  'refusedAsUnknown',
+  'answeredAfterRetries',
+  'outcomeUnknown',
+  'stoppedInOrder',
+  'startGivenUp',
+  'diskFailed',
+  'wholeClusterRestarted',
+  'healedWithoutSome',
+] as const
+export type ClusterSometimesName = (typeof clusterSometimesNames)[number]
+export type ClusterSometimesCounts = Record<ClusterSometimesName, number>
+
+export function noClusterCounts(): ClusterSometimesCounts {
+  return Object.fromEntries(clusterSometimesNames.map(name => [name, 0])) as ClusterSometimesCounts
+}

@@ -1,0 +1,126 @@
+/** What a cluster is made of and what may happen to it, drawn from the seed of its run. */
+import type { QuorumTiming } from '../../quorum/options.ts'
+import { type NodeId, toNodeId } from '../../util/numbers.ts'
+import type { Random } from '../../util/random.ts'
+import type { LinkConditions } from '../quorum/links.ts'
+
+/** What the nemesis may do; the number is how often, on average, in a hundred virtual seconds. */
+export type ClusterFault =
+  | 'crash'
+  | 'powerLoss'
+  | 'crashAll'
+  | 'shutdown'
+  | 'pause'
+  | 'isolate'
+  | 'isolateLeader'
+  | 'split'
+  | 'bridge'
+  | 'cutOneWay'
+  | 'mend'
+  | 'clog'
+  | 'reset'
+  | 'forget'
+  | 'transfer'
+  | 'diskStall'
+  | 'diskFailure'
+
+export interface MachineWorld {
+  readonly id: NodeId
+  readonly isController: boolean
+  readonly isBroker: boolean
+}
+
+export interface ClusterWorld {
+  /** Controllers first, numbered from 1. One at least is a broker. */
+  readonly machines: readonly MachineWorld[]
+  /** Virtual milliseconds in which anything may go wrong. */
+  readonly faultyMs: number
+  /** The nodes start within so much time of one another. */
+  readonly startMs: number
+  readonly links: LinkConditions
+  readonly driftMax: number
+  readonly timing: QuorumTiming
+  readonly snapshots: { readonly entriesMax: number; readonly retainedEntries: number }
+  readonly writeDelayMeanMs: number
+  readonly syncDelayMs: number
+  readonly brokerSessionTimeoutMs: number
+  readonly brokerHeartbeatIntervalMs: number
+  readonly clientCount: number
+  /** Between two operations of one client, on average. */
+  readonly thinkMs: number
+  /** The fewer, the more often a topic is created anew under an old name. */
+  readonly topicNameCount: number
+  readonly faults: Readonly<Partial<Record<ClusterFault, number>>>
+  /** How long a crashed or stopped node stays away, on average. */
+  readonly awayMeanMs: number
+}
+
+export function drawClusterWorld(random: Random): ClusterWorld {
+  const upTo = (max: number): number => random.nextFloat() * max
+  const between = (min: number, max: number): number => min + random.nextInt(max - min + 1)
+  return {
+    machines: drawMachines(random),
+    faultyMs: between(10, 20) * 1000,
+    startMs: random.nextInt(3) === 0 ? 4000 : 300,
+    links: {
+      delayMinMs: upTo(2),
+      delayMeanMs: upTo(15),
+      // What a wire loses TCP sends again: sockets see delay, and cuts.
+      lossRate: 0,
+      duplicateRate: 0,
+      isOrdered: true,
+      capacity: Number.POSITIVE_INFINITY,
+    },
+    driftMax: random.nextInt(2) === 0 ? 0 : 0.1,
+    timing: { tickMs: 100, electionTimeoutMs: 1000, heartbeatMs: 200, sliceMs: 0 },
+    snapshots: { entriesMax: between(5, 100), retainedEntries: between(0, 10) },
+    writeDelayMeanMs: upTo(15),
+    syncDelayMs: random.nextInt(3),
+    brokerSessionTimeoutMs: 3000,
+    brokerHeartbeatIntervalMs: 500,
+    clientCount: between(2, 4),
+    thinkMs: between(50, 400),
+    topicNameCount: between(2, 4),
+    faults: { mend: 30, ...drawFaults(random) },
+    awayMeanMs: between(300, 4000),
+  }
+}
+
+function drawMachines(random: Random): MachineWorld[] {
+  const controllerCount = [3, 3, 3, 4, 5][random.nextInt(5)]!
+  const isCombined = random.nextInt(3) > 0
+  const observerCount = isCombined ? [0, 0, 1, 2][random.nextInt(4)]! : 1 + random.nextInt(3)
+  return Array.from({ length: controllerCount + observerCount }, (_, at) => ({
+    id: toNodeId(at + 1),
+    isController: at < controllerCount,
+    isBroker: isCombined || at >= controllerCount,
+  }))
+}
+
+/** Most worlds know some of the faults, so that a few can show what they do alone. */
+function drawFaults(random: Random): Partial<Record<ClusterFault, number>> {
+  const chosen: Partial<Record<ClusterFault, number>> = {}
+  for (const [fault, rate] of Object.entries(faultRates) as Array<[ClusterFault, number]>) {
+    if (random.nextInt(3) > 0) chosen[fault] = rate * 2 * random.nextFloat()
+  }
+  return chosen
+}
+
+const faultRates: Partial<Record<ClusterFault, number>> = {
+  crash: 12,
+  powerLoss: 10,
+  crashAll: 2,
+  shutdown: 8,
+  pause: 12,
+  isolate: 8,
+  isolateLeader: 6,
+  split: 8,
+  bridge: 4,
+  cutOneWay: 8,
+  clog: 10,
+  reset: 12,
+  forget: 6,
+  transfer: 6,
+  diskStall: 6,
+  diskFailure: 4,
+}

@@ -1,0 +1,58 @@
+/** Clusters of whole nodes, seed after seed: production code from the admin client down to the disks, under every fault. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { ControllerRules } from '../../src/controller/rules.ts'
+import { type ClusterRunResult, simulateCluster } from '../../src/simulation/cluster/run.ts'
+import { clusterSometimesNames } from '../../src/simulation/cluster/sometimes.ts'
+import { addRun, neverHit, noRuns } from '../../src/simulation/quorum/summary.ts'
+import { seedRange } from '../support/depth.ts'
+import { turns } from '../support/turns.ts'
+
+const { from, to } = seedRange(60)
+/** Fewer seeds cannot be expected to show everything that happens sometimes. */
+const seedsThatShowAll = 50
+const seedsUntilFound = 60
+
+function check({ failure, seed, traceTail }: ClusterRunResult): void {
+  if (failure === null) return
+  const tail = traceTail().slice(-40).join('\n')
+  const replay = `npm run sim -- --seed ${seed} --profile cluster replays it`
+  throw new Error(`${tail}\n\n${failure.message}\n\n${replay}`, { cause: failure })
+}
+
+test('simulated clusters keep what they acknowledged, tell it everywhere, and heal', {
+  timeout: 3_600_000,
+}, async t => {
+  const summary = noRuns(clusterSometimesNames)
+  for (let seed = from; seed <= to; seed++) {
+    const result = await simulateCluster({ seed, turns })
+    check(result)
+    addRun(summary, result)
+  }
+  t.diagnostic(JSON.stringify(summary))
+  if (summary.seeds < seedsThatShowAll) return
+  assert.deepEqual(neverHit(summary), [], 'everything that must happen sometimes happened')
+  assert.equal(summary.undecided, 0, 'every history was judged')
+})
+
+test('a run of a cluster is a function of its seed', async () => {
+  for (let seed = from; seed < from + 3; seed++) {
+    const first = await simulateCluster({ seed, turns })
+    const second = await simulateCluster({ seed, turns })
+    assert.equal(first.traceHash, second.traceHash, `seed ${seed}`)
+    assert.equal(first.events, second.events)
+  }
+})
+
+/** What a lost leadership drops is decided anew in so few runs that a test of the controller has to show it. */
+for (const rule of ['answersRetriesOnce', 'provesReads'] satisfies Array<keyof ControllerRules>) {
+  test(`planted bug: without ${rule} a simulated cluster breaks`, async t => {
+    for (let seed = 1; seed <= seedsUntilFound; seed++) {
+      const { failure } = await simulateCluster({ seed, turns, broken: { [rule]: false } })
+      if (failure === null) continue
+      t.diagnostic(`seed ${seed}: ${failure.message.split('\n')[0]}`)
+      return
+    }
+    assert.fail(`not found within ${seedsUntilFound} seeds`)
+  })
+}
