@@ -29,8 +29,8 @@ export interface ControllerOptions {
   /** How long a request waits for the quorum at most; its own timeout may only be shorter. Default 30,000. */
   readonly requestTimeoutMs?: number
   /**
-   * How long a request waits for somebody to lead before it is refused with `NOT_CONTROLLER`: a few elections. Default
-   * 5,000.
+   * How long a request waits for somebody to lead before it is refused with `NOT_CONTROLLER`: a few elections, and
+   * less than a client waits for a node before it asks another. Default 4,000.
    */
   readonly leaderWaitMs?: number
   readonly limits?: Partial<MetadataLimits>
@@ -61,7 +61,7 @@ export function settingsOf(options: ControllerOptions): ControllerSettings {
     brokerSessionTimeoutMs: options.brokerSessionTimeoutMs ?? 9_000,
     brokerGoneGraceMs: Math.min(options.brokerGoneGraceMs ?? 1_000, (options.brokerSessionTimeoutMs ?? 9_000) / 2),
     requestTimeoutMs: options.requestTimeoutMs ?? 30_000,
-    leaderWaitMs: options.leaderWaitMs ?? 5_000,
+    leaderWaitMs: options.leaderWaitMs ?? 4_000,
     rules: options.rules ?? soundControllerRules,
     limits: { ...defaultLimits, ...options.limits },
     validateBrokerConfig: options.validateBrokerConfig ?? refuseAll,
