@@ -77,7 +77,7 @@ export class NodeLife {
     this.#storage = await machine.raftDisk.open({
       deadlineMs: diskDeadlineMs,
       clock: process,
-      deliver: answer => process.receive(answer),
+      deliver: answer => this.process.receive(answer),
       logger,
     })
     const peerUrl = peerUrlOf(this.id)

@@ -9,7 +9,6 @@ import { AbortError } from '../../util/errors.ts'
 import type { NodeId } from '../../util/numbers.ts'
 import type { Random } from '../../util/random.ts'
 import type { Links } from '../quorum/links.ts'
-import type { SimProcess } from '../quorum/process.ts'
 import { SimSocket, type SocketOwner, type SocketWires } from './sim-socket.ts'
 
 /** Pause before a knock at a door behind a cut is repeated, as TCP repeats its SYN. */
@@ -151,13 +150,13 @@ export class SimSockets implements SocketWires {
     const there = this.#listening.get(url)
     if (there === undefined) {
       this.counts.refused++
-      this.carry(to, from.id, () => inProcess(from.process, () => refused('refused')))
+      this.carry(to, from.id, () => inProcess(from, () => refused('refused')))
       return
     }
-    inProcess(there.owner.process, () => {
+    inProcess(there.owner, () => {
       const [near, far] = this.#pair(from, there.owner)
       there.accept(far)
-      this.carry(to, from.id, () => inProcess(from.process, () => opened(near)))
+      this.carry(to, from.id, () => inProcess(from, () => opened(near)))
     })
   }
 
@@ -172,8 +171,8 @@ export class SimSockets implements SocketWires {
   }
 }
 
-/** Now, when the process goes on, or never. */
-function inProcess(process: SimProcess, run: () => void): void {
-  if (process.isStopped) process.setTimer(0, run)
-  else process.receive(run)
+/** Now, when its process goes on, or never. */
+function inProcess(owner: SocketOwner, run: () => void): void {
+  if (owner.process.isStopped) owner.process.setTimer(0, run)
+  else owner.process.receive(run)
 }

@@ -92,7 +92,7 @@ export class Life implements MemberView {
 
   async #open(): Promise<Quorum> {
     const { id, world, founders, process, port, disk, random, logger, broken, onFatal } = this.#options
-    const deliver = (answer: () => void): void => process.receive(answer)
+    const deliver = (answer: () => void): void => this.process.receive(answer)
     const storage = await disk.open({ deadlineMs: diskDeadlineMs, clock: process, deliver, logger })
     return openQuorum({
       nodeId: id,
