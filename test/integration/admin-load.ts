@@ -26,7 +26,7 @@ export class AdminLoad {
     this.#urls = urls
     this.#clients = Array.from({ length: clients }, (_, i) => {
       const bootstrap = [urls[i % urls.length]!, ...urls]
-      return new Admin({ bootstrap, requestTimeoutMs: 15_000 })
+      return new Admin({ bootstrap, requestTimeoutMs: 3_000 })
     })
   }
 

@@ -72,7 +72,7 @@ export async function startDev(t: TestContext, nodes: number, args: readonly str
       look()
     })
   await until(() => stdout.includes('Ctrl-C'), 'all nodes')
-  for (const [, id, url, pid] of stdout.matchAll(/^(\d+) .*?(ws:\/\/\S+) .*?(\d+)\s*$/gm)) {
+  for (const [, id, url, pid] of stdout.matchAll(/^ *(\d+) +(ws:\/\/\S+) .* (\d+)$/gm)) {
     known.push({ id: Number(id), url: url!, pid: Number(pid), returns: 0 })
   }
   assert.equal(known.length, nodes, stdout)

@@ -10,7 +10,7 @@ import { systemClock } from '../../src/platform/clock.ts'
 import { wsSocketFactory } from '../../src/platform/ws-client.ts'
 import { type Server, type ServerOptions, startServer } from '../../src/server/index.ts'
 import { openConnection } from '../../src/transport/client-connection.ts'
-import type { Connection } from '../../src/transport/connection.ts'
+import type { Connection, ConnectionOptions } from '../../src/transport/connection.ts'
 import { Disposables } from '../../src/util/disposables.ts'
 import { silentLogger } from '../../src/util/logger.ts'
 import { MiB } from '../../src/util/units.ts'
@@ -56,17 +56,19 @@ export function clientsOf(t: TestContext, { url }: { readonly url: string }): Cl
   return { admin, producer }
 }
 
+export const connectionOptions: ConnectionOptions = {
+  socketFactory: wsSocketFactory(),
+  clock: systemClock,
+  clientId: 'test',
+  software: 'test',
+  connectTimeoutMs: 10_000,
+  requestTimeoutMs: 30_000,
+  inFlightBytesMax: 64 * MiB,
+}
+
 /** A bare connection, for requests the clients would not make or would retry. */
 export async function connect(t: TestContext, url: string): Promise<Connection> {
-  const connection = await openConnection(url, {
-    socketFactory: wsSocketFactory(),
-    clock: systemClock,
-    clientId: 'test',
-    software: 'test',
-    connectTimeoutMs: 10_000,
-    requestTimeoutMs: 30_000,
-    inFlightBytesMax: 64 * MiB,
-  })
+  const connection = await openConnection(url, connectionOptions)
   afterTest(t, () => connection[Symbol.asyncDispose]())
   return connection
 }
