@@ -9,6 +9,9 @@ import type { QuorumRules } from './rules.ts'
 import { Slices } from './slices.ts'
 import type { StateMachine } from './types.ts'
 
+/** With the rule broken: long enough for more to be applied. */
+const brokenDelayMs = 100
+
 export interface SnapshotterOptions {
   readonly policy: SnapshotPolicy
   readonly storage: RaftStorage
@@ -75,7 +78,7 @@ export class Snapshotter {
       if (!isOver) this.#taking = taking
     }
     if (rules.snapshotIsOfItsIndex) begin()
-    else clock.defer(begin)
+    else clock.setTimer(brokenDelayMs, begin)
   }
 
   /** Gives up one that is being taken: what comes from the leader is newer. One that is being written stays in order. */

@@ -73,6 +73,42 @@ test('reads are confirmed by a round of heartbeats', async () => {
   await trio.close()
 })
 
+test('a read that is confirmed still waits for what it must see to be applied here', async () => {
+  const trio = new Trio()
+  await trio.openAll()
+  const leader = await trio.elect()
+  await trio.pass(500)
+  // The others commit it; on the leader's own disk it is not, so it is not applied there.
+  leader.storage.isGated = true
+  const done = leader.quorum.propose([bytes('a')], 5000)
+  await trio.until(() => leader.quorum.status().commitIndex > leader.quorum.status().appliedIndex)
+  let seen: readonly string[] | null = null
+  const read = leader.quorum.readBarrier(5000).then(() => {
+    seen = [...leader.machine.texts]
+  })
+  await trio.pass(300)
+  assert.equal(seen, null)
+  leader.storage.isGated = false
+  while (leader.storage.waiting > 0) await leader.storage.finish()
+  await trio.finish(Promise.all([read, done]))
+  assert.deepEqual(seen, ['a'])
+  await trio.close()
+})
+
+test('nothing is written while nothing changes', async () => {
+  const trio = new Trio()
+  await trio.openAll()
+  const leader = await trio.elect()
+  await trio.finish(leader.quorum.propose([bytes('a')], 1000))
+  await trio.pass(1000)
+  const before = [...trio.nodes.values()].map(node => node.storage.persists)
+  await trio.pass(10_000)
+  await trio.finish(leader.quorum.readBarrier(1000))
+  const after = [...trio.nodes.values()].map(node => node.storage.persists)
+  assert.deepEqual(after, before)
+  await trio.close()
+})
+
 test('a member that was away is caught up by a snapshot', async () => {
   const trio = new Trio()
   await trio.openAll({ snapshots: { entriesMax: 20, retainedEntries: 2 } })
