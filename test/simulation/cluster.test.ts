@@ -8,10 +8,10 @@ import { addRun, neverHit, noRuns } from '../../src/simulation/quorum/summary.ts
 import { seedRange } from '../support/depth.ts'
 import { turns } from '../support/turns.ts'
 
-const { from, to } = seedRange(60)
+const { from, to } = seedRange(40)
 /** Fewer seeds cannot be expected to show everything that happens sometimes. */
-const seedsThatShowAll = 50
-const seedsUntilFound = 60
+const seedsThatShowAll = 40
+const seedsUntilFound = 40
 
 function check({ failure, seed, traceTail }: ClusterRunResult): void {
   if (failure === null) return

@@ -59,10 +59,11 @@ export class AdminClient {
     this.#isRetired = true
   }
 
-  /** A list, asked of one node; resolves with the names. */
-  listAt(node: NodeId): Promise<readonly string[] | null> {
+  /** What one node lists: names with ids, sorted. */
+  async listAt(node: NodeId): Promise<readonly string[]> {
     this.#renew([clientUrlOf(node)])
-    return this.#do({ kind: 'list' }).then(answer => (typeof answer === 'object' ? (answer.output as string[]) : null))
+    await this.#do({ kind: 'list' })
+    return (await this.#admin.listTopics()).map(({ name, topicId }) => `${name} ${topicId}`)
   }
 
   #think(): void {
@@ -111,12 +112,14 @@ export class AdminClient {
   }
 
   async #answered(input: TopicsInput): Promise<TopicsOutput> {
-    const { sometimes } = this.#cluster
+    const { sometimes, history } = this.#cluster
     switch (input.kind) {
-      case 'create':
-        await this.#admin.createTopics({ topics: [{ name: input.topic, numPartitions: 1 }] })
+      case 'create': {
+        const [created] = await this.#admin.createTopics({ topics: [{ name: input.topic, numPartitions: 1 }] })
+        history.acknowledged(created!.name, created!.topicId!)
         sometimes.topicCreated++
         return 'ok'
+      }
       case 'delete':
         await this.#admin.deleteTopics({ topics: [input.topic] })
         sometimes.topicDeleted++

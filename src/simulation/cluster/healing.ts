@@ -125,10 +125,10 @@ export class ClusterHealing {
   /** Every node tells the same, and it is what the metadata say. */
   async #askEverybody(): Promise<void> {
     const { history, ids } = this.#cluster
-    const names = [...history.latest!.topics.byName.keys()].sort()
+    const topics = [...history.latest!.topics.byId.values()].map(({ name, id }) => `${name} ${id}`).sort()
     for (const id of ids) {
       const listed = await this.#clients[0]!.listAt(id)
-      hold(String(listed) === String(names), 'every node tells the same', () => `node ${id}: ${listed}, not ${names}`)
+      hold(String(listed) === String(topics), 'every node tells the same', () => `node ${id}: ${listed}, not ${topics}`)
     }
   }
 

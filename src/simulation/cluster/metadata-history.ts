@@ -14,6 +14,7 @@ export class MetadataHistory {
   readonly #nameOfId = new Map<string, string>()
   readonly #idsOfName = new Map<string, number>()
   readonly #deletedIds = new Set<string>()
+  readonly #acknowledgedIds = new Set<string>()
   /** The one with the highest offset. */
   #latest: MetadataImage | null = null
 
@@ -38,6 +39,18 @@ export class MetadataHistory {
       hold(known.digest === digest, 'one image for an offset', account)
     }
     if (image.lastOffset > (this.#latest?.lastOffset ?? -1)) this.#advance(image)
+  }
+
+  /** A client was told that it has created this topic. */
+  acknowledged(name: string, id: string): void {
+    hold(!this.#acknowledgedIds.has(id), 'a topic is created once', () => `two were told of ${name} ${id}`)
+    this.#acknowledgedIds.add(id)
+    const known = this.#nameOfId.get(id)
+    hold(
+      known === undefined || known === name,
+      'a topic has the id that was told',
+      () => `${id}: ${known}, not ${name}`,
+    )
   }
 
   #advance(image: MetadataImage): void {

@@ -113,7 +113,7 @@ const faultRates: Partial<Record<ClusterFault, number>> = {
   shutdown: 8,
   pause: 12,
   isolate: 8,
-  isolateLeader: 6,
+  isolateLeader: 12,
   split: 8,
   bridge: 4,
   cutOneWay: 8,
