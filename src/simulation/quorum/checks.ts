@@ -6,6 +6,7 @@ import { AppliedIsCommitted } from './invariants/applied-is-committed.ts'
 import { CommittedLog } from './invariants/committed-log.ts'
 import { DiskBeforeWire } from './invariants/disk-before-wire.ts'
 import { ElectionSafety } from './invariants/election-safety.ts'
+import { FoundedOnce } from './invariants/founded-once.ts'
 import { FreshReads } from './invariants/fresh-reads.ts'
 import type { Invariant, MemberView } from './invariants/invariant.ts'
 import { LeaderAppendOnly } from './invariants/leader-append-only.ts'
@@ -21,6 +22,7 @@ import type { Command } from './register-machine.ts'
 
 export class Checks implements Required<Invariant> {
   readonly committed = new CommittedLog()
+  readonly #reads: FreshReads
   readonly #started: Invariant[]
   readonly #stepped: Invariant[]
   readonly #sending: Invariant[]
@@ -29,12 +31,19 @@ export class Checks implements Required<Invariant> {
   readonly #executed: Invariant[]
   #failure: Error | null = null
 
-  constructor(holds: (id: NodeId, index: number, term: number) => boolean, watchers: readonly Invariant[] = []) {
+  /** `holds`: see `QuorumOnDisk`. */
+  constructor(
+    founders: readonly NodeId[],
+    holds: (id: NodeId, index: number, term: number) => boolean,
+    watchers: readonly Invariant[],
+  ) {
     const { committed } = this
+    this.#reads = new FreshReads(committed)
     const all: Invariant[] = [
-      new FreshReads(committed),
+      this.#reads,
       // Asked by the others, so it comes before them.
       committed,
+      new FoundedOnce(founders),
       new DiskBeforeWire(),
       new OneVote(),
       new ElectionSafety(),
@@ -88,6 +97,11 @@ export class Checks implements Required<Invariant> {
 
   executed(member: NodeId, index: LogIndex, command: Command): void {
     this.#each(this.#executed, invariant => invariant.executed!(member, index, command))
+  }
+
+  /** See `FreshReads`. */
+  answered(member: NodeId, appliedIndex: number, least: number): void {
+    this.#each([this.#reads], () => this.#reads.answered(member, appliedIndex, least))
   }
 
   #each(invariants: readonly Invariant[], tell: (invariant: Invariant) => void): void {

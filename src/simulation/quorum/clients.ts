@@ -29,6 +29,10 @@ export interface ClientWorld {
   readonly answerLossRate: number
   /** Runs `ask` in that member's process, when and if it gets there, or `refuse` when nobody listens there. */
   reach(member: NodeId, ask: (life: Life) => void, refuse: () => void): void
+  /** What is committed anywhere. */
+  committedIndex(): number
+  /** `life` answers a read that was asked when `least` was committed. */
+  noteRead(life: Life, least: number): void
   noteAnswer(client: string, input: RegisterInput, answer: RegisterOutput | 'failed' | 'unknown'): void
 }
 
@@ -113,7 +117,7 @@ export class Client {
       run()
     }
     const ask = (life: Life): void => {
-      askMember(life, this.#name, operation).then(
+      askMember(this.#world, life, this.#name, operation).then(
         answer => settle(() => this.#answered(operation, answer)),
         error => settle(() => this.#refused(operation, life, error)),
       )
@@ -161,10 +165,17 @@ export class Client {
   }
 }
 
-async function askMember(life: Life, client: string, { input, request }: Operation): Promise<RegisterOutput> {
+async function askMember(
+  world: ClientWorld,
+  life: Life,
+  client: string,
+  { input, request }: Operation,
+): Promise<RegisterOutput> {
   const quorum = life.quorum!
   if (input.kind === 'read') {
+    const least = world.committedIndex()
     await quorum.readBarrier(attemptMs)
+    world.noteRead(life, least)
     return life.machine.read(input.key)
   }
   const command = commandOf(client, request, input)

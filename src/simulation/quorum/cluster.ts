@@ -48,10 +48,11 @@ export class Cluster {
     this.#broken = broken
     this.links = new Links(this.timeline, forkRandom(random), world.links)
     this.network = new SimNetwork(this.timeline, this.links, forkRandom(random), this.#networkWatcher())
-    this.checks = new Checks((id, index, term) => this.#holds(id, index, term), [this.sometimes])
     this.network.chunkDamageRate = world.chunkDamageRate
     const ids = Array.from({ length: world.voterCount + world.spareCount }, (_, i) => toNodeId(i + 1))
     this.#founders = new Map(ids.slice(0, world.voterCount).map(id => [id, urlOf(id)]))
+    const holds = (id: NodeId, index: number, term: number): boolean => this.#holds(id, index, term)
+    this.checks = new Checks([...this.#founders.keys()], holds, [this.sometimes])
     for (const id of ids) this.members.set(id, new Member(id, this.#newDisk(id)))
     if (world.isLastSpareForeign) this.member(ids.at(-1)!).isForeign = true
   }
@@ -79,7 +80,7 @@ export class Cluster {
     if (member.isUp || member.isBroken || member.isRetired) return
     const { timeline, world } = this
     const rate = 1 + (2 * this.#random.nextFloat() - 1) * world.driftMax
-    const process = new SimProcess(timeline, rate, this.#random.nextInt(1_000_000))
+    const process = new SimProcess(timeline, rate, this.#random.nextInt(1_000_000), world.turnMs)
     const life: Life = new Life({
       id,
       world,

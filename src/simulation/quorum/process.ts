@@ -12,15 +12,20 @@ const waitingMax = 500
 export class SimProcess implements Clock {
   readonly #timeline: Timeline
   readonly #rate: number
+  readonly #turnMs: number
   readonly #startedMs: number
   readonly #originMs: number
   #state: 'running' | 'stopped' | 'dead' = 'running'
   #waiting: Array<() => void> = []
 
-  /** `rate`: its seconds in a true one. `originMs`: what its clock shows at the start; every boot has another. */
-  constructor(timeline: Timeline, rate: number, originMs: number) {
+  /**
+   * `rate`: its seconds in a true one. `originMs`: what its clock shows at the start; every boot has another. `turnMs`: how
+   * long a turn of its event loop takes, during which everything that was deferred waits.
+   */
+  constructor(timeline: Timeline, rate: number, originMs: number, turnMs = 0) {
     this.#timeline = timeline
     this.#rate = rate
+    this.#turnMs = turnMs
     this.#startedMs = timeline.nowMs
     this.#originMs = originMs
   }
@@ -74,7 +79,7 @@ export class SimProcess implements Clock {
   }
 
   defer(fn: () => void): void {
-    this.#timeline.after(0, () => this.receive(fn))
+    this.#timeline.after(this.#turnMs, () => this.receive(fn))
   }
 }
 

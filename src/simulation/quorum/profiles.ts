@@ -43,6 +43,8 @@ export interface World {
   readonly links: LinkConditions
   /** Clocks run by up to this part of a second a second too fast or too slow. */
   readonly driftMax: number
+  /** How long a turn of an event loop takes: on a busy one a snapshot is restored while a lot happens. */
+  readonly turnMs: number
   readonly timing: QuorumTiming
   readonly snapshots: { readonly entriesMax: number; readonly retainedEntries: number }
   readonly limits: {
@@ -98,6 +100,7 @@ export function drawWorld(profile: ProfileName, random: Random): World {
       capacity: between(20, 200),
     },
     driftMax: random.nextInt(2) === 0 ? 0 : 0.1,
+    turnMs: random.nextInt(2) === 0 ? 0 : upTo(5),
     // Every piece of a snapshot in a turn of its own.
     timing: { tickMs: 100, electionTimeoutMs: 1000, heartbeatMs: 200, sliceMs: 0 },
     snapshots: { entriesMax: between(10, 200), retainedEntries: between(0, 20) },
@@ -181,12 +184,13 @@ const overrides: Record<ProfileName, (random: Random, common: World) => Partial<
     voterCount: 1 + random.nextInt(3),
     spareCount: 2 + random.nextInt(3),
     isLastSpareForeign: random.nextInt(4) === 0,
+    snapshots: { entriesMax: 5 + random.nextInt(60), retainedEntries: random.nextInt(8) },
     faults: {
       mend: 40,
       addVoter: 50,
       removeVoter: 40,
       wipe: 4,
-      ...some(random, { ...nets, crash: 25, pause: 10, isolateLeader: 15, transfer: 15, crashAll: 3 }),
+      ...some(random, { ...nets, crash: 25, pause: 10, isolateLeader: 30, transfer: 15, crashAll: 3 }),
     },
   }),
   farBehind: (random, common) => ({
@@ -196,13 +200,14 @@ const overrides: Record<ProfileName, (random: Random, common: World) => Partial<
     links: { ...common.links, lossRate: random.nextFloat() * 0.1 },
     snapshots: { entriesMax: 5 + random.nextInt(20), retainedEntries: random.nextInt(4) },
     chunkBytesMax: 30 + random.nextInt(200),
+    turnMs: random.nextInt(2) === 0 ? 0 : random.nextFloat() * 60,
     chunkDamageRate: random.nextInt(2) === 0 ? 0 : random.nextFloat() * 0.1,
     awayMeanMs: 4000,
     faults: {
       mend: 20,
       isolate: 25,
       crash: 30,
-      transfer: 5,
+      transfer: 25,
       breakConnections: 15,
       ...some(random, { pause: 15, clog: 15 }),
     },

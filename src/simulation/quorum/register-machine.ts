@@ -87,9 +87,8 @@ export class RegisterMachine implements StateMachine {
   }
 
   *restore(snapshot: Uint8Array, lastIndex: LogIndex): Iterable<void> {
+    for (let at = 0; at < snapshot.length; at += this.#pieceBytes) yield
     const state: State = JSON.parse(decoder.decode(snapshot))
-    yield
-    yield
     this.#state = state
     this.#watcher.restored(this.#id, lastIndex, state.hash)
   }

@@ -146,7 +146,7 @@ class Run {
   }
 
   #newClient(name: string, random: ReturnType<typeof seededRandom>): Client {
-    const { timeline, world, sometimes, trace, ids } = this.#cluster
+    const { timeline, world, sometimes, checks, trace, ids } = this.#cluster
     return new Client(name, {
       timeline,
       random,
@@ -161,6 +161,8 @@ class Run {
           else life.process.receive(() => ask(life))
         })
       },
+      committedIndex: () => checks.committed.highestIndex,
+      noteRead: (life, least) => checks.answered(life.id, life.quorum!.status().appliedIndex, least),
       noteAnswer: (client, input, answer) => {
         trace.note(
           timeline.nowMs,

@@ -6,6 +6,7 @@ import type { ChunkAnswer, SnapshotChunk } from '../../quorum/peer-port.ts'
 import type { Effect, Input } from '../../raft/input-effect.ts'
 import type { Message } from '../../raft/messages.ts'
 import type { Raft } from '../../raft/state.ts'
+import { crc32c } from '../../util/crc32c.ts'
 import type { NodeId } from '../../util/numbers.ts'
 import type { Invariant, MemberView } from './invariants/invariant.ts'
 
@@ -22,7 +23,7 @@ export const sometimesNames = [
   'snapshotTaken',
   'snapshotInstalledByChunks',
   'chunkResumed',
-  'chunkRefused',
+  'damagedChunkAskedAgain',
   'restartedFromSnapshot',
   'jointCommitted',
   'memberAdded',
@@ -89,9 +90,11 @@ export class Sometimes implements Invariant {
   }
 
   chunkAnswered(chunk: SnapshotChunk, { nextOffset }: ChunkAnswer): void {
-    if (nextOffset === -1) this.note('chunkRefused')
+    const { data, offset, dataChecksum } = chunk
+    const isDamaged = crc32c(data, 0, data.length) !== dataChecksum
+    if (isDamaged && nextOffset === offset) this.note('damagedChunkAskedAgain')
     // The receiver kept a part from an earlier attempt, and the sender is told to go on from there.
-    else if (nextOffset !== chunk.offset + chunk.data.length && nextOffset > 0) this.note('chunkResumed')
+    if (nextOffset > 0 && nextOffset !== offset && nextOffset !== offset + data.length) this.note('chunkResumed')
     if (nextOffset === chunk.sizeBytes && chunk.data.length < chunk.sizeBytes) this.note('snapshotInstalledByChunks')
   }
 

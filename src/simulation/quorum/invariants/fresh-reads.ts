@@ -1,7 +1,10 @@
 /** A confirmed read sees everything that was committed anywhere before it was asked (thesis, section 6.4: ReadIndex). */
 import type { Effect, Input } from '../../../raft/input-effect.ts'
+import type { NodeId } from '../../../util/numbers.ts'
 import type { CommittedLog } from './committed-log.ts'
 import { hold, type Invariant, type MemberView } from './invariant.ts'
+
+const name = 'fresh reads'
 
 export class FreshReads implements Invariant {
   readonly #committed: CommittedLog
@@ -27,5 +30,9 @@ export class FreshReads implements Invariant {
         () => `${id} answers at ${effect.index}, ${least} was committed before`,
       )
     }
+  }
+  /** A read is answered from a state machine that has come to `appliedIndex`; `least` was committed when it was asked. */
+  answered(id: NodeId, appliedIndex: number, least: number): void {
+    hold(appliedIndex >= least, name, () => `${id} answers from ${appliedIndex}, ${least} was committed before`)
   }
 }
