@@ -19,6 +19,9 @@ import { notWanted, SnapshotReceiver } from './snapshot-receiver.ts'
 /** Election timeouts that a blank member waits to be fed by a cluster before it says what may be wrong. */
 const blankTimeoutsMax = 5
 
+/** Of a log that was begun before clusters had names: whoever hears it must not take its member for blank. */
+const unnamedCluster = 'unnamed'
+
 export interface PeersCore {
   readonly raft: Raft
   readonly drive: (input: Input) => void
@@ -57,9 +60,9 @@ export class Peers implements PeerReceiver {
   open(): void {
     this.#options.peers.open(this)
     this.#reach()
-    this.#maybeFound()
+    const hasFounded = this.#maybeFound()
     // Nobody to wait for.
-    if (isSoleVoter(this.#core.raft)) this.#core.drive({ kind: 'campaign' })
+    if (!hasFounded && isSoleVoter(this.#core.raft)) this.#core.drive({ kind: 'campaign' })
   }
 
   /** Of whoever is there now. */
@@ -80,7 +83,7 @@ export class Peers implements PeerReceiver {
 
   introduction(): Introduction {
     const { nodeId, storage, url } = this.#options
-    return { nodeId, diskId: storage.diskId, clusterId: this.#configuration.clusterId ?? null, url }
+    return { nodeId, diskId: storage.diskId, clusterId: this.#cluster, url }
   }
 
   onIntroduction(peer: Introduction): void {
@@ -146,19 +149,24 @@ export class Peers implements PeerReceiver {
     return this.#configuration.voters.length === 0
   }
 
+  /** `null` while the log is blank. */
+  get #cluster(): string | null {
+    return this.#configuration.clusterId ?? (this.#isBlank ? null : unnamedCluster)
+  }
+
   get #knowsCluster(): boolean {
     for (const { clusterId } of this.#book.present.values()) if (clusterId !== null) return true
     return false
   }
 
   #isForeign(clusterId: string | null): boolean {
-    const own = this.#configuration.clusterId ?? null
+    const own = this.#cluster
     return this.#rules.clustersKeepApart && own !== null && clusterId !== null && own !== clusterId
   }
 
   #checkCluster({ nodeId, clusterId }: Introduction): void {
     if (!this.#isForeign(clusterId)) return
-    const own = `node ${this.#options.nodeId} to ${this.#configuration.clusterId}`
+    const own = `node ${this.#options.nodeId} to ${this.#cluster}`
     const text = `Node ${nodeId} belongs to cluster ${clusterId}, ${own}: an address or a data directory is another cluster's.`
     throw new ApiError('INCONSISTENT_CLUSTER_ID', text)
   }
@@ -195,13 +203,16 @@ export class Peers implements PeerReceiver {
     this.#options.peers.reach(addresses)
   }
 
-  #maybeFound(): void {
-    if (!this.#isBlank || this.#core.raft.installing !== null) return
+  #maybeFound(): boolean {
+    if (!this.#isBlank || this.#core.raft.installing !== null) return false
     const configuration = maybeFound(this.introduction(), this.#options.voters, this.#book.present, this.#rules)
-    if (configuration === null) return
+    if (configuration === null) return false
     const { nodeId, logger } = this.#options
     logger.info({ nodeId, clusterId: configuration.clusterId, voters: configuration.voters }, 'founds a cluster')
     this.#core.drive({ kind: 'found', configuration })
+    // Everybody is there and nobody leads: no reason to wait for an election timeout.
+    this.#core.drive({ kind: 'campaign' })
+    return true
   }
 }
 
