@@ -106,6 +106,7 @@ export class Performer {
         return
       case 'restore':
         this.#snapshotter.installed(effect.snapshot)
+        this.#sender.saved(effect.snapshot)
         this.#applier.take(effect)
         return
       case 'leadership':

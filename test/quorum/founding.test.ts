@@ -5,9 +5,9 @@ import { ApiError } from '../../src/protocol/errors.ts'
 import { maybeFound } from '../../src/quorum/founding.ts'
 import type { Introduction } from '../../src/quorum/peer-port.ts'
 import { soundQuorumRules } from '../../src/quorum/rules.ts'
-import { decodeConfiguration } from '../../src/raft/configuration.ts'
+import { decodeConfiguration, encodeConfiguration } from '../../src/raft/configuration.ts'
 import type { Logger } from '../../src/util/logger.ts'
-import { type NodeId, toNodeId } from '../../src/util/numbers.ts'
+import { type NodeId, toLogIndex, toNodeId, toTerm } from '../../src/util/numbers.ts'
 import { bytes, type Node } from './harness.ts'
 import { Trio } from './trio.ts'
 import { urlOf } from './virtual-network.ts'
@@ -186,5 +186,25 @@ test('a sole voter founds at once, and its cluster keeps its name', async () => 
   const again = await trio.open(1)
   await trio.pass(5)
   assert.equal(again.quorum.status().clusterId, clusterId)
+  await trio.close()
+})
+
+test('a log from before clusters had names is no blank one: nobody founds beside it', async () => {
+  const trio = new Trio(2)
+  const image = trio.wipe(2)
+  const alone = { voters: [toNodeId(2)], oldVoters: [], learners: [] }
+  const term = toTerm(1)
+  image.hardState = { term, votedFor: null }
+  image.entries = [{ index: toLogIndex(1), term, kind: 'configuration', data: encodeConfiguration(alone) }]
+  image.range = { ...image.range, endIndex: 2 }
+  await trio.open(2)
+  const blank = await trio.open(1)
+  const old = await trio.elect()
+  await trio.pass(2000)
+  assert.equal(old.quorum.status().nodeId, 2)
+  assert.equal(old.quorum.status().observers[0]?.id, 1, 'it is fed by the one there is')
+  await trio.finish(old.quorum.addVoter(toNodeId(1), null, 5000))
+  await trio.finish(old.quorum.propose([bytes('a')], 1000))
+  await trio.until(() => blank.machine.texts.length === 1)
   await trio.close()
 })
