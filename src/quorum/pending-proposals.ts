@@ -42,27 +42,28 @@ export class PendingProposals {
     let count = 0
     while (count < this.#pending.length && this.#pending[count]!.lastIndex <= lastIndex) count++
     for (const pending of this.#pending.splice(0, count)) {
-      const isOurs = entries[pending.lastIndex - firstIndex]?.term === pending.term
-      if (isOurs) pending.resolve(pending.lastIndex)
-      else pending.reject(dropped())
+      const termOf = (index: LogIndex): Term | undefined => entries[index - firstIndex]?.term
+      if (termOf(pending.lastIndex) === pending.term) pending.resolve(pending.lastIndex)
+      // What was applied before this call may have been its beginning.
+      else if (pending.firstIndex < firstIndex || termOf(pending.firstIndex) === pending.term) {
+        pending.reject(unknown('The batch was cut in two.'))
+      } else pending.reject(dropped())
     }
   }
 
-  /** The log lost `from` and all after it: a newer leader did not have it. */
+  /**
+   * The log lost `from` and all after it: a newer leader did not have it. Others may still, and one of them may lead next
+   * and commit it, so nothing is decided by that.
+   */
   truncated(from: LogIndex): void {
     const kept = this.#pending.findIndex(pending => pending.lastIndex >= from)
     if (kept === -1) return
-    for (const pending of this.#pending.splice(kept)) {
-      // Of a batch that was cut in two the first part may still be committed.
-      pending.reject(pending.firstIndex >= from ? dropped() : unknown('The batch was cut in two.'))
-    }
+    for (const pending of this.#pending.splice(kept)) pending.reject(unknown('A newer leader did not have it.'))
   }
 
   /** The log was replaced by a snapshot: what it covers was committed or overwritten, nobody here can say which. */
-  replaced(snapshotIndex: LogIndex): void {
-    for (const pending of this.#pending.splice(0)) {
-      pending.reject(pending.firstIndex > snapshotIndex ? dropped() : unknown('A snapshot replaced the log.'))
-    }
+  replaced(): void {
+    for (const pending of this.#pending.splice(0)) pending.reject(unknown('A snapshot replaced the log.'))
   }
 
   expire(nowMs: number): void {
@@ -78,6 +79,7 @@ export class PendingProposals {
   }
 }
 
+/** Another entry was committed in its place: it never will be. */
 function dropped(): ApiError {
   return new ApiError('NOT_CONTROLLER', 'A newer leader dropped the proposal.')
 }

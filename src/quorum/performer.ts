@@ -94,7 +94,7 @@ export class Performer {
         this.#writer.add(effect)
         return
       case 'persistSnapshot':
-        this.proposals.replaced(effect.snapshot.meta.index)
+        this.proposals.replaced()
         this.#snapshotter.abandon()
         this.#writer.add(effect)
         return

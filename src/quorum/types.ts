@@ -64,7 +64,7 @@ export interface Quorum extends AsyncDisposable {
   /**
    * Replicates `entries` as one batch. Resolves with the index of the last one once it is committed *and* applied here.
    * Rejects with `ApiError` `NOT_CONTROLLER` when this node is not (or no longer) leader before anything was appended or
-   * when the tail was dropped, `REQUEST_TIMED_OUT` when the outcome is not known in time, and `MESSAGE_TOO_LARGE` for an
+   * another entry was committed in its place, `REQUEST_TIMED_OUT` when the outcome is not known (in time), and `MESSAGE_TOO_LARGE` for an
    * entry that no message could carry. Appending happens before the call returns, so two calls in a row are in that order
    * in the log.
    */
