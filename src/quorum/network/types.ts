@@ -1,3 +1,4 @@
+/** What the members' network is made of and made with. */
 import type { Api } from '../../protocol/api.ts'
 import type { RequestOptions } from '../../transport/connection.ts'
 import type { Handler } from '../../transport/handler.ts'
