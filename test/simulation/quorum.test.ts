@@ -6,9 +6,9 @@ import { addRun, neverHit, noRuns } from '../../src/simulation/quorum/summary.ts
 import { seedRange } from '../support/depth.ts'
 import { turns } from '../support/turns.ts'
 
-const { from, to } = seedRange(1_500)
+const { from, to } = seedRange(1_000)
 /** Fewer seeds cannot be expected to show everything that happens sometimes. */
-const seedsThatShowAll = 1_000
+const seedsThatShowAll = 800
 
 function check({ failure, seed, traceTail }: RunResult): void {
   if (failure === null) return

@@ -135,8 +135,8 @@ function some(random: Random, faults: Partial<Record<Fault, number>>): Partial<R
 
 const nets: Partial<Record<Fault, number>> = { isolate: 10, split: 10, bridge: 5, ring: 5, cutOneWay: 15, clog: 10 }
 
-const overrides: Record<ProfileName, (random: Random, common: World) => Partial<World>> = {
-  swarm: random => ({
+function swarm(random: Random): Partial<World> {
+  return {
     // Sometimes somebody who belongs to no configuration looks on.
     spareCount: random.nextInt(4) === 0 ? 1 : 0,
     faults: {
@@ -152,16 +152,22 @@ const overrides: Record<ProfileName, (random: Random, common: World) => Partial<
       }),
       ...some(random, { diskStall: 3, diskError: 2, diskFull: 2, diskHang: 1 }),
     },
-  }),
-  /** Leaders come and go before their entries get anywhere: what Figure 8 needs. */
-  churn: (random, common) => ({
+  }
+}
+
+/** Leaders come and go before their entries get anywhere: what Figure 8 needs. */
+function churn(random: Random, common: World): Partial<World> {
+  return {
     voterCount: random.nextInt(4) === 0 ? 3 : 5,
     links: { ...common.links, lossRate: random.nextFloat() * 0.4 },
     thinkMs: 50,
     awayMeanMs: 600,
     faults: { mend: 60, isolateLeader: 60, crash: 60, pause: 20, transfer: 30, ...some(random, nets) },
-  }),
-  storage: random => ({
+  }
+}
+
+function storage(random: Random): Partial<World> {
+  return {
     voterCount: [3, 3, 5, 5, 7][random.nextInt(5)]!,
     writeDelayMeanMs: random.nextFloat() * 80,
     faults: {
@@ -179,8 +185,11 @@ const overrides: Record<ProfileName, (random: Random, common: World) => Partial<
         isolateLeader: 10,
       }),
     },
-  }),
-  membership: random => ({
+  }
+}
+
+function membership(random: Random): Partial<World> {
+  return {
     voterCount: 1 + random.nextInt(3),
     spareCount: 2 + random.nextInt(3),
     isLastSpareForeign: random.nextInt(4) === 0,
@@ -192,8 +201,11 @@ const overrides: Record<ProfileName, (random: Random, common: World) => Partial<
       wipe: 4,
       ...some(random, { ...nets, crash: 25, pause: 10, isolateLeader: 30, transfer: 15, crashAll: 3 }),
     },
-  }),
-  farBehind: (random, common) => ({
+  }
+}
+
+function farBehind(random: Random, common: World): Partial<World> {
+  return {
     voterCount: [3, 3, 4, 5][random.nextInt(4)]!,
     thinkMs: 30,
     clientCount: 5,
@@ -211,5 +223,13 @@ const overrides: Record<ProfileName, (random: Random, common: World) => Partial<
       breakConnections: 15,
       ...some(random, { pause: 15, clog: 15 }),
     },
-  }),
+  }
+}
+
+const overrides: Record<ProfileName, (random: Random, common: World) => Partial<World>> = {
+  swarm,
+  churn,
+  storage,
+  membership,
+  farBehind,
 }

@@ -42,11 +42,8 @@ export class QuorumOnDisk implements Invariant {
     hold(committed === term, name, () => `leader ${id} of term ${term} commits ${index} of term ${committed}`)
     // Counted with the configuration from before the step: the commit itself may have ended it.
     const isHeld = hasQuorum(before.configuration, voter => this.#holds(voter, index, term))
-    hold(
-      isHeld,
-      name,
-      () => `${index} of term ${term}, committed by ${id}, with ${JSON.stringify(before.configuration)}`,
-    )
+    const { voters, oldVoters } = before.configuration
+    hold(isHeld, name, () => `${index} of term ${term}, committed by ${id}, with [${voters}|${oldVoters}]`)
   }
 }
 
