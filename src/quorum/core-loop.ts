@@ -25,7 +25,6 @@ export class CoreLoop {
   readonly #ticker: Ticker
   readonly #observer: CoreObserver | null
   readonly #listener: LoopListener
-  #answer: Answer | null = null
   #isDriving = false
   #isStopped = false
   #waiting: Input[] = []
@@ -43,44 +42,43 @@ export class CoreLoop {
     this.#waiting = []
   }
 
-  drive(input: Input): void {
-    if (this.#isStopped) return
+  /** What the core said to `input`; `null` when it did not answer, not yet, or has stopped. */
+  drive(input: Input): Answer | null {
+    if (this.#isStopped) return null
     if (this.#isDriving) {
-      if (input.kind === 'proposal' || input.kind === 'readIndex') this.#step(input)
-      else this.#waiting.push(input)
-      return
+      if (input.kind === 'proposal' || input.kind === 'readIndex') return this.#step(input)
+      this.#waiting.push(input)
+      return null
     }
     // A blocked event loop wakes up with messages and questions before its timers: first it counts the silence.
     if (input.kind !== 'tick') this.#ticker.catchUp()
     this.#isDriving = true
+    let answer: Answer | null = null
     try {
-      this.#step(input)
+      answer = this.#step(input)
       while (this.#waiting.length > 0) this.#step(this.#waiting.shift()!)
       if (!this.#isStopped) this.#listener.onPerformed()
     } catch (error) {
       this.#listener.onFailure(error as Error)
     }
     this.#isDriving = false
+    // Further inputs that this leads to have answers of their own.
     if (!this.#isStopped) this.#listener.onIdle()
+    return answer
   }
 
-  /** What the core said to `input`; `null` when it did not answer, or has stopped. */
-  ask(input: Input): Answer | null {
-    this.#answer = null
-    this.drive(input)
-    return this.#answer
-  }
-
-  #step(input: Input): void {
-    if (this.#isStopped) return
+  #step(input: Input): Answer | null {
+    if (this.#isStopped) return null
+    let answer: Answer | null = null
     const effects = step(this.raft, input)
     this.#observer?.stepped(this.raft, input, effects)
     for (let i = 0; i < effects.length; i++) {
       // A listener may have led to a failure that ended everything.
-      if (this.#isStopped) return
+      if (this.#isStopped) return answer
       const effect = effects[i]!
-      if (effect.kind === 'accepted' || effect.kind === 'refused') this.#answer = effect
+      if (effect.kind === 'accepted' || effect.kind === 'refused') answer = effect
       else this.#listener.perform(effect)
     }
+    return answer
   }
 }

@@ -72,7 +72,7 @@ export class QuorumDriver implements Quorum {
       raft,
       own: { id: nodeId, diskId: storage.diskId, url },
       ask: input => {
-        const answer = this.#loop.ask(input)
+        const answer = this.#loop.drive(input)
         return answer?.kind === 'refused' ? answer.reason : null
       },
       introductionOf: id => this.#peers.introductionOf(id),
@@ -99,7 +99,7 @@ export class QuorumDriver implements Quorum {
     if (entries.some(data => data.length > entryBytesMax)) {
       return Promise.reject(new ApiError('MESSAGE_TOO_LARGE', `An entry may have ${entryBytesMax} bytes at most.`))
     }
-    const answer = this.#state === 'running' ? this.#loop.ask({ kind: 'proposal', entries }) : null
+    const answer = this.#state === 'running' ? this.#loop.drive({ kind: 'proposal', entries }) : null
     if (answer === null) return Promise.reject(notLeader(this.#raft))
     if (answer.kind === 'refused') return Promise.reject(refusalError(answer.reason, this.#raft))
     this.#flushSoon()

@@ -299,6 +299,24 @@ test('leadership goes around under load: nothing acknowledged is lost, nothing c
   await trio.close()
 })
 
+test('what is proposed in the turn in which a transfer or a change begins is answered by what becomes of it', async () => {
+  const { trio, leader } = await openTrio()
+  // The proposal is the input behind which the change begins. Found by simulation (`npm run sim -- --seed 113614`): it
+  // was in the log, and the caller was told that this member does not lead.
+  const changes: Array<() => Promise<unknown>> = [
+    () => leader.quorum.removeVoter(id(9), timeoutMs),
+    () => leader.quorum.transfer(null, timeoutMs),
+  ]
+  for (const begin of changes) {
+    const beginning = begin().catch(() => null)
+    const index = await trio.finish(leader.quorum.propose([bytes('a')], timeoutMs))
+    assert.ok(index > 0)
+    await trio.finish(beginning)
+  }
+  assert.deepEqual(leader.machine.texts, ['a', 'a'])
+  await trio.close()
+})
+
 test('a transfer to somebody who is away fails, and the leader leads on', async () => {
   const { trio, leader } = await openTrio()
   const away = trio.ids.find(voter => voter !== idOf(leader))!
