@@ -16,6 +16,7 @@ import { Monotonic } from './invariants/monotonic.ts'
 import { OneConfiguration } from './invariants/one-configuration.ts'
 import { OneVote } from './invariants/one-vote.ts'
 import { QuorumOnDisk } from './invariants/quorum-on-disk.ts'
+import { RefusedHasNoEffect } from './invariants/refused-has-no-effect.ts'
 import { SessionsOnce } from './invariants/sessions-once.ts'
 import { StateMachineSafety } from './invariants/state-machine-safety.ts'
 import type { Command } from './register-machine.ts'
@@ -23,6 +24,7 @@ import type { Command } from './register-machine.ts'
 export class Checks implements Required<Invariant> {
   readonly committed = new CommittedLog()
   readonly #reads: FreshReads
+  readonly #refusals = new RefusedHasNoEffect()
   readonly #started: Invariant[]
   readonly #stepped: Invariant[]
   readonly #sending: Invariant[]
@@ -55,6 +57,7 @@ export class Checks implements Required<Invariant> {
       new AppliedIsCommitted(),
       new Monotonic(),
       new SessionsOnce(),
+      this.#refusals,
       new OneConfiguration(committed),
       ...watchers,
     ]
@@ -102,6 +105,11 @@ export class Checks implements Required<Invariant> {
   /** See `FreshReads`. */
   answered(member: NodeId, appliedIndex: number, least: number): void {
     this.#each([this.#reads], () => this.#reads.answered(member, appliedIndex, least))
+  }
+
+  /** See `RefusedHasNoEffect`. */
+  refused(client: string, request: number): void {
+    this.#each([this.#refusals], () => this.#refusals.refused(client, request))
   }
 
   #each(invariants: readonly Invariant[], tell: (invariant: Invariant) => void): void {

@@ -33,6 +33,8 @@ export interface ClientWorld {
   committedIndex(): number
   /** `life` answers a read that was asked when `least` was committed. */
   noteRead(life: Life, least: number): void
+  /** `request` was refused by everybody: it never happened and never will. */
+  noteRefused(client: string, request: number): void
   noteAnswer(client: string, input: RegisterInput, answer: RegisterOutput | 'failed' | 'unknown'): void
 }
 
@@ -155,6 +157,7 @@ export class Client {
   #giveUp(operation: Operation): void {
     const isOver = !operation.isUnsure || operation.input.kind === 'read'
     if (isOver) operation.invocation.fail()
+    if (!operation.isUnsure) this.#world.noteRefused(this.#name, operation.request)
     this.#end(operation, isOver ? 'failed' : 'unknown')
   }
 

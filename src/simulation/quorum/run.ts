@@ -163,6 +163,7 @@ class Run {
       },
       committedIndex: () => checks.committed.highestIndex,
       noteRead: (life, least) => checks.answered(life.id, life.quorum!.status().appliedIndex, least),
+      noteRefused: (client, request) => checks.refused(client, request),
       noteAnswer: (client, input, answer) => {
         trace.note(
           timeline.nowMs,
