@@ -43,6 +43,11 @@ export class BrokerRegistry {
     this.#sessions.stop()
   }
 
+  /** There is a connection to this node, for the first time or again. */
+  onReached(nodeId: NodeId): void {
+    this.#sessions.reached(nodeId)
+  }
+
   /** The last connection from this node is gone. */
   onGone(nodeId: NodeId): void {
     this.#sessions.gone(nodeId)

@@ -1,6 +1,6 @@
 /**
  * Which brokers this controller hears of, by the monotonic clock. Lives as long as this node leads: a new leader knows
- * nothing of who was heard before, so it grants every broker a whole session timeout.
+ * nothing of who was heard before, so it grants every broker a whole session timeout, but for those it saw go.
  *
  * A broker is silent when it has not been heard for a session timeout, or when its last connection closed and it has not
  * been heard again within a short grace: a process that ended is not waited for.
@@ -30,6 +30,8 @@ export class BrokerSessions {
   readonly #heardMs = new Map<NodeId, number>()
   /** Monotonic time at which the last connection closed, of those not heard since. */
   readonly #goneMs = new Map<NodeId, number>()
+  /** Nodes whose last connection closed, and that were not reached since: remembered from one reign to the next. */
+  readonly #absent = new Set<NodeId>()
   /** No broker counts as silent since before this. */
   #graceFromMs = 0
   /** When this process was last found to have stood still. */
@@ -49,6 +51,8 @@ export class BrokerSessions {
     this.#graceFromMs = this.#nowMs
     this.#stalledMs = null
     this.#schedule()
+    // A leader that was killed took its broker along, and whoever leads now saw it go.
+    for (const nodeId of this.#absent) this.#beginGrace(nodeId)
   }
 
   stop(): void {
@@ -61,22 +65,23 @@ export class BrokerSessions {
   heard(nodeId: NodeId): void {
     this.#heardMs.set(nodeId, this.#nowMs)
     this.#goneMs.delete(nodeId)
+    this.#absent.delete(nodeId)
+  }
+
+  /** There is a connection to it again, which is no sign of the broker's life: that is for the broker to give. */
+  reached(nodeId: NodeId): void {
+    this.#absent.delete(nodeId)
   }
 
   /** Its last connection closed. From now on another process may register under its id. */
   gone(nodeId: NodeId): void {
+    this.#absent.add(nodeId)
     if (this.#timer === null) return
     this.#noticeStall()
     this.#heardMs.delete(nodeId)
     // Connections that closed because this process stood still say nothing about the brokers.
     if (this.#stalledMs !== null && this.#nowMs - this.#stalledMs <= this.#options.sessionTimeoutMs) return
-    this.#goneMs.set(nodeId, this.#nowMs)
-    const { clock, goneGraceMs, onCheck } = this.#options
-    const timer = clock.setTimer(goneGraceMs, () => {
-      this.#graceTimers.delete(timer)
-      onCheck()
-    })
-    this.#graceTimers.add(timer)
+    this.#beginGrace(nodeId)
   }
 
   /** It was heard of in this reign, not longer ago than a session timeout, and its connection has not closed since. */
@@ -99,6 +104,16 @@ export class BrokerSessions {
 
   get #nowMs(): number {
     return this.#options.clock.nowMs()
+  }
+
+  #beginGrace(nodeId: NodeId): void {
+    this.#goneMs.set(nodeId, this.#nowMs)
+    const { clock, goneGraceMs, onCheck } = this.#options
+    const timer = clock.setTimer(goneGraceMs, () => {
+      this.#graceTimers.delete(timer)
+      onCheck()
+    })
+    this.#graceTimers.add(timer)
   }
 
   #schedule(): void {

@@ -6,7 +6,7 @@
  */
 import type { Api } from '../protocol/api.ts'
 import { ApiError } from '../protocol/errors.ts'
-import type { Clock, Timer } from '../util/clock.ts'
+import type { Clock } from '../util/clock.ts'
 import { AbortError } from '../util/errors.ts'
 import type { NodeId } from '../util/numbers.ts'
 import type { ActiveController } from './active-controller.ts'
@@ -17,8 +17,6 @@ import { isRepeatable, timeoutFor } from './requests.ts'
 
 const pauseMsMin = 10
 const pauseMsMax = 250
-/** Who leads is learnt from messages, of which no listener tells: requests under way look this often. */
-const leaderPollMs = 50
 
 interface UnderWay {
   readonly leaderId: NodeId
@@ -43,7 +41,6 @@ export class Forwarder {
   /** Requests at another node that may be made again elsewhere. */
   readonly #underWay = new Set<UnderWay>()
   readonly #closing = new AbortController()
-  #pollTimer: Timer | null = null
 
   constructor({ settings, local, network, leaderId }: ForwarderOptions) {
     this.#settings = settings
@@ -56,7 +53,13 @@ export class Forwarder {
   /** Requests are refused with `SHUTTING_DOWN`, also those under way. */
   close(): void {
     this.#closing.abort()
-    this.#pollTimer?.cancel()
+  }
+
+  /** A leader that hangs, or is on the other side of a cut, is not waited for once another is known, or none. */
+  onLeader(leaderId: NodeId | null): void {
+    for (const request of [...this.#underWay]) {
+      if (request.leaderId !== leaderId) request.abort.abort(new AbortError('another node leads'))
+    }
   }
 
   /** Rejects with what the active controller refuses with, and as above. */
@@ -104,25 +107,12 @@ export class Forwarder {
     const underWay = { leaderId, abort: new AbortController() }
     const signal = AbortSignal.any([underWay.abort.signal, this.#closing.signal])
     const timeoutMs = Math.max(1, endMs - this.#clock.nowMs())
-    if (mayRepeat) this.#watch(underWay)
+    if (mayRepeat) this.#underWay.add(underWay)
     try {
       return await network.request(leaderId, api, body, { timeoutMs, signal })
     } finally {
       this.#underWay.delete(underWay)
     }
-  }
-
-  /** A leader that hangs, or is on the other side of a cut, is not waited for once another is known, or none. */
-  #watch(underWay: UnderWay): void {
-    this.#underWay.add(underWay)
-    this.#pollTimer ??= this.#clock.setTimer(leaderPollMs, () => {
-      this.#pollTimer = null
-      const leaderId = this.#leaderId()
-      for (const request of [...this.#underWay]) {
-        if (request.leaderId !== leaderId) request.abort.abort(new AbortError('another node leads'))
-        else this.#watch(request)
-      }
-    })
   }
 
   #pause(delayMs: number): Promise<void> {

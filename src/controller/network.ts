@@ -11,6 +11,8 @@ export interface ControllerNetwork {
     body: Request,
     options?: RequestOptions,
   ): Promise<Response>
+  /** Calls `listener` whenever a node can be asked, for the first time or again. Returns the way to stop. */
+  onReached(listener: (nodeId: NodeId) => void): () => void
   /** Calls `listener` whenever the last connection with a node is gone. Returns the way to stop. */
   onGone(listener: (nodeId: NodeId) => void): () => void
 }

@@ -50,6 +50,7 @@ class QuorumController implements Controller {
   readonly #forwarder: Forwarder
   readonly #reads: CurrentReads
   readonly #readiness: Readiness
+  readonly #leaderListeners = new Set<(leaderId: NodeId | null) => void>()
   readonly #forgetNetwork: () => void
   #closing: Promise<void> | null = null
 
@@ -73,13 +74,14 @@ class QuorumController implements Controller {
       committed,
       timeoutMs: settings.requestTimeoutMs,
     })
-    this.#readiness = new Readiness(settings.clock, () => this.#isReady())
-    this.#forgetNetwork = network?.onGone(nodeId => this.#active.brokers.onGone(nodeId)) ?? (() => {})
+    this.#readiness = new Readiness(() => this.#isReady())
+    this.#forgetNetwork = network === null ? () => {} : this.#watch(network)
     stateMachine.onSkipped(index => this.#active.writer.onSkipped(index))
     quorum.onApplied(index => {
       this.#reads.onApplied(index)
       this.#readiness.look()
     })
+    quorum.onLeader(leaderId => this.#onLeader(leaderId))
     quorum.onLeadership(term => this.#onLeadership(term))
   }
 
@@ -95,6 +97,11 @@ class QuorumController implements Controller {
 
   leaderId(): NodeId | null {
     return this.#quorum.status().leaderId
+  }
+
+  onLeader(listener: (leaderId: NodeId | null) => void): () => void {
+    this.#leaderListeners.add(listener)
+    return () => this.#leaderListeners.delete(listener)
   }
 
   async request<Request, Response>(api: Api<Request, Response>, body: Request): Promise<Response> {
@@ -150,6 +157,24 @@ class QuorumController implements Controller {
 
   #isForeign(clusterId: string): boolean {
     return this.#settings.clusterId !== null && this.#settings.clusterId !== clusterId
+  }
+
+  /** Returns the way to stop. */
+  #watch(network: ControllerNetwork): () => void {
+    const { brokers } = this.#active
+    const stops = [
+      network.onReached(nodeId => brokers.onReached(nodeId)),
+      network.onGone(nodeId => brokers.onGone(nodeId)),
+    ]
+    return () => {
+      for (const stop of stops) stop()
+    }
+  }
+
+  #onLeader(leaderId: NodeId | null): void {
+    this.#forwarder.onLeader(leaderId)
+    this.#readiness.look()
+    for (const listener of [...this.#leaderListeners]) listener(leaderId)
   }
 
   #onLeadership(term: Term | null): void {

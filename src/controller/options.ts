@@ -24,7 +24,10 @@ export interface ControllerOptions {
   readonly clusterId?: string | null
   /** Silence after which a broker is fenced (`broker.session.timeout.ms`). Default 9,000. */
   readonly brokerSessionTimeoutMs?: number
-  /** From the closing of a broker's last connection to its being fenced, unless it is heard again. Default 1,000. */
+  /**
+   * From the closing of a broker's last connection to its being fenced, unless it is heard again
+   * (`broker.gone.grace.ms`). Default 500: several attempts to connect again.
+   */
   readonly brokerGoneGraceMs?: number
   /** How long a request waits for the quorum at most; its own timeout may only be shorter. Default 30,000. */
   readonly requestTimeoutMs?: number
@@ -59,7 +62,7 @@ export function settingsOf(options: ControllerOptions): ControllerSettings {
     defaults: options.defaults,
     clusterId: options.clusterId ?? null,
     brokerSessionTimeoutMs: options.brokerSessionTimeoutMs ?? 9_000,
-    brokerGoneGraceMs: Math.min(options.brokerGoneGraceMs ?? 1_000, (options.brokerSessionTimeoutMs ?? 9_000) / 2),
+    brokerGoneGraceMs: options.brokerGoneGraceMs ?? 500,
     requestTimeoutMs: options.requestTimeoutMs ?? 30_000,
     leaderWaitMs: options.leaderWaitMs ?? 4_000,
     rules: options.rules ?? soundControllerRules,

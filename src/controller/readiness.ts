@@ -1,18 +1,11 @@
-/** Waits for a condition that this process is told of only in part: it looks when told to, and from time to time. */
-import type { Clock, Timer } from '../util/clock.ts'
+/** Waits for a condition; looks when told that something has changed that it may rest on. */
 import { AbortError } from '../util/errors.ts'
-
-/** Who leads elsewhere is learnt from messages, of which no listener tells. */
-const pollMs = 25
 
 export class Readiness {
   readonly #isReady: () => boolean
-  readonly #clock: Clock
-  #timer: Timer | null = null
   #settle: ((error: Error | null) => void) | null = null
 
-  constructor(clock: Clock, isReady: () => boolean) {
-    this.#clock = clock
+  constructor(isReady: () => boolean) {
     this.#isReady = isReady
   }
 
@@ -22,7 +15,6 @@ export class Readiness {
       const abort = (): void => this.#settle?.(new AbortError('the cluster has no leader yet'))
       this.#settle = error => {
         this.#settle = null
-        this.#timer?.cancel()
         signal?.removeEventListener('abort', abort)
         if (error === null) resolve()
         else reject(error)
@@ -33,11 +25,7 @@ export class Readiness {
     })
   }
 
-  /** Something has changed that the condition may rest on. */
   look(): void {
-    this.#timer?.cancel()
-    if (this.#settle === null) return
-    if (this.#isReady()) this.#settle(null)
-    else this.#timer = this.#clock.setTimer(pollMs, () => this.look())
+    if (this.#settle !== null && this.#isReady()) this.#settle(null)
   }
 }

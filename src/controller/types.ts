@@ -33,6 +33,8 @@ export interface Controller extends AsyncDisposable {
   status(): QuorumStatus
   /** The active controller as far as this node knows; `null` for none. */
   leaderId(): NodeId | null
+  /** Calls `listener` whenever that changes. Returns the way to stop. */
+  onLeader(listener: (leaderId: NodeId | null) => void): () => void
   /**
    * Registers a broker with the active controller, durably, and unfences it. The epoch must accompany its heartbeats. Rejects with
    * `DUPLICATE_BROKER_REGISTRATION` while another process of that id is heard of, `INCONSISTENT_CLUSTER_ID`, and like

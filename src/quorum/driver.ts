@@ -3,7 +3,7 @@
  * is what others ask of it, how it begins and how it ends.
  */
 import { ApiError } from '../protocol/errors.ts'
-import type { Raft } from '../raft/state.ts'
+import { leaderIdOf, type Raft } from '../raft/state.ts'
 import { assert } from '../util/assert.ts'
 import type { LogIndex, NodeId, Term } from '../util/numbers.ts'
 import { AddVoter } from './add-voter.ts'
@@ -30,6 +30,9 @@ export class QuorumDriver implements Quorum {
   readonly #peers: Peers
   readonly #changes: MembershipChanges
   #leadershipListener: ((term: Term | null) => void) | null = null
+  #leaderListener: ((leaderId: NodeId | null) => void) | null = null
+  /** As the listener was told. */
+  #leaderId: NodeId | null = null
   #appliedListener: ((appliedIndex: LogIndex) => void) | null = null
   /** The term this member was announced ready to lead. */
   #leadingTerm: Term | null = null
@@ -53,6 +56,7 @@ export class QuorumDriver implements Quorum {
       onIdle: () => {
         this.#peers.look()
         this.#changes.advance()
+        this.#lookForLeader()
       },
       onFailure,
     })
@@ -139,6 +143,11 @@ export class QuorumDriver implements Quorum {
     if (this.#leadingTerm !== null) listener(this.#leadingTerm)
   }
 
+  onLeader(listener: (leaderId: NodeId | null) => void): void {
+    assert(this.#leaderListener === null, 'one leader listener')
+    this.#leaderListener = listener
+  }
+
   onApplied(listener: (appliedIndex: LogIndex) => void): void {
     assert(this.#appliedListener === null, 'one applied listener')
     this.#appliedListener = listener
@@ -192,6 +201,13 @@ export class QuorumDriver implements Quorum {
     this.#performer.expire(nowMs)
     this.#changes.expire(nowMs)
     this.#peers.onTick()
+  }
+
+  #lookForLeader(): void {
+    const leaderId = leaderIdOf(this.#raft)
+    if (leaderId === this.#leaderId) return
+    this.#leaderId = leaderId
+    this.#leaderListener?.(leaderId)
   }
 
   #announce(term: Term | null): void {

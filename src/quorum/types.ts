@@ -94,6 +94,8 @@ export interface Quorum extends AsyncDisposable {
    * leading with `null`. One listener; set before anything happens.
    */
   onLeadership(listener: (term: Term | null) => void): void
+  /** Called when this node learns that another node leads, or that it knows of none. One listener. */
+  onLeader(listener: (leaderId: NodeId | null) => void): void
   /** Called after each change of the applied state, with the last applied index. */
   onApplied(listener: (appliedIndex: LogIndex) => void): void
 }

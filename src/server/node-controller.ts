@@ -99,6 +99,7 @@ function open(settings: NodeSettings, ports: NodePorts, peers: NodePeers | null)
     defaults: settings.topicCreation,
     clusterId: settings.clusterId,
     brokerSessionTimeoutMs: settings.brokerSessionTimeoutMs,
+    brokerGoneGraceMs: settings.brokerGoneGraceMs,
     requestTimeoutMs: settings.controllerRequestTimeoutMs,
     validateBrokerConfig: settings.validateBrokerConfig,
     ...(controllerRules === undefined ? {} : { rules: controllerRules }),

@@ -35,6 +35,7 @@ export interface NodeSettings {
   readonly describeConfig: () => readonly BrokerConfigEntry[]
   readonly validateBrokerConfig: NonNullable<ControllerOptions['validateBrokerConfig']>
   readonly brokerSessionTimeoutMs: number
+  readonly brokerGoneGraceMs: number
   readonly brokerHeartbeatIntervalMs: number
   readonly controllerRequestTimeoutMs: number
   /** How long a stop waits for others: leaderships to move, requests under way to be answered. */

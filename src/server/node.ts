@@ -211,6 +211,7 @@ class OpenNode implements Node {
       registration: { nodeId: this.nodeId, incarnationId, url, rack: settings.rack, clusterId: this.clusterId },
       clock,
       logger,
+      onReached: listener => this.peerNetwork?.onReached(listener) ?? (() => {}),
       heartbeatIntervalMs: settings.brokerHeartbeatIntervalMs,
       sessionTimeoutMs: settings.brokerSessionTimeoutMs,
       ...(signal === undefined ? {} : { signal }),

@@ -18,6 +18,8 @@ export interface RegistrationOptions {
   readonly heartbeatIntervalMs: number
   /** `broker.session.timeout.ms`: so long this broker's former life may seem to be running. */
   readonly sessionTimeoutMs: number
+  /** Calls its argument whenever another node is reached, for the first time or again. Returns the way to stop. */
+  readonly onReached: (listener: () => void) => () => void
   /** Ends the first registration. */
   readonly signal?: AbortSignal
 }
@@ -31,14 +33,26 @@ export class BrokerMembership implements AsyncDisposable {
   readonly #options: RegistrationOptions
   #epoch: BrokerEpoch
   #isFenced = false
+  /** Of the next heartbeat; `null` while one is under way. */
   #timer: Timer | null = null
+  /** Something has happened since the heartbeat under way began that asks for another one. */
+  #isDue = false
   #beating: Promise<void> = Promise.resolve()
-  #isClosed = false
+  /** Says no more that it lives. */
+  #isLeaving = false
+  readonly #stops: readonly (() => void)[]
 
   private constructor(options: RegistrationOptions, epoch: BrokerEpoch) {
     this.#options = options
     this.#epoch = epoch
     this.#schedule()
+    const { controller, onReached } = options
+    this.#stops = [
+      onReached(() => this.#beatSoon()),
+      controller.onLeader(leaderId => {
+        if (leaderId !== null) this.#beatSoon()
+      }),
+    ]
   }
 
   /** Resolves once the registration is committed; tries as long as the failure may pass. */
@@ -57,7 +71,7 @@ export class BrokerMembership implements AsyncDisposable {
   /** Asks the controller to move leaderships away. Resolves when this broker may stop or `graceMs` is over. */
   async drain(graceMs: number): Promise<void> {
     const { clock } = this.#options
-    this.#timer?.cancel()
+    this.#leave()
     const isOver = new AbortController()
     const timer = clock.setTimer(graceMs, () => isOver.abort())
     // A cluster that is gone as a whole answers nobody, and takes its time.
@@ -83,16 +97,40 @@ export class BrokerMembership implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#isClosed = true
-    this.#timer?.cancel()
+    this.#leave()
     await this.#beating
   }
 
+  #leave(): void {
+    this.#isLeaving = true
+    this.#timer?.cancel()
+    for (const stop of this.#stops) stop()
+  }
+
   #schedule(): void {
-    this.#timer = this.#options.clock.setTimer(this.#options.heartbeatIntervalMs, () => {
-      this.#beating = this.#beat().then(() => {
-        if (!this.#isClosed) this.#schedule()
-      })
+    this.#timer = this.#options.clock.setTimer(this.#options.heartbeatIntervalMs, () => this.#startBeat())
+  }
+
+  /**
+   * The controller may have seen the connection go, or be another one than before, and does not wait for a whole
+   * interval to be told that this broker lives.
+   */
+  #beatSoon(): void {
+    if (this.#timer === null) {
+      this.#isDue = true
+      return
+    }
+    this.#timer.cancel()
+    this.#timer = this.#options.clock.setTimer(0, () => this.#startBeat())
+  }
+
+  #startBeat(): void {
+    this.#timer = null
+    this.#isDue = false
+    this.#beating = this.#beat().then(() => {
+      if (this.#isLeaving) return
+      this.#schedule()
+      if (this.#isDue) this.#beatSoon()
     })
   }
 

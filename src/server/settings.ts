@@ -59,6 +59,7 @@ export function settingsFrom(config: NodeConfig, clusterId: string | null): Node
     describeConfig: () => entries,
     validateBrokerConfig,
     brokerSessionTimeoutMs: config.brokerSessionTimeoutMs,
+    brokerGoneGraceMs: config.brokerGoneGraceMs,
     brokerHeartbeatIntervalMs: config.brokerHeartbeatIntervalMs,
     controllerRequestTimeoutMs: config.requestTimeoutMs,
     shutdownGraceMs,

@@ -117,6 +117,10 @@ export class FakeGroup {
       },
       network: {
         request: (to, api, body, options) => this.#carry(id, to, api, body, options),
+        onReached: listener => {
+          member!.reachedListener = listener
+          return () => {}
+        },
         onGone: listener => {
           member!.goneListener = listener
           return () => {}
@@ -138,6 +142,7 @@ export class FakeGroup {
   /** Lets everything that is due now happen, promises included, without moving time. */
   async settle(): Promise<void> {
     for (let idle = 0; idle < 3; idle++) {
+      for (const member of this.members.values()) member.lookForLeader()
       await new Promise(resolve => setImmediate(resolve))
       if (this.clock.runDue() > 0) idle = 0
     }
@@ -230,6 +235,7 @@ export class FakeMember implements Quorum {
   controller: Controller = null as never
   readonly pending: Pending[] = []
   readonly onCrash: Array<() => void> = []
+  reachedListener: (nodeId: NodeId) => void = () => {}
   goneListener: (nodeId: NodeId) => void = () => {}
   readonly #group: FakeGroup
   readonly #stateMachine: StateMachine
@@ -237,6 +243,8 @@ export class FakeMember implements Quorum {
   #isUp = true
   #onApplied: (appliedIndex: LogIndex) => void = () => {}
   #onLeadership: (term: Term | null) => void = () => {}
+  #leaderListener: (leaderId: NodeId | null) => void = () => {}
+  #leaderId: NodeId | null = null
 
   constructor(group: FakeGroup, id: number, stateMachine: StateMachine) {
     this.#group = group
@@ -287,6 +295,18 @@ export class FakeMember implements Quorum {
 
   onLeadership(listener: (term: Term | null) => void): void {
     this.#onLeadership = listener
+  }
+
+  onLeader(listener: (leaderId: NodeId | null) => void): void {
+    this.#leaderListener = listener
+  }
+
+  /** Tells who leads, when it has changed. */
+  lookForLeader(): void {
+    const { leaderId } = this.status()
+    if (leaderId === this.#leaderId) return
+    this.#leaderId = leaderId
+    this.#leaderListener(leaderId)
   }
 
   onApplied(listener: (appliedIndex: LogIndex) => void): void {

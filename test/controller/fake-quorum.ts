@@ -35,6 +35,7 @@ export class FakeQuorum implements Quorum {
   #waiting: Barrier[] = []
   #onApplied: (appliedIndex: LogIndex) => void = () => {}
   #onLeadership: (term: Term | null) => void = () => {}
+  #onLeader: (leaderId: NodeId | null) => void = () => {}
 
   constructor(stateMachine: StateMachine) {
     this.#stateMachine = stateMachine
@@ -85,6 +86,10 @@ export class FakeQuorum implements Quorum {
     this.#onLeadership = listener
   }
 
+  onLeader(listener: (leaderId: NodeId | null) => void): void {
+    this.#onLeader = listener
+  }
+
   async addVoter(id: NodeId, url: string | null): Promise<void> {
     this.changes.push(`add ${id} ${url}`)
   }
@@ -113,12 +118,14 @@ export class FakeQuorum implements Quorum {
     this.leader = toNodeId(1)
     this.#term++
     this.commit()
+    this.#onLeader(this.leader)
     this.#onLeadership(toTerm(this.#term))
   }
 
   /** Another node leads (or none). What is in flight stays open. */
   lose(leader: number | null): void {
     this.leader = leader === null ? null : toNodeId(leader)
+    this.#onLeader(this.leader)
     this.#onLeadership(null)
     for (const barrier of this.#waiting.splice(0)) barrier.reject(new ApiError('NOT_CONTROLLER'))
   }

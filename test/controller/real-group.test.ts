@@ -7,7 +7,7 @@ import type { NodeId } from '../../src/util/numbers.ts'
 import { type Random, seededRandom } from '../../src/util/random.ts'
 import { createRequest, topicRequest } from '../metadata/history.ts'
 import { seedRange } from '../support/depth.ts'
-import { ids, openRealGroup, type RealGroup } from './real-group.ts'
+import { goneGraceMs, ids, openRealGroup, type RealGroup } from './real-group.ts'
 
 test('three blank nodes found one cluster, named after their disks, and describe it alike', async () => {
   const it = await openRealGroup(1)
@@ -37,6 +37,41 @@ test('a minority refuses; the rest goes on', async () => {
   await it.until(() => it.leaderId() !== null, 'a leader of two')
   await it.outcomeOf(alone.currentImage())
 })
+
+test('a broker whose connections are reset is never fenced', async () => {
+  const it = await openRealGroup(3)
+  const fenced: NodeId[] = []
+  for (const { metadata } of it.controllers()) {
+    metadata.subscribe(image => {
+      for (const { nodeId, isFenced } of image.brokers.values()) if (isFenced) fenced.push(nodeId)
+    })
+  }
+  for (let round = 0; round < 10; round++) {
+    for (const id of ids) {
+      it.reset(id)
+      await it.pass(1_100 + 90 * round)
+    }
+  }
+  await it.pass(2 * goneGraceMs)
+  assert.deepEqual(fenced, [])
+})
+
+for (const isLeader of [false, true]) {
+  test(`a broker that is killed ${isLeader ? 'together with the active controller ' : ''}is fenced when the grace is over`, async () => {
+    const it = await openRealGroup(4)
+    const leaderId = it.leaderId()!
+    const victim = isLeader ? leaderId : ids.find(id => id !== leaderId)!
+    it.kill(victim)
+    await it.until(() => it.leaderId() !== null, 'a leader')
+    const fromMs = it.clock.nowMs()
+    const { metadata } = it.nodes.get(it.leaderId()!)!.controller!
+    await it.until(() => metadata.image().brokers.get(victim)!.isFenced, 'fenced')
+    const tookMs = it.clock.nowMs() - fromMs
+    assert(tookMs >= goneGraceMs - 50 && tookMs <= goneGraceMs + 100, `virtual ms: ${tookMs}`)
+    const others = [...metadata.image().brokers.values()].filter(broker => broker.nodeId !== victim)
+    assert(others.every(broker => !broker.isFenced))
+  })
+}
 
 test('seeds: whatever is killed when, a topic acknowledged is there, once, under the id of its answer; a deleted one is not', async () => {
   const { from, to } = seedRange(6)

@@ -9,6 +9,7 @@ import type { Controller } from '../../src/controller/types.ts'
 import { openPeerNetwork, peerListenerLimits } from '../../src/quorum/network/peer-network.ts'
 import { openQuorum } from '../../src/quorum/open-quorum.ts'
 import { MemoryStorageImage, memoryStorage } from '../../src/raft-storage/memory-storage.ts'
+import { BrokerMembership } from '../../src/server/registration.ts'
 import { memoryNetwork } from '../../src/simulation/memory-sockets.ts'
 import { VirtualClock } from '../../src/simulation/virtual-clock.ts'
 import { openListener } from '../../src/transport/listener.ts'
@@ -18,6 +19,9 @@ import { silentLogger } from '../../src/util/logger.ts'
 import { type NodeId, toNodeId } from '../../src/util/numbers.ts'
 import { seededRandom } from '../../src/util/random.ts'
 
+export const sessionTimeoutMs = 9_000
+export const goneGraceMs = 500
+const heartbeatIntervalMs = 2_000
 export const ids = [1, 2, 3].map(toNodeId)
 const urlOf = (id: number): string => `ws://node-${id}`
 const addresses = new Map(ids.map(id => [id, urlOf(id)]))
@@ -125,19 +129,22 @@ export class RealGroup {
       random,
       logger: silentLogger,
       defaults: { numPartitions: 1, replicationFactor: 1, minInsyncReplicas: 1 },
+      brokerSessionTimeoutMs: sessionTimeoutMs,
+      brokerGoneGraceMs: goneGraceMs,
     })
     opening
       .then(async controller => {
         node.controller = controller
         const registration = { nodeId: id, incarnationId: `life-${life}`, url: urlOf(id), rack: null, clusterId: null }
-        for (;;) {
-          try {
-            await controller.registerBroker(registration)
-            return
-          } catch {
-            await new Promise<void>(resolve => clock.setTimer(100, resolve))
-          }
-        }
+        await BrokerMembership.open({
+          controller,
+          registration,
+          clock,
+          logger: silentLogger,
+          heartbeatIntervalMs,
+          sessionTimeoutMs,
+          onReached: listener => network.onReached(listener),
+        })
       })
       .catch((error: Error) => this.fatal.push(error))
   }
@@ -149,6 +156,11 @@ export class RealGroup {
     node.clock.isAlive = false
     node.stopListening()
     for (const socket of node.sockets) socket.terminate()
+  }
+
+  /** Every connection of this process ends, and can be made again. */
+  reset(id: NodeId): void {
+    for (const socket of this.nodes.get(id)!.sockets) socket.terminate()
   }
 
   controllers(): Controller[] {

@@ -166,6 +166,8 @@ describe('losing and finding', () => {
     const { one, other } = await pair(rig)
     const heard: number[] = []
     const stop = one.network.onGone(id => heard.push(id))
+    const reached: number[] = []
+    const stopReached = one.network.onReached(id => reached.push(id))
     rig.stopListening(2)
     rig.cut(2)
     await rig.pass(50)
@@ -179,7 +181,14 @@ describe('losing and finding', () => {
     stop()
     rig.listen(1, one)
     rig.listen(2, other)
+    assert.deepEqual(reached, [])
     await rig.until(() => one.isReaching(2) && other.isReaching(1), 'reached again')
+    assert.deepEqual(reached, [2])
+    stopReached()
+    rig.cut(2)
+    await rig.pass(2)
+    await rig.until(() => one.isReaching(2), 'reached a third time')
+    assert.deepEqual(reached, [2])
     one.network.send(two, heartbeat(1, 8))
     await rig.pass(5)
     assert.deepEqual(rounds(other.messages), [8])

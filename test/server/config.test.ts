@@ -227,6 +227,7 @@ test('values that do not fit each other are refused', () => {
     ['fetch.max.bytes', { 'connection.buffered.max.bytes': 10_000_000 }],
     ['max.connections.per.ip', { 'max.connections': 10 }],
     ['broker.heartbeat.interval.ms', { 'broker.session.timeout.ms': 1000 }],
+    ['broker.gone.grace.ms', { 'broker.gone.grace.ms': 10_000 }],
     ['controller.quorum.heartbeat.interval.ms', { 'controller.quorum.election.timeout.ms': 200 }],
     ['controller.quorum.tick.ms', { 'controller.quorum.tick.ms': 200 }],
     ['controller.quorum.voters', { 'process.roles': 'broker' }],

@@ -5,10 +5,16 @@ import { ApiError } from '../../src/protocol/errors.ts'
 import { BrokerMembership, untilAnswered } from '../../src/server/registration.ts'
 import { VirtualClock } from '../../src/simulation/virtual-clock.ts'
 import { silentLogger } from '../../src/util/logger.ts'
-import { type BrokerEpoch, toBrokerEpoch, toNodeId } from '../../src/util/numbers.ts'
+import { type BrokerEpoch, type NodeId, toBrokerEpoch, toNodeId } from '../../src/util/numbers.ts'
 import { turn } from '../broker/harness.ts'
 
 const registration = { nodeId: toNodeId(1), incarnationId: 'i', url: 'ws://x', rack: null, clusterId: null }
+
+/** Adds a listener; returns what takes it away. */
+function stopping<L>(listeners: Set<L>, listener: L): () => void {
+  listeners.add(listener)
+  return () => listeners.delete(listener)
+}
 
 function setUp() {
   const clock = new VirtualClock()
@@ -18,6 +24,8 @@ function setUp() {
   const refusals: ApiError[] = []
   let mayStop = true
   let isSilent = false
+  const reachedListeners = new Set<() => void>()
+  const leaderListeners = new Set<(leaderId: NodeId | null) => void>()
   const refuse = (): void => {
     const error = refusals.shift()
     if (error !== undefined) throw error
@@ -34,6 +42,7 @@ function setUp() {
       if (isSilent) await new Promise(() => {})
       return { isFenced: false, mayStop }
     },
+    onLeader: (listener: (leaderId: NodeId | null) => void) => stopping(leaderListeners, listener),
   } as Partial<Controller> as Controller
   const advance = async (ms: number, steps = 1): Promise<void> => {
     for (let i = 0; i < steps; i++) {
@@ -49,6 +58,7 @@ function setUp() {
       logger: silentLogger,
       heartbeatIntervalMs: 2_000,
       sessionTimeoutMs: 9_000,
+      onReached: listener => stopping(reachedListeners, listener),
     })
   return {
     clock,
@@ -58,6 +68,13 @@ function setUp() {
     open,
     letStop: (may: boolean) => (mayStop = may),
     answerNothing: () => (isSilent = true),
+    reach(): void {
+      for (const listener of reachedListeners) listener()
+    },
+    elect(leaderId: NodeId | null): void {
+      for (const listener of leaderListeners) listener(leaderId)
+    },
+    listening: () => reachedListeners.size + leaderListeners.size,
   }
 }
 
@@ -102,6 +119,31 @@ describe('membership', () => {
     await t.advance(2_000, 2)
     assert.deepEqual(t.calls, ['register', 'beat 1', 'beat 1', 'register', 'beat 2'])
     await membership[Symbol.asyncDispose]()
+  })
+
+  test('says that it lives as soon as a node is reached again or another leads, also when it is just saying so', async () => {
+    const t = setUp()
+    const membership = await t.open()
+    t.reach()
+    t.reach()
+    await t.advance(0)
+    assert.deepEqual(t.calls, ['register', 'beat 1'])
+    t.elect(null)
+    await t.advance(0)
+    assert.equal(t.calls.length, 2, 'there is nobody to be told')
+    t.elect(toNodeId(2))
+    t.clock.advance(0)
+    t.reach()
+    await turn()
+    await t.advance(0)
+    assert.equal(t.calls.length, 4, 'the one under way may have been said to somebody who has forgotten')
+    await t.advance(1_999)
+    assert.equal(t.calls.length, 4)
+    await t.advance(1)
+    assert.equal(t.calls.length, 5)
+    await membership[Symbol.asyncDispose]()
+    assert.equal(t.listening(), 0)
+    assert.equal(t.clock.nextEventMs(), null)
   })
 
   test('drains until the controller lets it go, and no longer than its grace', async () => {

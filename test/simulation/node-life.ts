@@ -45,6 +45,7 @@ export const simulatedSettings: NodeSettings = {
   describeConfig: () => [],
   validateBrokerConfig: () => null,
   brokerSessionTimeoutMs: 9_000,
+  brokerGoneGraceMs: 500,
   brokerHeartbeatIntervalMs: 2_000,
   controllerRequestTimeoutMs: 30_000,
   shutdownGraceMs: 5_000,

@@ -12,6 +12,8 @@ export interface LinkCore {
   readonly nodeId: NodeId
   readonly receiver: () => PeerReceiver
   readonly presence: Presence
+  /** A connection to this peer is open, introduced on both sides. */
+  readonly onReached: (nodeId: NodeId) => void
   readonly socketFactory: SocketFactory
   readonly clock: Clock
   readonly random: Random

@@ -160,14 +160,16 @@ export class PeerLink {
       void connection[Symbol.asyncDispose]()
       return
     }
-    const { clock, logger, presence } = this.#core
+    const { clock, logger, presence, onReached } = this.#core
     logger.info({ peer: this.id, url: this.url }, 'reached a peer')
     this.#reported = null
     this.#open = connection
     this.#openedMs = clock.nowMs()
     presence.arrived(this.id)
     connection.onClose(reason => this.#lose(connection, reason))
-    if (this.isOpen) this.#probe(connection)
+    if (!this.isOpen) return
+    this.#probe(connection)
+    onReached(this.id)
   }
 
   /** One-way messages alone would never show that nobody takes them. */

@@ -42,6 +42,7 @@ class OpenPeerNetwork implements PeerNetwork {
   readonly stats: PeerNetworkStats = { messagesSent: 0, messagesReceived: 0, messagesDropped: 0, framesSent: 0 }
   readonly #core: LinkCore
   readonly #links = new Map<NodeId, PeerLink>()
+  readonly #reachedListeners = new Set<(nodeId: NodeId) => void>()
   readonly #goneListeners = new Set<(nodeId: NodeId) => void>()
   #receiver: PeerReceiver | null = null
   #isFlushDue = false
@@ -53,6 +54,7 @@ class OpenPeerNetwork implements PeerNetwork {
       nodeId,
       receiver: () => this.#listening(),
       presence: new Presence(gone => this.#tellGone(gone)),
+      onReached: reached => this.#tellReached(reached),
       socketFactory,
       clock,
       random,
@@ -108,6 +110,11 @@ class OpenPeerNetwork implements PeerNetwork {
     return Promise.reject(new ApiError('NETWORK_EXCEPTION', `Nothing is known of where node ${to} is.`))
   }
 
+  onReached(listener: (nodeId: NodeId) => void): () => void {
+    this.#reachedListeners.add(listener)
+    return () => this.#reachedListeners.delete(listener)
+  }
+
   onGone(listener: (nodeId: NodeId) => void): () => void {
     this.#goneListeners.add(listener)
     return () => this.#goneListeners.delete(listener)
@@ -126,6 +133,10 @@ class OpenPeerNetwork implements PeerNetwork {
     const links = [...this.#links.values()]
     this.#links.clear()
     await Promise.all(links.map(link => link.close()))
+  }
+
+  #tellReached(nodeId: NodeId): void {
+    for (const listener of [...this.#reachedListeners]) listener(nodeId)
   }
 
   #tellGone(nodeId: NodeId): void {

@@ -74,6 +74,8 @@ export interface PeerNetwork extends PeerTransport, AsyncDisposable {
    * else like `Connection.request`. What it rejects with may mean that the request was done.
    */
   request<Q, S>(to: NodeId, api: Api<Q, S>, body: Q, options?: RequestOptions): Promise<S>
+  /** Calls `listener` whenever a peer can be asked, for the first time or again. Returns what stops it. */
+  onReached(listener: (nodeId: NodeId) => void): () => void
   /** Calls `listener`, beside the receiver, whenever the last connection with a peer is gone. Returns what stops it. */
   onGone(listener: (nodeId: NodeId) => void): () => void
   /** Those of `reach` without an introduced connection now. */

@@ -95,6 +95,8 @@ function timeFault(config: NodeConfig): Fault | null {
       'a third of broker.session.timeout.ms',
       brokerSessionTimeoutMs / 3,
     ) ??
+    // Who has hung up is not waited for longer than who is silent.
+    notAbove('broker.gone.grace.ms', config.brokerGoneGraceMs, 'broker.session.timeout.ms', brokerSessionTimeoutMs) ??
     notAbove(
       'controller.quorum.heartbeat.interval.ms',
       config.controllerQuorumHeartbeatIntervalMs,

@@ -193,6 +193,12 @@ export const nodeSettings = {
     9 * secondMs,
     'A broker not heard of for this long is fenced, and leads nothing.',
   ),
+  'broker.gone.grace.ms': setting(
+    'broker',
+    ms(10, hourMs),
+    500,
+    'How long a broker whose last connection to the controller has closed is waited for before it is fenced. A reconnect takes less.',
+  ),
   'broker.heartbeat.interval.ms': setting(
     'broker',
     ms(10, hourMs),

@@ -127,6 +127,7 @@ function settingsOf({ machine, world, voters }: NodeLifeOptions): NodeSettings {
     describeConfig: () => [],
     validateBrokerConfig: () => null,
     brokerSessionTimeoutMs: world.brokerSessionTimeoutMs,
+    brokerGoneGraceMs: 500,
     brokerHeartbeatIntervalMs: world.brokerHeartbeatIntervalMs,
     controllerRequestTimeoutMs: 10_000,
     shutdownGraceMs: 2_000,
