@@ -92,7 +92,7 @@ export class ActiveController {
   async answer<Request, Response>(api: Api<Request, Response>, body: Request): Promise<Response> {
     const answer = this.#answers.get(api.key)
     if (answer === undefined) throw new ApiError('INVALID_REQUEST', `${api.name} is not a request for the controller.`)
-    if (!this.isActive) throw notController(this.#quorum.status().leaderId)
+    if (!this.isActive) throw notController(this.#quorum.status())
     return (await answer(body)) as Response
   }
 

@@ -10,10 +10,10 @@ import { encodeEntry } from '../metadata/records.ts'
 import { replayAll } from '../metadata/replay.ts'
 import { ApiError, type Failure, isFailure } from '../protocol/errors.ts'
 import { ProtocolError } from '../protocol/protocol-error.ts'
-import type { Quorum } from '../quorum/types.ts'
+import type { Quorum, QuorumStatus } from '../quorum/types.ts'
 import type { Clock, Timer } from '../util/clock.ts'
 import type { Logger } from '../util/logger.ts'
-import type { LogIndex, NodeId, Term } from '../util/numbers.ts'
+import type { LogIndex, Term } from '../util/numbers.ts'
 import { Reign } from './reign.ts'
 import type { ControllerRules } from './rules.ts'
 
@@ -85,7 +85,7 @@ export class DecisionWriter {
   /** This node leads no more: what is in flight is for its proposals to find out, what is queued is refused. */
   resign(): void {
     this.#reign = null
-    this.#rejectQueue(() => notController(this.#quorum.status().leaderId))
+    this.#rejectQueue(() => notController(this.#quorum.status()))
   }
 
   /** Refuses what is queued because this node closes. */
@@ -105,7 +105,7 @@ export class DecisionWriter {
    * failure, `NOT_CONTROLLER`, `REQUEST_TIMED_OUT` (the outcome is open) or `BROKER_OVERLOADED`.
    */
   submit<Response>(decide: Decide<Response>, timeoutMs: number): Promise<Response> {
-    if (this.#reign === null) return Promise.reject(notController(this.#quorum.status().leaderId))
+    if (this.#reign === null) return Promise.reject(notController(this.#quorum.status()))
     if (this.#queue.length >= queueCountMax) {
       return Promise.reject(new ApiError('BROKER_OVERLOADED', 'Too many requests wait for the metadata log.'))
     }
@@ -210,7 +210,7 @@ export class DecisionWriter {
       reign.tail = proposed
       const lastIndex = await proposed
       // The entries of a batch build on each other: all of them were passed over or none.
-      if (this.#skipped.has(lastIndex)) throw notController(this.#quorum.status().leaderId)
+      if (this.#skipped.has(lastIndex)) throw notController(this.#quorum.status())
     } catch (error) {
       // A timeout leaves the entries in the log, and they may still be committed: `appended` holds. After anything
       // else they are not there, and what was decided after them must not be built upon.
@@ -231,7 +231,7 @@ export class DecisionWriter {
   async #confirm(reign: Reign, batch: Batch): Promise<void> {
     const seen = reign.inFlight === 0 ? undefined : reign.tail
     await Promise.all([seen, this.#quorum.readBarrier(timeoutOf(batch))])
-    if (reign.isStale) throw notController(this.#quorum.status().leaderId)
+    if (reign.isStale) throw notController(this.#quorum.status())
   }
 
   #rejectQueue(error: () => ApiError): void {
@@ -241,12 +241,12 @@ export class DecisionWriter {
   }
 }
 
-/** Names who leads, so that the client knows where to go. */
-export function notController(leaderId: NodeId | null): ApiError {
+/** Names who leads, so that the client knows where to go, or else what is missing. */
+export function notController({ nodeId, leaderId, voters, votersHeard }: QuorumStatus): ApiError {
   const message =
     leaderId === null
-      ? 'This node is not the active controller and knows of none.'
-      : `This node is not the active controller; node ${leaderId} is.`
+      ? `Node ${nodeId} knows of no active controller; it hears ${votersHeard} of ${voters.length} voters.`
+      : `Node ${nodeId} is not the active controller; node ${leaderId} is.`
   return new ApiError('NOT_CONTROLLER', message)
 }
 

@@ -6,6 +6,7 @@
  */
 import type { Api } from '../protocol/api.ts'
 import { ApiError } from '../protocol/errors.ts'
+import type { QuorumStatus } from '../quorum/types.ts'
 import type { Clock } from '../util/clock.ts'
 import { AbortError } from '../util/errors.ts'
 import type { NodeId } from '../util/numbers.ts'
@@ -28,8 +29,8 @@ export interface ForwarderOptions {
   readonly settings: ControllerSettings
   readonly local: ActiveController
   readonly network: ControllerNetwork | null
-  /** The leader as this node's member of the quorum knows it. */
-  readonly leaderId: () => NodeId | null
+  /** Of this node's member of the quorum, which knows who leads. */
+  readonly status: () => QuorumStatus
 }
 
 export class Forwarder {
@@ -37,17 +38,17 @@ export class Forwarder {
   readonly #clock: Clock
   readonly #local: ActiveController
   readonly #network: ControllerNetwork | null
-  readonly #leaderId: () => NodeId | null
+  readonly #status: () => QuorumStatus
   /** Requests at another node that may be made again elsewhere. */
   readonly #underWay = new Set<UnderWay>()
   readonly #closing = new AbortController()
 
-  constructor({ settings, local, network, leaderId }: ForwarderOptions) {
+  constructor({ settings, local, network, status }: ForwarderOptions) {
     this.#settings = settings
     this.#clock = settings.clock
     this.#local = local
     this.#network = network
-    this.#leaderId = leaderId
+    this.#status = status
   }
 
   /** Requests are refused with `SHUTTING_DOWN`, also those under way. */
@@ -68,7 +69,7 @@ export class Forwarder {
     const mayRepeat = isRepeatable(api, body)
     let leaderKnownMs = this.#clock.nowMs()
     for (let pauseMs = pauseMsMin; ; pauseMs = Math.min(pauseMsMax, pauseMs * 2)) {
-      const leaderId = this.#leaderId()
+      const { leaderId } = this.#status()
       if (leaderId !== null) leaderKnownMs = this.#clock.nowMs()
       try {
         return await this.#ask(leaderId, api, body, endMs, mayRepeat)
@@ -92,7 +93,7 @@ export class Forwarder {
   ): Promise<Response> {
     if (this.#closing.signal.aborted) return Promise.reject(new ApiError('SHUTTING_DOWN'))
     if (leaderId === this.#settings.nodeId) return this.#local.answer(api, body)
-    if (leaderId === null || this.#network === null) return Promise.reject(notController(leaderId))
+    if (leaderId === null || this.#network === null) return Promise.reject(notController(this.#status()))
     return this.#askThere(this.#network, leaderId, api, body, endMs, mayRepeat)
   }
 

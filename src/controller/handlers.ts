@@ -12,8 +12,8 @@ import {
   removeRaftVoter,
   transferLeadership,
 } from '../protocol/apis/index.ts'
+import { ApiError } from '../protocol/errors.ts'
 import { defineHandler, type Handler } from '../transport/handler.ts'
-import { notController } from './decision-writer.ts'
 import type { Controller } from './types.ts'
 
 /** Whoever forwards has authorised the request: its listener knows the client. */
@@ -36,7 +36,7 @@ export function controllerHandlers(controller: () => Pick<Controller, 'answer'> 
   return served.map(api =>
     defineHandler<unknown, unknown>(api as never, body => {
       const open = controller()
-      if (open === null) throw notController(null)
+      if (open === null) throw new ApiError('NOT_CONTROLLER', 'This node is starting.')
       return open.answer<unknown, unknown>(api as never, body)
     }),
   )

@@ -66,7 +66,7 @@ class QuorumController implements Controller {
     this.metadata = stateMachine
     const committed = () => stateMachine.image()
     this.#active = new ActiveController({ settings, quorum, committed })
-    this.#forwarder = new Forwarder({ settings, local: this.#active, network, leaderId: () => this.leaderId() })
+    this.#forwarder = new Forwarder({ settings, local: this.#active, network, status: () => quorum.status() })
     this.#reads = new CurrentReads({
       clock: settings.clock,
       readIndex: async timeoutMs => toLogIndex((await this.#forwarder.request(readIndex, { timeoutMs })).index),

@@ -33,7 +33,7 @@ export class AddVoter implements Task<void> {
     const isSame = peer === null || known === undefined || peer.diskId === known.diskId
     if (current.voters.includes(this.#id) && isSettled(raft)) return isSame ? { value: undefined } : this.#duplicate()
     if (raft.role.kind !== 'leader') return { error: notLeader(raft) }
-    if (peer === null) return this.#unheard()
+    if (peer === null) return this.#unheard(known?.url ?? null)
     const reason = whyNotNow(raft)
     if (reason !== null) return reason
     const { voters, learners } = current
@@ -61,8 +61,10 @@ export class AddVoter implements Task<void> {
     return { id: this.#id, diskId, url: this.#url ?? url }
   }
 
-  #unheard(): Outcome<void> {
-    if (this.#url !== null) return `Node ${this.#id} has not been reached at ${this.#url}.`
+  /** `knownUrl`: of a learner that an earlier leader took in. */
+  #unheard(knownUrl: string | null): Outcome<void> {
+    const url = this.#url ?? knownUrl
+    if (url !== null) return `Node ${this.#id} has not been reached at ${url}.`
     return { error: new ApiError('INVALID_REQUEST', `Node ${this.#id} has not introduced itself; say its URL.`) }
   }
 

@@ -9,6 +9,8 @@ import { notLeader } from './refusals.ts'
 export class RemoveVoter implements Task<void> {
   readonly #id: NodeId
   #wasMember = false
+  /** This leader has begun the change: a later one may end it. */
+  #hasBegun = false
 
   constructor(id: NodeId) {
     this.#id = id
@@ -19,7 +21,7 @@ export class RemoveVoter implements Task<void> {
     const { current } = raft.configurations
     if (isMember(current, this.#id)) this.#wasMember = true
     else if (isSettled(raft)) return this.#wasMember ? { value: undefined } : this.#notFound()
-    if (raft.role.kind !== 'leader') return { error: notLeader(raft) }
+    if (raft.role.kind !== 'leader') return { error: this.#hasBegun ? this.#open() : notLeader(raft) }
     const reason = whyNotNow(raft)
     if (reason !== null) return reason
     const isOther = (id: NodeId): boolean => id !== this.#id
@@ -28,7 +30,15 @@ export class RemoveVoter implements Task<void> {
       return { error: new ApiError('INVALID_REQUEST', `Node ${this.#id} is the only voter; nobody would decide.`) }
     }
     const refusal = core.ask({ kind: 'changeMembership', voters, learners: current.learners.filter(isOther) })
-    return refusal === null ? 'The change of members is not committed yet.' : refused(refusal)
+    if (refusal !== null) return refused(refusal)
+    this.#hasBegun = true
+    return 'The change of members is not committed yet.'
+  }
+
+  /** `NOT_CONTROLLER` would say that nothing was done, and whoever asks again could be told that there is no such voter. */
+  #open(): ApiError {
+    const text = `The leadership was lost while node ${this.#id} was being removed; it may or may not be done.`
+    return new ApiError('REQUEST_TIMED_OUT', text)
   }
 
   #notFound(): Outcome<void> {

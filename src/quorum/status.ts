@@ -23,6 +23,7 @@ export function statusOf(raft: Raft, context: StatusContext): QuorumStatus {
       introductionOf(id) ?? { diskId: null, url: null }
     return { id, diskId, url, ...positionOf(raft, id, context) }
   }
+  const voterIds = [...new Set([...voters, ...oldVoters])]
   return {
     nodeId: raft.id,
     clusterId,
@@ -33,7 +34,8 @@ export function statusOf(raft: Raft, context: StatusContext): QuorumStatus {
     appliedIndex,
     logEndIndex: next(log.lastIndex),
     snapshotIndex: raft.snapshot?.index ?? toLogIndex(0),
-    voters: [...new Set([...voters, ...oldVoters])].map(replica),
+    voters: voterIds.map(replica),
+    votersHeard: voterIds.filter(id => id === raft.id || introductionOf(id) !== null).length,
     learners: learners.filter(id => !isVoter(configurations.current, id)).map(replica),
     observers: observersOf(raft).map(replica),
   }

@@ -53,6 +53,8 @@ export interface QuorumStatus {
   readonly logEndIndex: LogIndex
   readonly snapshotIndex: LogIndex
   readonly voters: readonly ReplicaStatus[]
+  /** How many of the voters are there: this node, and those it has a connection with. */
+  readonly votersHeard: number
   readonly learners: readonly ReplicaStatus[]
   /** In no configuration and fed all the same; only the leader knows of them. */
   readonly observers: readonly ReplicaStatus[]

@@ -267,6 +267,7 @@ export class FakeMember implements Quorum {
       logEndIndex: toLogIndex(this.#applied + 1),
       snapshotIndex: toLogIndex(0),
       voters: [],
+      votersHeard: 0,
       learners: [],
       observers: [],
     }

@@ -58,6 +58,7 @@ export class FakeQuorum implements Quorum {
         { id: toNodeId(1), diskId: 'disk-1', url: 'ws://one', logEndIndex, lastCaughtUpMs: 0 },
         { id: toNodeId(2), diskId: 'disk-2', url: 'ws://two', logEndIndex: toLogIndex(1), lastCaughtUpMs: null },
       ],
+      votersHeard: 1,
       learners: [{ id: toNodeId(3), diskId: null, url: null, logEndIndex: null, lastCaughtUpMs: null }],
       observers: [{ id: toNodeId(4), diskId: 'disk-4', url: null, logEndIndex: toLogIndex(2), lastCaughtUpMs: null }],
     }

@@ -82,7 +82,7 @@ test('not the leader: NOT_CONTROLLER names who is', async () => {
   })
   assert.equal(it.controller.leaderId(), 2)
   it.quorum.lose(null)
-  await assert.rejects(it.create('a'), /knows of none/)
+  await assert.rejects(it.create('a'), /Node 1 knows of no active controller; it hears 1 of 2 voters/)
 })
 
 test('leadership lost before the turn ends: what is queued is refused and leaves no trace', async () => {

@@ -148,7 +148,12 @@ test('a learner that does not catch up is not promoted, and the next leader goes
   assert.deepEqual(votersOf(next), [1, 2, 3], 'nobody goes on by himself')
   learner.storage.isGated = false
   while (learner.storage.waiting > 0) await learner.storage.finish()
-  await trio.finish(next.quorum.addVoter(id(4), null, timeoutMs))
+  await trio.crash(4)
+  // A learner was heard of by somebody: it is waited for.
+  const again = next.quorum.addVoter(id(4), null, timeoutMs)
+  await trio.pass(500)
+  await trio.open(4)
+  await trio.finish(again)
   assert.deepEqual(votersOf(next), [1, 2, 3, 4])
   await trio.close()
 })
@@ -181,6 +186,28 @@ test('the leader removes itself: it is told when it is done, and somebody else l
   const acknowledged = await stop()
   assertHolds(next, acknowledged)
   await assert.rejects(leader.quorum.removeVoter(gone, timeoutMs), isApiError('NOT_CONTROLLER'))
+  await trio.close()
+})
+
+test('a leader that is deposed while it removes a voter does not say that nothing was done; asked again, it is', async () => {
+  const { trio, leader } = await openTrio()
+  const [gone, other] = trio.ids.filter(voter => voter !== idOf(leader))
+  trio.cut.add(gone!).add(other!)
+  await assert.rejects(trio.finish(leader.quorum.removeVoter(gone!, timeoutMs)), (error: unknown) => {
+    return isApiError('REQUEST_TIMED_OUT')(error) && /may or may not/.test(String(error))
+  })
+  assert.equal(leader.quorum.status().leaderId, null)
+  trio.cut.clear()
+  const next = await trio.elect()
+  const outcome = await trio.finish(
+    next.quorum.removeVoter(gone!, timeoutMs).then(
+      () => 'removed',
+      (error: ApiError) => error.code,
+    ),
+  )
+  // The change was in the log of the next leader, or it was not.
+  assert.ok(outcome === 'removed' || outcome === 'VOTER_NOT_FOUND', outcome)
+  assert.ok(!votersOf(next).includes(gone!))
   await trio.close()
 })
 

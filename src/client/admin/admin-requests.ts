@@ -1,6 +1,6 @@
 /** How an admin request is made: to the controller, with a session if it changes something, again while that may help. */
 import type { Api } from '../../protocol/api.ts'
-import { ApiError, errorName, errorTable } from '../../protocol/errors.ts'
+import { ApiError, type ErrorName, errorName, errorTable } from '../../protocol/errors.ts'
 import { type Cluster, isRetriable } from '../cluster.ts'
 import type { Connection } from '../connection.ts'
 import { backoffDelayMs, sleep } from '../wait.ts'
@@ -10,6 +10,9 @@ interface ItemAnswer {
   readonly errorCode: number
   readonly errorMessage: string | null
 }
+
+/** After these the request may have been done. */
+const openOutcomes: readonly ErrorName[] = ['NETWORK_EXCEPTION', 'REQUEST_TIMED_OUT']
 
 interface Session {
   clientId: string
@@ -98,7 +101,7 @@ export class AdminRequests {
       } catch (error) {
         const answer = isRepeated && error instanceof ApiError ? (options.whenRepeated?.(error) ?? null) : null
         if (answer !== null) return answer
-        isRepeated ||= error instanceof ApiError && error.code === 'NETWORK_EXCEPTION'
+        isRepeated ||= error instanceof ApiError && openOutcomes.includes(error.code)
         throw error
       }
     }, patienceMs)
@@ -129,6 +132,10 @@ export class AdminRequests {
   #patienceMs(error: unknown, timeoutMs: number): number {
     // Whoever says so has proved that it is current.
     if (error instanceof ApiError && error.code === 'UNKNOWN_TOPIC_OR_PARTITION') return 0
+    // Nodes wait for a leader themselves before they say so: after that another one is asked, and that is all.
+    if (error instanceof ApiError && error.code === 'NOT_CONTROLLER') {
+      return Math.min(timeoutMs, this.#cluster.settings.metadataTimeoutMs)
+    }
     // Until a node has been reached once it is more likely that the address is wrong than that the cluster is slow.
     return this.#cluster.clusterId === null ? this.#cluster.settings.metadataTimeoutMs : timeoutMs
   }
