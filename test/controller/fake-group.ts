@@ -38,6 +38,8 @@ export class FakeGroup {
   /** Followers apply what is committed as it comes. */
   isDelivering = true
   leader: number | null = null
+  /** What the leader's proposals are answered with instead of being appended. */
+  refusal: ApiError | null = null
   term = 0
   /** Requests that arrived at another node: `1>2 CreateTopics`. */
   readonly forwarded: string[] = []
@@ -275,6 +277,7 @@ export class FakeMember implements Quorum {
 
   propose(data: readonly Uint8Array[]): Promise<LogIndex> {
     if (!this.#leads) return Promise.reject(new ApiError('NOT_CONTROLLER'))
+    if (this.#group.refusal !== null) return Promise.reject(this.#group.refusal)
     const outcome = new Promise<LogIndex>((resolve, reject) => {
       this.pending.push({ data, term: this.#group.term, resolve, reject })
     })

@@ -7,7 +7,7 @@ import { createTopics, describeQuorum, transferLeadership } from '../../src/prot
 import { ApiError, errorCode } from '../../src/protocol/errors.ts'
 import { toBrokerEpoch, toNodeId } from '../../src/util/numbers.ts'
 import { createRequest, topicRequest } from '../metadata/history.ts'
-import { goneGraceMs, openGroup, sessionTimeoutMs } from './fake-group.ts'
+import { type FakeGroup, goneGraceMs, openGroup, sessionTimeoutMs } from './fake-group.ts'
 
 const session = { clientId: 'me', requestId: 1 }
 const exists = errorCode('TOPIC_ALREADY_EXISTS')
@@ -235,6 +235,31 @@ test('what a deposed leader had decided is forgotten when it leads again', async
   assert.equal((await it.outcomeOf(lost)).errorCode, exists, 'the retry sees what the other leader did')
   assert.equal(it.controller(1).metadata.image().topics.byName.get('a')!.id, theirs.topicId)
 })
+
+test('what the log refused was never decided: the next request finds nothing of it, and every node agrees', async () => {
+  const it = await openGroup()
+  assert.deepEqual(await afterRefusal(it), { errorCode: 0, topics: ['a', 'b'] })
+  for (const id of [2, 3]) assert.deepEqual(await it.topics(id), ['a', 'b'])
+})
+
+test('planted: a leader that builds on records its log refused gets nothing done any more', async () => {
+  const it = await openGroup({ rules: { ...soundControllerRules, dropsLostRecords: false } })
+  assert.deepEqual(await afterRefusal(it), { errorCode: 'REQUEST_TIMED_OUT', topics: [] })
+})
+
+/** `a` is refused by the log of a leader that leads on, and asked for again; then comes `b`. */
+async function afterRefusal(it: FakeGroup): Promise<{ errorCode: number | string; topics: readonly string[] }> {
+  it.refusal = new ApiError('BROKER_OVERLOADED')
+  assert.equal(await it.refusalOf(it.create(1, 'a', null)), 'BROKER_OVERLOADED')
+  it.refusal = null
+  const outcome = it.create(1, 'a', null).then(
+    topic => topic.errorCode,
+    (error: ApiError) => error.code,
+  )
+  const errorCode = await it.outcomeOf(outcome)
+  await it.refusalOf(it.create(1, 'b', null))
+  return { errorCode, topics: [...it.controller(1).metadata.image().topics.byName.keys()].sort() }
+}
 
 test('brokers register and beat through any node; their epochs outlive leaders', async () => {
   const it = await openGroup()
