@@ -91,7 +91,7 @@ export async function startDev(t: TestContext, nodes: number, args: readonly str
 }
 
 /** The first of a run of ports as `dev` lays them out, all of them free a moment ago. */
-async function freePortBase(nodes: number): Promise<number> {
+export async function freePortBase(nodes: number): Promise<number> {
   for (let attempt = 0; attempt < 100; attempt++) {
     const base = 20_000 + Math.floor(Math.random() * 10_000)
     const ports = Array.from({ length: nodes }, (_, at) => [base + 10 * at, base + 10 * at + 1]).flat()
