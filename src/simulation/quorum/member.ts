@@ -18,7 +18,7 @@ export class Member {
   isRetired = false
   /** It founded a cluster of its own before it met this one. */
   isForeign = false
-  /** Its disk was told to fail, and may not have done so yet. */
+  /** Its disk was told to fail or to stall, and may not have done so yet. */
   isDiskSuspect = false
 
   constructor(id: NodeId, disk: SimRaftDisk) {

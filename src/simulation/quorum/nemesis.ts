@@ -1,7 +1,7 @@
 /** Breaks things, as often as the world says, each fault at moments of its own. */
 import type { NodeId } from '../../util/numbers.ts'
 import type { Random } from '../../util/random.ts'
-import type { WriteFault } from '../sim-raft-storage.ts'
+import type { SimRaftDisk } from '../sim-raft-storage.ts'
 import { damageKinds } from '../sim-raft-storage-image.ts'
 import type { Cluster } from './cluster.ts'
 import type { FaultAtlas } from './fault-atlas.ts'
@@ -59,10 +59,10 @@ export class Nemesis {
     addVoter: () => !this.#atlas.hasImpaired && this.#operator.addVoter(this.#any()),
     removeVoter: () => !this.#atlas.hasImpaired && this.#operator.removeVoter(this.#any()),
     wipe: () => this.#wipe(this.#leaderOrAny()),
-    diskStall: () => this.#cluster.member(this.#leaderOrAny()).disk.stall(this.#awayMs()),
-    diskFull: () => this.#failNext('ENOSPC'),
-    diskError: () => this.#failNext('EIO'),
-    diskHang: () => this.#failNext('hang'),
+    diskStall: () => this.#afflict(disk => disk.stall(this.#awayMs())),
+    diskFull: () => this.#afflict(disk => disk.failNext('ENOSPC')),
+    diskError: () => this.#afflict(disk => disk.failNext('EIO')),
+    diskHang: () => this.#afflict(disk => disk.failNext('hang')),
     damage: () => this.#damage(this.#any()),
   }
 
@@ -165,9 +165,9 @@ export class Nemesis {
     return true
   }
 
-  #failNext(fault: WriteFault): boolean {
+  #afflict(afflict: (disk: SimRaftDisk) => boolean): boolean {
     const member = this.#cluster.member(this.#leaderOrAny())
-    if (!member.disk.failNext(fault)) return false
+    if (!afflict(member.disk)) return false
     member.isDiskSuspect = true
     return true
   }

@@ -47,7 +47,6 @@ export class Healing {
     for (const [id, member] of this.#cluster.members) {
       // Nobody may stumble over a fault that was planned and has not happened yet.
       if (member.isDiskSuspect || !chosen.has(id)) this.#cluster.crash(id)
-      member.disk.stall(0)
       if (chosen.has(id)) {
         this.#cluster.resume(id)
         this.#cluster.start(id)
