@@ -7,6 +7,7 @@ import { openController } from '../controller/open-controller.ts'
 import type { Controller } from '../controller/types.ts'
 import { openQuorum } from '../quorum/open-quorum.ts'
 import { noPeers } from '../quorum/peer-port.ts'
+import type { Quorum } from '../quorum/types.ts'
 import { Disposables } from '../util/disposables.ts'
 import { ConfigError } from '../util/errors.ts'
 import { version } from '../util/version.ts'
@@ -48,6 +49,17 @@ function checkBelongs({ nodeId, voters }: NodeSettings, controller: Controller):
   throw new ConfigError('controller.quorum.voters', text)
 }
 
+/** Without a way to the other voters its data name, a node would wait for them for ever. */
+async function checkReaches(peers: NodePeers | null, quorum: Quorum): Promise<void> {
+  const { nodeId, voters } = quorum.status()
+  const others = voters.filter(({ id }) => id !== nodeId)
+  if (peers !== null || others.length === 0) return
+  await quorum[Symbol.asyncDispose]()
+  const addresses = others.map(({ id, url }) => `${id} at ${url}`).join(', ')
+  const text = `this node's metadata name other voters (node ${addresses}), and it has no listener for other nodes: peer.listener=ws://127.0.0.1:9293 (or the address it had) opens one`
+  throw new ConfigError('peer.listener', text)
+}
+
 function openPeers(
   settings: NodeSettings,
   { clock, random, logger, onFatal }: NodePorts,
@@ -77,8 +89,8 @@ function open(settings: NodeSettings, ports: NodePorts, peers: NodePeers | null)
   const url = ports.peers?.url ?? ''
   return openController({
     nodeId,
-    quorum: async stateMachine =>
-      openQuorum({
+    quorum: async stateMachine => {
+      const quorum = await openQuorum({
         nodeId,
         storage: await ports.raftStorage,
         voters: settings.voters.size === 0 ? new Map([[nodeId, url]]) : settings.voters,
@@ -91,7 +103,10 @@ function open(settings: NodeSettings, ports: NodePorts, peers: NodePeers | null)
         timing: settings.quorumTiming,
         snapshots: settings.quorumSnapshots,
         onFatal,
-      }),
+      })
+      await checkReaches(peers, quorum)
+      return quorum
+    },
     network: peers?.network ?? null,
     clock,
     random,

@@ -198,6 +198,30 @@ test('a node that brings a cluster of its own along does not follow another', as
   await again.close()
 })
 
+test('a node founded alone and joined by another finds it again by its data; without a listener it says what is missing', async t => {
+  const [ownPort, otherPort] = [await freePort(), await freePort()]
+  const common = { port: 0, logger: silentLogger, config: quick }
+  const alone = { ...common, nodeId: 1, dataDir: temporaryDirectory(t) }
+  const joining = { ...common, nodeId: 2, dataDir: temporaryDirectory(t), peerPort: otherPort }
+  const one = await startServer({ ...alone, peerPort: ownPort })
+  const two = await startServer({ ...joining, voters: `1@127.0.0.1:${ownPort}` })
+  const admin = adminOf(t, one)
+  await admin.addVoter({ id: 2 })
+  await admin.addVoter({ id: 2 })
+  await Promise.all([one.close(), two.close()])
+  await assert.rejects(startServer(alone), error => {
+    assert.ok(error instanceof ConfigError)
+    assert.equal(error.key, 'peer.listener')
+    assert.ok(error.message.includes(`2 at ws://127.0.0.1:${otherPort}`), error.message)
+    return true
+  })
+  // Neither is told where the other is.
+  const again = await Promise.all([startServer({ ...alone, peerPort: ownPort }), startServer(joining)])
+  for (const server of again) afterTest(t, () => server.close())
+  const { voters } = await adminOf(t, ...again).describeQuorum()
+  assert.deepEqual(voters.map(({ id }) => id).sort(), [1, 2])
+})
+
 /** Asks until there is an answer. */
 async function untilSome<T>(ask: () => Promise<T | null>): Promise<T> {
   for (;;) {
