@@ -12,6 +12,9 @@ import type { LinkCore } from './link-core.ts'
 import { decodeMessage } from './message-codec.ts'
 import { chunkOf } from './snapshot-codec.ts'
 
+/** Different refusals that are worth a warning; behind them are mistakes in settings, of which there are few. */
+const warningsMax = 100
+
 export function inboundHandlers(core: LinkCore): readonly Handler[] {
   const peers = new InboundPeers(core)
   return [
@@ -44,6 +47,8 @@ class InboundPeers {
   readonly #core: LinkCore
   /** By the signal of the connection, which is its own. */
   readonly #peers = new Map<AbortSignal, Introduction>()
+  /** Refusals that were warned of: who is refused comes again and again. */
+  readonly #warned = new Set<string>()
 
   constructor(core: LinkCore) {
     this.#core = core
@@ -56,7 +61,7 @@ class InboundPeers {
       this.#check(to, peer, known)
       this.#core.receiver().onIntroduction(peer)
     } catch (error) {
-      this.#core.logger.debug({ peer: peer.nodeId, remote, error: String(error) }, 'refused the introduction of a peer')
+      this.#report(peer.nodeId, remote, error as Error)
       if (known !== undefined) this.#forget(signal)
       throw error
     }
@@ -70,6 +75,15 @@ class InboundPeers {
     const peer = this.#peers.get(signal)
     if (peer === undefined) throw new ApiError('INVALID_REQUEST', 'Introduce comes first between nodes.')
     return peer
+  }
+
+  #report(peer: NodeId, remote: string, error: Error): void {
+    const { logger } = this.#core
+    const fields = { peer, remote, reason: error.message }
+    // Its own operator may not be looking: this node's learns of it too.
+    const isNews = !isPassing(error) && !this.#warned.has(error.message) && this.#warned.size < warningsMax
+    if (isNews) this.#warned.add(error.message)
+    logger[isNews ? 'warn' : 'debug'](fields, 'refused the introduction of a peer')
   }
 
   #check(to: NodeId, peer: Introduction, known: Introduction | undefined): void {
@@ -93,4 +107,9 @@ class InboundPeers {
 
 function checkSpeaker(from: NodeId, introduced: NodeId): void {
   if (from !== introduced) throw new ProtocolError('message.from', `node ${introduced}`, described(`node ${from}`))
+}
+
+/** While this member starts or stops. */
+function isPassing(error: Error): boolean {
+  return error instanceof ApiError && error.code === 'SHUTTING_DOWN'
 }
