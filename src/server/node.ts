@@ -26,6 +26,7 @@ import type { NodeId } from '../util/numbers.ts'
 import type { Random } from '../util/random.ts'
 import { version } from '../util/version.ts'
 import { allOpen } from './all-open.ts'
+import { MajorityWatch } from './majority-watch.ts'
 import { openNodeController } from './node-controller.ts'
 import type { NodePeerPorts, NodePeers } from './node-peers.ts'
 import type { NodeSettings } from './node-settings.ts'
@@ -230,11 +231,12 @@ class OpenNode implements Node {
 
   async #stop(graceMs: number): Promise<void> {
     const { broker, listener, owned } = this.#parts
-    await this.#membership?.drain(graceMs)
-    await this.#membership?.[Symbol.asyncDispose]()
+    const majority = new MajorityWatch(() => this.controller.status(), this.peerNetwork)
+    await this.#membership?.drain(graceMs, majority.lost)
     broker.drain()
     await listener.close(graceMs)
-    await this.#handOver(graceMs)
+    await majority.unlessLost(this.#handOver(graceMs))
+    majority[Symbol.dispose]()
     await owned.dispose()
   }
 

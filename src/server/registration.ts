@@ -29,7 +29,7 @@ const retryMsMax = 500
 /** A former life is fenced a little after its session; whoever is heard of for longer lives. */
 const sessionsOfFormerLife = 2
 
-export class BrokerMembership implements AsyncDisposable {
+export class BrokerMembership implements Disposable {
   readonly #options: RegistrationOptions
   #epoch: BrokerEpoch
   #isFenced = false
@@ -68,16 +68,23 @@ export class BrokerMembership implements AsyncDisposable {
     return this.#isFenced
   }
 
-  /** Asks the controller to move leaderships away. Resolves when this broker may stop or `graceMs` is over. */
-  async drain(graceMs: number): Promise<void> {
+  /**
+   * Asks the controller to move leaderships away, and says no more that this broker lives. Resolves when it may stop,
+   * when `graceMs` is over, or when `hopeless` says that there is nobody to answer.
+   */
+  async drain(graceMs: number, hopeless: AbortSignal): Promise<void> {
     const { clock } = this.#options
-    this.#leave()
+    this[Symbol.dispose]()
     const isOver = new AbortController()
     const timer = clock.setTimer(graceMs, () => isOver.abort())
+    const giveUp = (): void => isOver.abort()
+    hopeless.addEventListener('abort', giveUp)
     // A cluster that is gone as a whole answers nobody, and takes its time.
     const over = new Promise<void>(resolve => isOver.signal.addEventListener('abort', () => resolve()))
+    if (hopeless.aborted) giveUp()
     await Promise.race([this.#untilLetGo(isOver.signal), over])
     timer.cancel()
+    hopeless.removeEventListener('abort', giveUp)
     isOver.abort()
   }
 
@@ -89,19 +96,15 @@ export class BrokerMembership implements AsyncDisposable {
         const { mayStop } = await controller.heartbeat(registration.nodeId, this.#epoch, true)
         if (mayStop) return
       } catch (error) {
-        logger.warn({ error }, 'the controller did not hear that this broker stops')
+        if (!isOver.aborted) logger.warn({ error }, 'the controller did not hear that this broker stops')
         return
       }
       await pause(clock, pauseMs)
     }
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.#leave()
-    await this.#beating
-  }
-
-  #leave(): void {
+  /** Says no more that this broker lives. What it said last may still be on its way. */
+  [Symbol.dispose](): void {
     this.#isLeaving = true
     this.#timer?.cancel()
     for (const stop of this.#stops) stop()
@@ -140,6 +143,7 @@ export class BrokerMembership implements AsyncDisposable {
       const { isFenced } = await controller.heartbeat(registration.nodeId, this.#epoch, false)
       this.#isFenced = isFenced
     } catch (error) {
+      if (this.#isLeaving) return
       const isUnknown =
         error instanceof ApiError && (error.code === 'STALE_BROKER_EPOCH' || error.code === 'BROKER_ID_NOT_REGISTERED')
       logger.warn({ error, epoch: this.#epoch }, isUnknown ? 'registering anew' : 'a heartbeat failed')

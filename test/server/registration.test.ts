@@ -2,6 +2,8 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { Controller } from '../../src/controller/types.ts'
 import { ApiError } from '../../src/protocol/errors.ts'
+import type { QuorumStatus } from '../../src/quorum/types.ts'
+import { MajorityWatch } from '../../src/server/majority-watch.ts'
 import { BrokerMembership, untilAnswered } from '../../src/server/registration.ts'
 import { VirtualClock } from '../../src/simulation/virtual-clock.ts'
 import { silentLogger } from '../../src/util/logger.ts'
@@ -87,7 +89,7 @@ describe('membership', () => {
     const membership = await opening
     await t.advance(2_000, 3)
     assert.deepEqual(t.calls, ['register', 'register', 'register', 'beat 1', 'beat 1', 'beat 1'])
-    await membership[Symbol.asyncDispose]()
+    membership[Symbol.dispose]()
     assert.equal(t.clock.nextEventMs(), null)
   })
 
@@ -102,7 +104,8 @@ describe('membership', () => {
     t.refusals.push(new ApiError('DUPLICATE_BROKER_REGISTRATION'), new ApiError('DUPLICATE_BROKER_REGISTRATION'))
     const opening = t.open()
     await t.advance(10, 5)
-    await (await opening)[Symbol.asyncDispose]()
+    const formerGone = await opening
+    formerGone[Symbol.dispose]()
     assert.equal(t.calls.length, 3)
     t.refusals.push(...Array.from({ length: 1_000 }, () => new ApiError('DUPLICATE_BROKER_REGISTRATION')))
     const refused = assert.rejects(t.open(), { code: 'DUPLICATE_BROKER_REGISTRATION' })
@@ -118,7 +121,7 @@ describe('membership', () => {
     t.refusals.push(new ApiError('STALE_BROKER_EPOCH'))
     await t.advance(2_000, 2)
     assert.deepEqual(t.calls, ['register', 'beat 1', 'beat 1', 'register', 'beat 2'])
-    await membership[Symbol.asyncDispose]()
+    membership[Symbol.dispose]()
   })
 
   test('says that it lives as soon as a node is reached again or another leads, also when it is just saying so', async () => {
@@ -141,7 +144,7 @@ describe('membership', () => {
     assert.equal(t.calls.length, 4)
     await t.advance(1)
     assert.equal(t.calls.length, 5)
-    await membership[Symbol.asyncDispose]()
+    membership[Symbol.dispose]()
     assert.equal(t.listening(), 0)
     assert.equal(t.clock.nextEventMs(), null)
   })
@@ -150,14 +153,14 @@ describe('membership', () => {
     const t = setUp()
     const membership = await t.open()
     t.letStop(false)
-    const draining = membership.drain(1_000)
+    const draining = membership.drain(1_000, new AbortController().signal)
     await t.advance(10, 3)
     t.letStop(true)
     await t.advance(100, 2)
     await draining
     assert.ok(t.calls.filter(call => call === 'stop 1').length >= 2)
     t.letStop(false)
-    const late = membership.drain(1_000)
+    const late = membership.drain(1_000, new AbortController().signal)
     await t.advance(250, 8)
     await late
   })
@@ -166,10 +169,46 @@ describe('membership', () => {
     const t = setUp()
     const membership = await t.open()
     t.answerNothing()
-    const draining = membership.drain(1_000)
+    const draining = membership.drain(1_000, new AbortController().signal)
     await t.advance(250, 4)
     await draining
   })
+})
+
+test('a stop waits for nobody once there is no majority to answer', async () => {
+  const t = setUp()
+  const membership = await t.open()
+  t.answerNothing()
+  let votersHeard = 3
+  let tellGone = (_id: NodeId): void => {}
+  const network = {
+    onGone: (listener: (id: NodeId) => void) => {
+      tellGone = listener
+      return () => (tellGone = () => {})
+    },
+  }
+  const status = () => ({ voters: [1, 2, 3], votersHeard }) as unknown as QuorumStatus
+  const majority = new MajorityWatch(status, network)
+  let isDrained = false
+  const draining = membership.drain(1_000, majority.lost).then(() => (isDrained = true))
+  votersHeard = 2
+  tellGone(toNodeId(2))
+  await turn()
+  assert.equal(isDrained, false, 'two of three can decide')
+  votersHeard = 1
+  tellGone(toNodeId(3))
+  await draining
+  await majority.unlessLost(new Promise(() => {}))
+  majority[Symbol.dispose]()
+  assert.equal(t.clock.nextEventMs(), null)
+  // Lost before the stop began; and a node without others never loses anything.
+  const late = new MajorityWatch(status, network)
+  assert.ok(late.lost.aborted)
+  await membership.drain(1_000, late.lost)
+  assert.equal(
+    new MajorityWatch(() => ({ voters: [1], votersHeard: 1 }) as unknown as QuorumStatus, null).lost.aborted,
+    false,
+  )
 })
 
 test('untilAnswered gives up when it is cancelled', async () => {
