@@ -142,8 +142,8 @@ class QuorumController implements Controller {
   async started(signal: AbortSignal | null): Promise<void> {
     await this.#readiness.wait(signal)
     if (!this.#isForeign(this.clusterId)) return
-    const message = `this node belongs to cluster ${this.#settings.clusterId}, but the metadata are of ${this.clusterId}`
-    throw new ConfigError('cluster.id', message)
+    const message = `the data in log.dirs belong to cluster ${this.#settings.clusterId}, but the controllers that answer are of cluster ${this.clusterId}: log.dirs or controller.quorum.voters is another cluster's`
+    throw new ConfigError('log.dirs', message)
   }
 
   /** The cluster is founded, and somebody else leads, or this node does and is ready to; or it is another's cluster. */

@@ -277,6 +277,7 @@ describe('refusing', () => {
     await rig.pass(5_000)
     assert.ok(rig.attempts.get(2)! > 3)
     assert.deepEqual(one.warnings(), ['This is node 3, not node 2.'])
+    assert.deepEqual(three.warnings(), one.warnings(), 'whoever refuses says it too')
     assert.deepEqual([one.introductions, three.introductions], [[], []])
   })
 
@@ -286,7 +287,8 @@ describe('refusing', () => {
     one.reach(2)
     await rig.pass(3_000)
     const reason = 'Node 1 is this node: another has the same node.id, or an address leads back to itself.'
-    assert.deepEqual(one.warnings(), [reason])
+    // At both ends of its connection.
+    assert.deepEqual(one.warnings(), [reason, reason])
     assert.deepEqual(one.introductions, [])
   })
 
@@ -302,8 +304,9 @@ describe('refusing', () => {
     other.refuse = () => 'Go away.'
     await rig.pass(3_000)
     assert.deepEqual(one.warnings(), ['This is another cluster.', 'Go away.'])
-    // It refuses what it hears on its own connection too.
-    assert.deepEqual(other.warnings(), ['This is another cluster.', 'Go away.'])
+    // It refuses what it hears on its own connection, and on the other's.
+    const both = ['This is another cluster.', 'This is another cluster.', 'Go away.', 'Go away.']
+    assert.deepEqual(other.warnings(), both)
     assert.ok(rig.attempts.get(2)! <= 20, `${rig.attempts.get(2)} attempts in eleven seconds`)
     other.refuse = () => null
     await rig.until(() => one.isReaching(2) && other.isReaching(1), 'reached')
