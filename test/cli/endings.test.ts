@@ -144,7 +144,7 @@ test('dev: a node that cannot start ends it, and so does one that dies with --no
   const [, pid] = await listenTo(child.stdout).said(/ws:.*?(\d+)\n/)
   process.kill(Number(pid), 'SIGKILL')
   assert.deepEqual(await exit, [1, null])
-  assert.equal((await runCli(['dev', '--nodes', '3'])).code, 2)
+  assert.equal((await runCli(['dev', '--nodes', '10'])).code, 2)
 })
 
 test('server: says where it listens, stops in order on SIGTERM, refuses a second one on its data', async () => {

@@ -12,7 +12,7 @@ interface ServerOptions {
 export function registerServer(program: Command, signal: AbortSignal): void {
   program
     .command('server')
-    .description('run one node (controller and broker)')
+    .description('run one node, of its own or of a cluster')
     .option('--config <file>', 'YAML file with settings; see `millrace config list`')
     .option('--data-dir <dir>', 'where records and metadata are kept (log.dirs)')
     .option('--port <n>', 'port for clients on 127.0.0.1; 0 for any free one', parseInteger(0, 65_535))
@@ -24,8 +24,17 @@ export function registerServer(program: Command, signal: AbortSignal): void {
     .action(async (options: ServerOptions) => serve(options, signal))
 }
 
-/** The signals of main.ts only abort commands; a server stops in order, and the process ends when it has. */
 async function serve(options: ServerOptions, signal: AbortSignal): Promise<void> {
+  try {
+    await serveUntilStopped(options, signal)
+  } finally {
+    // Listening for the parent's end keeps the channel to it, and with it this process, alive.
+    if (process.connected) process.disconnect()
+  }
+}
+
+/** The signals of main.ts only abort commands; a server stops in order, and the process ends when it has. */
+async function serveUntilStopped(options: ServerOptions, signal: AbortSignal): Promise<void> {
   // A node that waits for its quorum waits as long as it takes, but not without the `millrace dev` that started it.
   const parentGone = new AbortController()
   process.once('disconnect', () => parentGone.abort())
@@ -44,8 +53,6 @@ async function serve(options: ServerOptions, signal: AbortSignal): Promise<void>
   if (!signal.aborted && !parentGone.signal.aborted) await untilStopped()
   process.stderr.write('stopping\n')
   await server.close()
-  // Listening for the parent's end keeps the channel to it, and with it this process, alive.
-  if (process.connected) process.disconnect()
 }
 
 function untilStopped(): Promise<void> {
