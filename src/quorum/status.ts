@@ -1,5 +1,5 @@
 /** What a member says of itself and, while it leads, of the others. */
-import { isVoter } from '../raft/configuration.ts'
+import { isNamed, isVoter } from '../raft/configuration.ts'
 import { observersOf } from '../raft/observers.ts'
 import { leaderIdOf, type Raft } from '../raft/state.ts'
 import { type LogIndex, type NodeId, toLogIndex } from '../util/numbers.ts'
@@ -24,6 +24,11 @@ export function statusOf(raft: Raft, context: StatusContext): QuorumStatus {
     return { id, diskId, url, ...positionOf(raft, id, context) }
   }
   const voterIds = [...new Set([...voters, ...oldVoters])]
+  const isHeard = (id: NodeId): boolean => {
+    const peer = introductionOf(id)
+    // Who comes with another disk is not the voter.
+    return id === raft.id || (peer !== null && isNamed(configurations.current, id, peer.diskId))
+  }
   return {
     nodeId: raft.id,
     clusterId,
@@ -35,7 +40,7 @@ export function statusOf(raft: Raft, context: StatusContext): QuorumStatus {
     logEndIndex: next(log.lastIndex),
     snapshotIndex: raft.snapshot?.index ?? toLogIndex(0),
     voters: voterIds.map(replica),
-    votersHeard: voterIds.filter(id => id === raft.id || introductionOf(id) !== null).length,
+    votersHeard: voterIds.filter(isHeard).length,
     learners: learners.filter(id => !isVoter(configurations.current, id)).map(replica),
     observers: observersOf(raft).map(replica),
   }

@@ -26,7 +26,7 @@ export class QuorumWait implements Disposable {
 
   /** One sentence each. */
   reasons(): readonly string[] {
-    return ['The controller quorum has no leader yet.', ...this.#unreached().map(sentence)]
+    return ['This node knows of no leader of the controller quorum yet.', ...this.#unreached().map(sentence)]
   }
 
   [Symbol.dispose](): void {

@@ -171,7 +171,7 @@ describe('a node whose quorum is not there', () => {
       const said = ((await answer.json()) as { reasons: string[] }).reasons
       return said.some(reason => reason.includes('ECONNREFUSED')) ? said : null
     })
-    assert.equal(reasons[0], 'The controller quorum has no leader yet.')
+    assert.equal(reasons[0], 'This node knows of no leader of the controller quorum yet.')
     assert.match(reasons[1]!, new RegExp(`^Node 2 at ws://127.0.0.1:${missing} is not reached: `))
     assert.equal((await fetch(`${url}/livez`)).status, 200)
     stop.abort()

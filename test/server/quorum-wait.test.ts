@@ -13,7 +13,7 @@ test('whoever is missing is named every few seconds, as long as it lasts', () =>
   let unreached: UnreachedPeer[] = [{ id: toNodeId(2), url: 'ws://b:1', reason: 'It has not answered yet.' }]
   const wait = new QuorumWait(clock, logger, () => unreached)
   const missing = 'Node 2 at ws://b:1 is not reached: It has not answered yet.'
-  assert.deepEqual(wait.reasons(), ['The controller quorum has no leader yet.', missing])
+  assert.deepEqual(wait.reasons(), ['This node knows of no leader of the controller quorum yet.', missing])
   clock.advance(5_000)
   unreached = []
   clock.advance(5_000)
@@ -21,7 +21,7 @@ test('whoever is missing is named every few seconds, as long as it lasts', () =>
     { waitedSeconds: 5, unreached: [missing] },
     { waitedSeconds: 10, unreached: [] },
   ])
-  assert.deepEqual(wait.reasons(), ['The controller quorum has no leader yet.'])
+  assert.deepEqual(wait.reasons(), ['This node knows of no leader of the controller quorum yet.'])
   wait[Symbol.dispose]()
   assert.equal(clock.nextEventMs(), null)
 })
