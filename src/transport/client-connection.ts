@@ -282,7 +282,7 @@ class ClientConnection implements Connection {
         wasSent &&
         pending.receivedBefore === this.#messagesReceived &&
         pending.timeoutMs >= this.#options.requestTimeoutMs
-      const text = `${pending.api.name} was not answered by ${this.url} within ${pending.timeoutMs} ms.`
+      const text = `${pending.api.name} was not answered by ${this.url} within ${Math.round(pending.timeoutMs)} ms.`
       this.#fail(pending, new ApiError('REQUEST_TIMED_OUT', text))
     }
     if (isDead) {

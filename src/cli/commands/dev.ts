@@ -40,11 +40,16 @@ const portMax = 65_535
 export function registerDev(program: Command): void {
   program
     .command('dev')
-    .description('run nodes on this machine until Ctrl-C')
-    .option('--nodes <n>', 'how many', parseInteger(1, 9), 1)
-    .option('--data-dir <dir>', 'their data, one directory each', './data/dev')
-    .option('--port-base <n>', 'node i listens on port-base + 10·(i-1)', parseInteger(1, 65_000), 9292)
-    .option('--no-restart', 'leave a node that died down')
+    .description('run a cluster on this machine until Ctrl-C')
+    .option('--nodes <n>', 'how many nodes; all of them vote', parseInteger(1, 9), 1)
+    .option('--data-dir <dir>', 'where they keep their data, in node-1, node-2 and so on', './data/dev')
+    .option(
+      '--port-base <n>',
+      'of node 1, for clients; node i has port-base + 10·(i-1), and for other nodes the port after it',
+      parseInteger(1, 65_000),
+      9292,
+    )
+    .option('--no-restart', 'do not start a node again that died')
     .action(async (options: DevOptions) => dev(options))
 }
 

@@ -13,17 +13,22 @@ const nodeIdMax = 2 ** 31 - 1
 const parseNodeId = parseInteger(0, nodeIdMax)
 
 export function registerQuorum(program: Command, run: Run): void {
-  const quorum = program.command('quorum').description('look at the controller quorum and change it')
+  const quorum = program
+    .command('quorum')
+    .description('show the controller quorum, change its voters, move its leadership')
   quorum
     .command('describe')
-    .description('leader, epoch, high watermark, and how far each voter and observer is')
+    .description('show who leads, who votes, who only follows, and how far each is')
     .action(async (_options: unknown, command: Command) => run(command, describe))
   withTimeout(
     quorum
       .command('add-voter')
-      .description('make a running node a voter: it is fed first, and counts once it has caught up')
+      .description('make a running node a voter; it counts once it has the whole metadata log')
       .argument('<id>', 'its node.id', parseNodeId)
-      .argument('[url]', 'its peer listener, as others reach it; not needed for an observer'),
+      .argument(
+        '[url]',
+        'its peer.listener as others reach it (ws://host:9293); may be left out for a node that `quorum describe` shows',
+      ),
     '60s',
   ).action(async (id: number, url: string | undefined, options: TimeoutOption, command: Command) =>
     run(command, context => addVoter(context, id, url ?? null, options.timeout)),
@@ -31,7 +36,7 @@ export function registerQuorum(program: Command, run: Run): void {
   withTimeout(
     quorum
       .command('remove-voter')
-      .description('take a voter out; whoever leads hands over afterwards if it is the one')
+      .description('make a voter an observer, or forget one that is gone; the leader hands over')
       .argument('<id>', 'its node.id', parseNodeId),
     '30s',
   ).action(async (id: number, options: TimeoutOption, command: Command) =>
@@ -40,8 +45,8 @@ export function registerQuorum(program: Command, run: Run): void {
   withTimeout(
     quorum
       .command('transfer')
-      .description('make another voter the leader')
-      .argument('[id]', 'its node.id; without it the one that has most of the log', parseNodeId),
+      .description('make another voter the leader, for example before maintenance')
+      .argument('[id]', 'its node.id; without it, the voter that is furthest in the log', parseNodeId),
     '30s',
   ).action(async (id: number | undefined, options: TimeoutOption, command: Command) =>
     run(command, context => transfer(context, id, options.timeout)),
@@ -50,7 +55,7 @@ export function registerQuorum(program: Command, run: Run): void {
 
 function withTimeout(command: Command, byDefault: string): Command {
   return command.addOption(
-    new Option('--timeout <duration>', 'how long to wait for it, such as 90s or 5m')
+    new Option('--timeout <duration>', 'how long to wait until it is done, such as 90s or 5m')
       .argParser(parseDurationMs)
       .default(parseDurationMs(byDefault), byDefault),
   )
