@@ -5,6 +5,7 @@ import { rmSync } from 'node:fs'
 import path from 'node:path'
 import type { TestContext } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
+import { Admin } from '../../src/index.ts'
 import { type Ended, ended, runCli, spawnCli, stopProcess } from '../cli/support.ts'
 import { freePortBase } from './dev-cluster.ts'
 import { afterTest, temporaryDirectory } from './support.ts'
@@ -24,15 +25,6 @@ export async function until<T>(ask: () => T | Promise<T>): Promise<Exclude<T, nu
 export interface Readiness {
   readonly isReady: boolean
   readonly reasons: readonly string[]
-}
-
-/** As `quorum describe --format json` prints them. */
-export interface DescribedQuorum {
-  readonly clusterId: string
-  readonly leaderId: number
-  readonly leaderEpoch: number
-  readonly voters: readonly { readonly id: number; readonly url: string | null }[]
-  readonly observers: readonly { readonly id: number; readonly url: string | null }[]
 }
 
 export class HandNode {
@@ -132,13 +124,23 @@ export class HandNode {
     return stdout
   }
 
-  async quorum(): Promise<DescribedQuorum> {
-    return JSON.parse(await this.text('quorum', 'describe', '--format', 'json')) as DescribedQuorum
+  /** Asked without a command: it takes a second to start one. */
+  quorum() {
+    return this.#ask(admin => admin.describeQuorum())
   }
 
   async topics(): Promise<string[]> {
-    const printed = await this.text('topic', 'list', '--format', 'json')
-    return (JSON.parse(printed) as { name: string }[]).map(({ name }) => name).sort()
+    const topics = await this.#ask(admin => admin.listTopics())
+    return topics.map(({ name }) => name).sort()
+  }
+
+  async #ask<T>(question: (admin: Admin) => Promise<T>): Promise<T> {
+    const admin = new Admin({ bootstrap: this.url })
+    try {
+      return await question(admin)
+    } finally {
+      await admin.close()
+    }
   }
 }
 
