@@ -5,7 +5,7 @@
 import { assert } from '../util/assert.ts'
 import { type LogIndex, type NodeId, toLogIndex } from '../util/numbers.ts'
 import { advanceCommit } from './commit.ts'
-import type { AppendEntriesRefused, AppendEntriesReply, HeartbeatReply, Message } from './messages.ts'
+import type { AppendEntries, AppendEntriesRefused, AppendEntriesReply, HeartbeatReply, Message } from './messages.ts'
 import type { Progress } from './progress.ts'
 import { confirmReads } from './read-index.ts'
 import { type Leader, type Raft, send } from './state.ts'
@@ -13,30 +13,46 @@ import { type Leader, type Raft, send } from './state.ts'
 /** Sends every follower what its flow allows: what waited for a place in the window leaves as one batch. */
 export function replicate(raft: Raft, leader: Leader): void {
   const { log, options } = raft
+  let latest: AppendEntries | null = null
   for (const [id, progress] of leader.progress) {
     while (progress.maySend(log, options) && (progress.flow.kind === 'probe' || progress.nextIndex <= log.lastIndex)) {
-      sendAppend(raft, leader, id, progress, options.appendBytesMax)
+      latest = sendAppend(raft, leader, id, progress, options.appendBytesMax, latest)
     }
     // Followers apply as soon as they know; without this they would learn it with the next proposal.
     const isBehind = progress.flow.kind === 'replicate' && progress.sentCommitIndex < log.commitIndex
-    if (isBehind) sendAppend(raft, leader, id, progress, 0)
+    if (isBehind) latest = sendAppend(raft, leader, id, progress, 0, latest)
   }
 }
 
-/** `bytesMax` 0 sends no entries: it only tests the place and tells the commit index. */
-function sendAppend(raft: Raft, leader: Leader, to: NodeId, progress: Progress, bytesMax: number): void {
+/**
+ * `bytesMax` 0 sends no entries: it only tests the place and tells the commit index. A follower at the place of the one
+ * before is sent the same object, `latest` of this step, so that it is encoded once. Returns what was sent last.
+ */
+function sendAppend(
+  raft: Raft,
+  leader: Leader,
+  to: NodeId,
+  progress: Progress,
+  bytesMax: number,
+  latest: AppendEntries | null,
+): AppendEntries | null {
   const { log } = raft
   const prevIndex = toLogIndex(progress.nextIndex - 1)
   const prevTerm = log.termAt(prevIndex)
   if (prevTerm === null) {
     startSnapshot(raft, leader, to, progress)
-    return
+    return latest
   }
-  const entries = bytesMax === 0 ? [] : log.slice(progress.nextIndex, bytesMax)
-  const head = { from: raft.id, term: raft.term, prevIndex, prevTerm, commitIndex: log.commitIndex }
-  send(raft, to, { kind: 'appendEntries', ...head, entries, round: leader.round })
+  let message = latest
+  if (message?.prevIndex !== prevIndex || message.entries.length > 0 !== bytesMax > 0) {
+    const entries = bytesMax === 0 ? [] : log.slice(progress.nextIndex, bytesMax)
+    const head = { from: raft.id, term: raft.term, prevIndex, prevTerm, commitIndex: log.commitIndex }
+    message = { kind: 'appendEntries', ...head, entries, round: leader.round }
+  }
+  send(raft, to, message)
   progress.sentCommitIndex = log.commitIndex
-  if (bytesMax > 0) progress.sent(toLogIndex(prevIndex + entries.length), raft.tick)
+  if (bytesMax > 0) progress.sent(toLogIndex(prevIndex + message.entries.length), raft.tick)
+  return message
 }
 
 /** The entries it needs are gone behind a snapshot (section 7). */
@@ -66,7 +82,7 @@ export function onHeartbeatReply(raft: Raft, leader: Leader, message: HeartbeatR
   // It lives: what was lost on the way may be tried again.
   if (progress.flow.kind === 'probe') progress.flow.isWaiting = false
   else if (progress.flow.kind === 'replicate' && progress.matchIndex + 1 < progress.nextIndex) {
-    sendAppend(raft, leader, message.from, progress, 0)
+    sendAppend(raft, leader, message.from, progress, 0, null)
   }
 }
 

@@ -45,6 +45,8 @@ class OpenPeerNetwork implements PeerNetwork {
   readonly #reachedListeners = new Set<(nodeId: NodeId) => void>()
   readonly #goneListeners = new Set<(nodeId: NodeId) => void>()
   #receiver: PeerReceiver | null = null
+  /** What was encoded last in this turn: as a rule the next one is the same, for another follower. */
+  #encoded: { readonly message: Message; readonly bytes: Uint8Array } | null = null
   #isFlushDue = false
   #closing: Promise<void> | null = null
 
@@ -95,9 +97,10 @@ class OpenPeerNetwork implements PeerNetwork {
       this.stats.messagesDropped++
       return
     }
-    const encoded = encodeMessage(message)
-    if (encoded.length <= messageBytesMax) link.send(encoded)
-    else this.#core.logger.error({ to, kind: message.kind, bytes: encoded.length }, 'a message is too large to be sent')
+    if (this.#encoded?.message !== message) this.#encoded = { message, bytes: encodeMessage(message) }
+    const { bytes } = this.#encoded
+    if (bytes.length <= messageBytesMax) link.send(bytes)
+    else this.#core.logger.error({ to, kind: message.kind, bytes: bytes.length }, 'a message is too large to be sent')
   }
 
   async sendChunk(to: NodeId, chunk: SnapshotChunk): Promise<ChunkAnswer> {
@@ -158,6 +161,7 @@ class OpenPeerNetwork implements PeerNetwork {
     this.#isFlushDue = true
     this.#core.clock.defer(() => {
       this.#isFlushDue = false
+      this.#encoded = null
       for (const link of this.#links.values()) link.flush()
     })
   }
