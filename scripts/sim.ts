@@ -197,5 +197,8 @@ async function main(): Promise<number> {
   return failed === null ? 0 : 1
 }
 
+// Whoever read the beginning of a trace may have seen enough.
+process.stdout.on('error', () => process.exit())
+
 if (process.argv[2] === '--worker') work()
 else process.exitCode = await main()

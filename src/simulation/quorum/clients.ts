@@ -26,6 +26,8 @@ export interface ClientWorld {
   readonly history: History<RegisterInput, RegisterOutput>
   readonly memberIds: readonly NodeId[]
   readonly thinkMs: number
+  /** Reads only, each time from whomever it finds: now and then somebody who does not lead any more, and must notice. */
+  readonly isReader: boolean
   readonly answerLossRate: number
   /** Runs `ask` in that member's process, when and if it gets there, or `refuse` when nobody listens there. */
   reach(member: NodeId, ask: (life: Life) => void, refuse: () => void): void
@@ -94,7 +96,7 @@ export class Client {
   #draw(): RegisterInput {
     const { random } = this.#world
     const key = keys[random.nextInt(keys.length)]!
-    const kind = random.nextInt(10)
+    const kind = this.#world.isReader ? 5 : random.nextInt(10)
     const to = `${this.#name}.${this.#request + 1}`
     if (kind < 4) return { kind: 'write', key, value: to }
     if (kind < 7) return { kind: 'read', key }
@@ -104,7 +106,8 @@ export class Client {
   #attempt(operation: Operation): void {
     const { timeline, memberIds, random } = this.#world
     const attempt = ++operation.attempt
-    const member = this.#leader ?? memberIds[random.nextInt(memberIds.length)]!
+    const known = this.#world.isReader ? null : this.#leader
+    const member = known ?? memberIds[random.nextInt(memberIds.length)]!
     const isCurrent = (): boolean => this.#current === operation && operation.attempt === attempt
     const timeout = timeline.after(attemptMs + answerGraceMs, () => {
       if (!isCurrent()) return
@@ -120,14 +123,15 @@ export class Client {
     }
     const ask = (life: Life): void => {
       askMember(this.#world, life, this.#name, operation).then(
-        answer => settle(() => this.#answered(operation, answer)),
+        answer => settle(() => this.#answered(operation, life, answer)),
         error => settle(() => this.#refused(operation, life, error)),
       )
     }
     this.#world.reach(member, ask, () => settle(() => this.#redirect(operation, null)))
   }
 
-  #answered(operation: Operation, answer: RegisterOutput): void {
+  #answered(operation: Operation, life: Life, answer: RegisterOutput): void {
+    this.#leader = life.id
     const { input, invocation } = operation
     if (input.kind === 'read') this.#seen.set(input.key, answer as string | null)
     else if (input.kind === 'write') this.#seen.set(input.key, input.value)

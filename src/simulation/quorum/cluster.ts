@@ -21,6 +21,8 @@ import type { Trace } from './trace.ts'
 /** Until a process that ended by itself is started again. */
 const restartMs = 500
 
+const calmWriteDelayMs = 20
+
 export interface ClusterOptions {
   readonly world: World
   readonly random: Random
@@ -40,9 +42,11 @@ export class Cluster {
   readonly #random: Random
   readonly #broken: BrokenRules
   readonly #founders: ReadonlyMap<NodeId, string>
+  #writeDelayMeanMs: number
 
   constructor({ world, random, trace, broken }: ClusterOptions) {
     this.world = world
+    this.#writeDelayMeanMs = world.writeDelayMeanMs
     this.trace = trace
     this.#random = random
     this.#broken = broken
@@ -63,6 +67,12 @@ export class Cluster {
 
   member(id: NodeId): Member {
     return this.members.get(id)!
+  }
+
+  /** Wires that lose nothing, and disks that answer well within an election timeout. */
+  calm(): void {
+    this.links.calm({ ...this.world.links, lossRate: 0, duplicateRate: 0, capacity: Number.POSITIVE_INFINITY })
+    this.#writeDelayMeanMs = Math.min(this.#writeDelayMeanMs, calmWriteDelayMs)
   }
 
   /** The member that leads in the highest term and has said so, if there is one and it knows of every commit. */
@@ -150,12 +160,12 @@ export class Cluster {
 
   #newDisk(id: NodeId): SimRaftDisk {
     const random = forkRandom(this.#random)
-    const { writeDelayMeanMs, chunkBytesMax } = this.world
+    const { chunkBytesMax } = this.world
     return new SimRaftDisk({
       nodeId: id,
       random,
       after: (delayMs, run) => this.timeline.after(delayMs, run),
-      writeDelayMs: () => -Math.log(1 - random.nextFloat()) * writeDelayMeanMs,
+      writeDelayMs: () => -Math.log(1 - random.nextFloat()) * this.#writeDelayMeanMs,
       pieces: { chunkBytes: chunkBytesMax, removals: 16 },
     })
   }

@@ -49,20 +49,21 @@ export class Nemesis {
     isolate: () => this.#isolate(this.#any()),
     isolateLeader: () => this.#isolate(this.#leaderOrAny()),
     split: () => this.#split(),
+    strand: () => this.#strand(),
     bridge: () => this.#bridge(),
     ring: () => this.#ring(),
     cutOneWay: () => this.#cutOneWay(),
     mend: () => this.#mend(),
     clog: () => this.#clog(),
     breakConnections: () => this.#breakConnections(),
-    transfer: () => this.#operator.transfer(this.#random.nextInt(4) === 0 ? null : this.#any()),
-    addVoter: () => !this.#atlas.hasImpaired && this.#operator.addVoter(this.#any()),
-    removeVoter: () => !this.#atlas.hasImpaired && this.#operator.removeVoter(this.#any()),
+    transfer: () => this.#transfer(),
+    addVoter: () => !this.#atlas.hasImpaired && this.#change(() => this.#operator.addVoter(this.#any())),
+    removeVoter: () => !this.#atlas.hasImpaired && this.#change(() => this.#operator.removeVoter(this.#any())),
     wipe: () => this.#wipe(this.#leaderOrAny()),
-    diskStall: () => this.#afflict(disk => disk.stall(this.#awayMs())),
-    diskFull: () => this.#afflict(disk => disk.failNext('ENOSPC')),
-    diskError: () => this.#afflict(disk => disk.failNext('EIO')),
-    diskHang: () => this.#afflict(disk => disk.failNext('hang')),
+    diskStall: () => this.#afflict(this.#leaderOrAny(), disk => disk.stall(500 + this.#random.nextInt(3500))),
+    diskFull: () => this.#afflict(this.#leaderOrAny(), disk => disk.failNext('ENOSPC')),
+    diskError: () => this.#afflict(this.#leaderOrAny(), disk => disk.failNext('EIO')),
+    diskHang: () => this.#afflict(this.#leaderOrAny(), disk => disk.failNext('hang')),
     damage: () => this.#damage(this.#any()),
   }
 
@@ -117,6 +118,18 @@ export class Nemesis {
     return this.#cut((from, to) => left.has(from) !== left.has(to))
   }
 
+  /** A leader and one follower, whose disk is slow: what it is writing then, the next leader takes back. */
+  #strand(): boolean {
+    const leader = this.#cluster.leader()
+    const other = this.#any()
+    if (leader === null || leader.id === other) return false
+    const pair = [leader.id, other]
+    const stallMs = 2000 + this.#random.nextInt(2500)
+    this.#afflict(other, disk => disk.stall(stallMs))
+    this.#soon(stallMs, () => this.#mend())
+    return this.#cut((from, to) => pair.includes(from) !== pair.includes(to))
+  }
+
   /** Two halves that see each other only over one member, which sees everybody. */
   #bridge(): boolean {
     const middle = this.#any()
@@ -159,14 +172,51 @@ export class Nemesis {
     return true
   }
 
-  #wipe(id: NodeId): boolean {
-    if (!this.#atlas.mayImpair(id)) return false
-    this.#operator.replace(id, this.#awayMs())
+  /** What the operator asks for: of a leader that, half of the time, is cut off in the middle of it. */
+  #change(ask: () => boolean): boolean {
+    const leader = this.#cluster.leader()
+    if (leader === null || !ask()) return false
+    if (this.#random.nextInt(2) === 0) this.#soon(150, () => this.#isolate(leader.id))
     return true
   }
 
-  #afflict(afflict: (disk: SimRaftDisk) => boolean): boolean {
-    const member = this.#cluster.member(this.#leaderOrAny())
+  /** Half of the time the leader hears nothing any more, least of all that another one leads. */
+  #transfer(): boolean {
+    const leader = this.#cluster.leader()
+    const to = this.#random.nextInt(4) === 0 ? null : this.#any()
+    if (leader === null || !this.#operator.transfer(to)) return false
+    if (this.#random.nextInt(2) === 0) this.#soon(20, () => this.#cut((_from, receiver) => receiver === leader.id))
+    return true
+  }
+
+  /** Half of the time at the worst moment: when somebody is behind, who might then be elected by the one that forgot. */
+  #wipe(id: NodeId): boolean {
+    if (!this.#atlas.mayImpair(id)) return false
+    if (this.#random.nextInt(2) === 0) {
+      this.#operator.replace(id, this.#awayMs())
+      return true
+    }
+    const leader = this.#cluster.leader()!
+    const behind = this.#cluster.ids.find(other => other !== id && other !== leader.id)
+    if (behind === undefined || id === leader.id) return false
+    this.#isolate(behind)
+    this.#soon(1000, () => {
+      if (this.#cluster.leader() !== leader || !this.#atlas.mayImpair(id)) return
+      this.#operator.replace(id, this.#random.nextFloat() * 100)
+      this.#mend()
+      this.#isolate(leader.id)
+    })
+    return true
+  }
+
+  #soon(withinMs: number, act: () => void): void {
+    this.#cluster.timeline.after(this.#random.nextFloat() * withinMs, () => {
+      if (this.#isActive) act()
+    })
+  }
+
+  #afflict(id: NodeId, afflict: (disk: SimRaftDisk) => boolean): boolean {
+    const member = this.#cluster.member(id)
     if (!afflict(member.disk)) return false
     member.isDiskSuspect = true
     return true

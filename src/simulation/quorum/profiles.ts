@@ -17,6 +17,7 @@ export type Fault =
   | 'isolate'
   | 'isolateLeader'
   | 'split'
+  | 'strand'
   | 'bridge'
   | 'ring'
   | 'cutOneWay'
@@ -155,26 +156,32 @@ function swarm(random: Random): Partial<World> {
   }
 }
 
-/** Leaders come and go before their entries get anywhere: what Figure 8 needs. */
+/** Leaders come and go before their entries get anywhere: what Figure 8 needs. Half of them are sent away, not lost. */
 function churn(random: Random, common: World): Partial<World> {
+  const isOrderly = random.nextInt(2) === 0
   return {
     voterCount: random.nextInt(4) === 0 ? 3 : 5,
-    links: { ...common.links, lossRate: random.nextFloat() * 0.4 },
+    links: { ...common.links, lossRate: random.nextFloat() * (isOrderly ? 0.05 : 0.4) },
     thinkMs: 50,
     awayMeanMs: 600,
-    faults: { mend: 60, isolateLeader: 60, crash: 60, pause: 20, transfer: 30, ...some(random, nets) },
+    writeDelayMeanMs: random.nextFloat() * (random.nextInt(2) === 0 ? 30 : 400),
+    // Clocks by which the old leader leaves after the new one was elected.
+    driftMax: random.nextInt(2) === 0 ? 0 : 0.3,
+    faults: isOrderly
+      ? { mend: 60, transfer: 100, isolateLeader: 20, strand: 80, pause: 10 }
+      : { mend: 60, isolateLeader: 60, crash: 60, pause: 20, transfer: 30, strand: 30, ...some(random, nets) },
   }
 }
 
 function storage(random: Random): Partial<World> {
   return {
-    voterCount: [3, 3, 5, 5, 7][random.nextInt(5)]!,
+    voterCount: [3, 3, 3, 5, 7][random.nextInt(5)]!,
     writeDelayMeanMs: random.nextFloat() * 80,
     faults: {
       mend: 30,
       crash: 25,
       damage: 12,
-      wipe: 4,
+      wipe: 15,
       ...some(random, {
         crashAll: 8,
         diskStall: 15,

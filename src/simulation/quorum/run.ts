@@ -49,6 +49,9 @@ export interface RunResult {
   readonly messages: { readonly carried: number; readonly lost: number; readonly duplicated: number }
 }
 
+/** The client that only reads. */
+const reader = 'reader'
+
 const traceLinesKept = 400
 /** A run that goes on longer is caught in a loop. */
 const eventsMax = 2_000_000
@@ -96,9 +99,8 @@ class Run {
     this.#operator = new Operator(cluster)
     this.nemesis = new Nemesis(cluster, this.#operator, new FaultAtlas(cluster), forkRandom(random))
     this.#healing = new Healing(cluster, forkRandom(random), () => this.#retireClients())
-    this.#clients = Array.from({ length: world.clientCount }, (_, i) =>
-      this.#newClient(`c${i + 1}`, forkRandom(random)),
-    )
+    const names = Array.from({ length: world.clientCount }, (_, i) => `c${i + 1}`)
+    this.#clients = [...names, reader].map(name => this.#newClient(name, forkRandom(random)))
     for (const id of cluster.ids) cluster.timeline.after(random.nextFloat() * world.startMs, () => cluster.start(id))
     cluster.timeline.after(world.faultyMs, () => {
       this.nemesis.rest()
@@ -153,6 +155,7 @@ class Run {
       history: this.#history,
       memberIds: ids.filter(id => !this.#cluster.member(id).isForeign),
       thinkMs: world.thinkMs,
+      isReader: name === reader,
       answerLossRate: world.answerLossRate,
       reach: (member, ask, refuse) => {
         timeline.after(random.nextFloat() * 20, () => {

@@ -39,10 +39,10 @@ export class Healing {
   }
 
   begin(): void {
-    const { timeline, world, trace } = this.#cluster
+    const { timeline, trace } = this.#cluster
     this.#beganMs = timeline.nowMs
     trace.note(timeline.nowMs, 'healing', 0, 0, 0)
-    this.#cluster.links.calm({ ...world.links, lossRate: 0, duplicateRate: 0, capacity: Number.POSITIVE_INFINITY })
+    this.#cluster.calm()
     const chosen = this.#random.nextInt(2) === 0 ? this.#someMajority() : new Set(this.#cluster.ids)
     for (const [id, member] of this.#cluster.members) {
       // Nobody may stumble over a fault that was planned and has not happened yet.
