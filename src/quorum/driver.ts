@@ -3,6 +3,7 @@
  * is what others ask of it, how it begins and how it ends.
  */
 import { ApiError } from '../protocol/errors.ts'
+import type { Input } from '../raft/input-effect.ts'
 import { leaderIdOf, type Raft } from '../raft/state.ts'
 import { assert } from '../util/assert.ts'
 import type { LogIndex, NodeId, Term } from '../util/numbers.ts'
@@ -61,14 +62,14 @@ export class QuorumDriver implements Quorum {
       onFailure,
     })
     this.#performer = new Performer(raft, options, settings, {
-      drive: input => this.#loop.drive(input),
+      drive: input => this.#take(input),
       onApplied: appliedIndex => this.#appliedListener?.(appliedIndex),
       onLeadership: term => this.#announce(term),
       onDrained: () => this.#whenDrained?.(),
       onFailure,
     })
     this.#peers = new Peers(
-      { raft, drive: input => this.#loop.drive(input), isStopped: () => this.#state === 'stopped' },
+      { raft, drive: input => this.#take(input), isStopped: () => this.#state === 'stopped' },
       options,
       rules,
     )
@@ -182,6 +183,15 @@ export class QuorumDriver implements Quorum {
     // Not at once: it may be asked from within a step.
     this.#flushSoon()
     return done
+  }
+
+  /**
+   * What comes from a peer or the disk may answer proposals, and whoever is answered may propose again in this turn. The
+   * flush is asked for first, so that the network, which is asked by the step, sends both in one frame.
+   */
+  #take(input: Input): void {
+    if (this.#performer.proposals.count > 0) this.#flushSoon()
+    this.#loop.drive(input)
   }
 
   /** Everything proposed or asked in this turn of the event loop leaves together. */
