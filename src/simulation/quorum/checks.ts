@@ -23,6 +23,7 @@ import type { Command } from './register-machine.ts'
 
 export class Checks implements Required<Invariant> {
   readonly committed = new CommittedLog()
+  readonly configurations = new OneConfiguration(this.committed)
   readonly #reads: FreshReads
   readonly #refusals = new RefusedHasNoEffect()
   readonly #started: Invariant[]
@@ -58,7 +59,7 @@ export class Checks implements Required<Invariant> {
       new Monotonic(),
       new SessionsOnce(),
       this.#refusals,
-      new OneConfiguration(committed),
+      this.configurations,
       ...watchers,
     ]
     this.#started = all.filter(invariant => invariant.started !== undefined)

@@ -14,6 +14,7 @@ export class Nemesis {
   readonly #atlas: FaultAtlas
   readonly #random: Random
   #isActive = true
+  #areMembersLeft = false
   readonly counts: Partial<Record<Fault, number>> = {}
 
   constructor(cluster: Cluster, operator: Operator, atlas: FaultAtlas, random: Random) {
@@ -27,6 +28,15 @@ export class Nemesis {
   /** No fault from now on; what is broken stays so until it is healed. */
   rest(): void {
     this.#isActive = false
+  }
+
+  /** No change of members from now on. */
+  leaveMembers(): void {
+    this.#areMembersLeft = true
+  }
+
+  get #mayChangeMembers(): boolean {
+    return !this.#areMembersLeft && !this.#atlas.hasImpaired
   }
 
   #plan(fault: Fault, per100Seconds: number): void {
@@ -57,8 +67,8 @@ export class Nemesis {
     clog: () => this.#clog(),
     breakConnections: () => this.#breakConnections(),
     transfer: () => this.#transfer(),
-    addVoter: () => !this.#atlas.hasImpaired && this.#change(() => this.#operator.addVoter(this.#any())),
-    removeVoter: () => !this.#atlas.hasImpaired && this.#change(() => this.#operator.removeVoter(this.#any())),
+    addVoter: () => this.#mayChangeMembers && this.#change(() => this.#operator.addVoter(this.#any())),
+    removeVoter: () => this.#mayChangeMembers && this.#change(() => this.#operator.removeVoter(this.#any())),
     wipe: () => this.#wipe(this.#leaderOrAny()),
     diskStall: () => this.#afflict(this.#leaderOrAny(), disk => disk.stall(500 + this.#random.nextInt(3500))),
     diskFull: () => this.#afflict(this.#leaderOrAny(), disk => disk.failNext('ENOSPC')),

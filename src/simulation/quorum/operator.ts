@@ -10,15 +10,16 @@ const repairIntervalMs = 300
 export class Operator {
   readonly #cluster: Cluster
   #isBusy = false
+  #lastChangeMs = Number.NEGATIVE_INFINITY
 
   constructor(cluster: Cluster) {
     this.#cluster = cluster
     this.#repairAgain()
   }
 
-  /** True when it waits for no answer. */
-  get isIdle(): boolean {
-    return !this.#isBusy
+  /** True when no change of members that it asked for can still happen. */
+  get isAtRest(): boolean {
+    return !this.#isBusy && this.#cluster.timeline.nowMs >= this.#lastChangeMs + 2 * timeoutMs
   }
 
   transfer(to: NodeId | null): boolean {
@@ -75,6 +76,7 @@ export class Operator {
     const leader = this.#cluster.leader()
     if (leader === null || this.#isBusy) return false
     this.#isBusy = true
+    if (what !== 'transfer') this.#lastChangeMs = timeline.nowMs
     trace.note(timeline.nowMs, what, leader.id, 0, id, id)
     const done = (outcome: string): void => {
       if (timeout.isCancelled) return

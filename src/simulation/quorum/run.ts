@@ -52,6 +52,8 @@ export interface RunResult {
 /** The client that only reads. */
 const reader = 'reader'
 
+/** What was asked of the members is over by then. */
+const settlingMs = 6_500
 const traceLinesKept = 400
 /** A run that goes on longer is caught in a loop. */
 const eventsMax = 2_000_000
@@ -98,10 +100,12 @@ class Run {
     const { world } = cluster
     this.#operator = new Operator(cluster)
     this.nemesis = new Nemesis(cluster, this.#operator, new FaultAtlas(cluster), forkRandom(random))
-    this.#healing = new Healing(cluster, forkRandom(random), () => this.#retireClients())
+    this.#healing = new Healing(cluster, this.#operator, forkRandom(random), () => this.#retireClients())
     const names = Array.from({ length: world.clientCount }, (_, i) => `c${i + 1}`)
     this.#clients = [...names, reader].map(name => this.#newClient(name, forkRandom(random)))
     for (const id of cluster.ids) cluster.timeline.after(random.nextFloat() * world.startMs, () => cluster.start(id))
+    // A majority can be asked to do without the rest only when it is known who they are.
+    if (random.nextInt(2) === 0) cluster.timeline.after(world.faultyMs - settlingMs, () => this.nemesis.leaveMembers())
     cluster.timeline.after(world.faultyMs, () => {
       this.nemesis.rest()
       this.#healing.begin()

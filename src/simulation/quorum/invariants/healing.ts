@@ -3,14 +3,12 @@
  * same state and reads answered (TigerBeetle's VOPR, liveness mode). It must do so with everybody, and just as well with
  * no more than a majority.
  */
-import { decodeConfiguration } from '../../../raft/configuration.ts'
 import { hasQuorum } from '../../../raft/quorum-math.ts'
-import type { Configuration } from '../../../raft/types.ts'
 import type { NodeId } from '../../../util/numbers.ts'
 import type { Random } from '../../../util/random.ts'
-import type { DurableState } from '../../sim-raft-storage-image.ts'
 import type { Cluster } from '../cluster.ts'
 import type { Life } from '../life.ts'
+import type { Operator } from '../operator.ts'
 import { encodeCommand } from '../register-machine.ts'
 import { Violation } from './invariant.ts'
 
@@ -22,6 +20,7 @@ const probeTimeoutMs = 1_000
 
 export class Healing {
   readonly #cluster: Cluster
+  readonly #operator: Operator
   readonly #random: Random
   readonly #onAnswered: () => void
   #beganMs = 0
@@ -32,8 +31,9 @@ export class Healing {
   isDone = false
 
   /** `onAnswered`: the cluster works; it is to be left alone now, so that it comes to rest. */
-  constructor(cluster: Cluster, random: Random, onAnswered: () => void) {
+  constructor(cluster: Cluster, operator: Operator, random: Random, onAnswered: () => void) {
     this.#cluster = cluster
+    this.#operator = operator
     this.#onAnswered = onAnswered
     this.#random = random
   }
@@ -43,7 +43,8 @@ export class Healing {
     this.#beganMs = timeline.nowMs
     trace.note(timeline.nowMs, 'healing', 0, 0, 0)
     this.#cluster.calm()
-    const chosen = this.#random.nextInt(2) === 0 ? this.#someMajority() : new Set(this.#cluster.ids)
+    const chosen =
+      this.#random.nextInt(2) === 0 && this.#operator.isAtRest ? this.#someMajority() : new Set(this.#cluster.ids)
     for (const [id, member] of this.#cluster.members) {
       // Nobody may stumble over a fault that was planned and has not happened yet.
       if (member.isDiskSuspect || !chosen.has(id)) this.#cluster.crash(id)
@@ -124,7 +125,7 @@ export class Healing {
   #someMajority(): Set<NodeId> {
     // Until its founding is committed a cluster needs its founder.
     if (this.#cluster.checks.committed.highestIndex === 0) return new Set(this.#cluster.ids)
-    const configurations = this.#possibleConfigurations()
+    const configurations = this.#cluster.checks.configurations.possible()
     const ids = [...this.#cluster.ids].sort(() => this.#random.nextFloat() - 0.5)
     const chosen = new Set<NodeId>()
     const isGood = (id: NodeId): boolean => chosen.has(id) && !this.#cluster.member(id).isImpaired
@@ -133,13 +134,6 @@ export class Healing {
       chosen.add(id)
     }
     return chosen
-  }
-
-  #possibleConfigurations(): Configuration[] {
-    const { highestIndex } = this.#cluster.checks.committed
-    return [...this.#cluster.members.values()].flatMap(({ disk, isImpaired, isForeign }) =>
-      isImpaired || isForeign ? [] : configurationsOn(disk.durable(), highestIndex),
-    )
   }
 
   #account(): string {
@@ -153,15 +147,4 @@ export class Healing {
     })
     return `not converged after ${this.#cluster.timeline.nowMs - this.#beganMs} ms\n${lines.join('\n')}`
   }
-}
-
-/** The last one on the disk that is known to be committed, and those after it. */
-function configurationsOn(disk: DurableState, committedIndex: number): Configuration[] {
-  const found = disk.snapshot === null ? [] : [{ index: Number(disk.snapshot.index), at: disk.snapshot.configuration }]
-  for (let index = Math.max(disk.firstIndex, (disk.snapshot?.index ?? 0) + 1); index < disk.endIndex; index++) {
-    const entry = disk.entryAt(index)
-    if (entry?.kind === 'configuration') found.push({ index, at: decodeConfiguration(entry) })
-  }
-  const first = found.findLastIndex(({ index }) => index <= committedIndex)
-  return found.slice(Math.max(0, first)).map(({ at }) => at)
 }
