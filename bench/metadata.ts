@@ -75,13 +75,21 @@ async function registerBrokers(leader: Controller): Promise<() => Promise<void>>
   })
   const registrations = await Promise.all(
     brokerIds.map(async nodeId => {
-      const registration = { nodeId, incarnationId: 'bench', url: `ws://127.0.0.1:1`, rack: null, clusterId: null }
+      const registration = {
+        nodeId,
+        incarnationId: 'bench',
+        url: `ws://127.0.0.1:1`,
+        rack: null,
+        clusterId: null,
+        peerUrl: null,
+        previousEpoch: -1,
+      }
       return { nodeId, epoch: (await connection.request(brokerRegistration, registration)).epoch }
     }),
   )
   const beat = setInterval(() => {
     for (const { nodeId, epoch } of registrations) {
-      const heartbeat = { nodeId, epoch: toBrokerEpoch(epoch), wantsShutdown: false }
+      const heartbeat = { nodeId, epoch: toBrokerEpoch(epoch), wantsShutdown: false, wantsFence: false }
       connection.request(brokerHeartbeat, heartbeat).catch(() => {})
     }
   }, 1_000)

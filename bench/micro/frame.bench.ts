@@ -84,6 +84,9 @@ const described = {
       replicas: nodes,
       isr: nodes,
       offlineReplicas: [],
+      elr: [],
+      addingReplicas: [],
+      removingReplicas: [],
     })),
   })),
 }

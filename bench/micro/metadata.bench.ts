@@ -26,7 +26,15 @@ const defaults = { numPartitions: partitionsPerTopic, replicationFactor: 3, minI
 function withBrokers(): ClusterImage {
   let image = replayAll(emptyImage, [{ kind: 'bootstrap', clusterId: 'bench', featureLevel: 1 }])
   for (let id = 1; id <= 9; id++) {
-    const broker = { nodeId: toNodeId(id), incarnationId: 'i', url: 'ws://x', rack: `rack-${id % 3}`, clusterId: null }
+    const broker = {
+      nodeId: toNodeId(id),
+      incarnationId: 'i',
+      url: 'ws://x',
+      rack: `rack-${id % 3}`,
+      clusterId: null,
+      peerUrl: null,
+      previousEpoch: null,
+    }
     const decision = decideRegisterBroker(image, broker, {
       limits: defaultLimits,
       isHeard: false,

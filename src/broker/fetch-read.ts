@@ -139,6 +139,7 @@ function found(item: PartitionRequest, partition: Partition, records: PartitionR
     lastStableOffset: partition.lastStableOffset,
     logStartOffset: partition.log.logStartOffset,
     records,
+    preferredReadReplica: -1,
   }
 }
 
@@ -152,5 +153,6 @@ function failed(item: PartitionRequest, { error, message }: Failure): PartitionR
     lastStableOffset: -1,
     logStartOffset: -1,
     records: noRecords,
+    preferredReadReplica: -1,
   }
 }

@@ -17,7 +17,7 @@ import {
 } from '../protocol/apis/index.ts'
 import { ApiError } from '../protocol/errors.ts'
 import type { Quorum } from '../quorum/types.ts'
-import { type NodeId, type Term, toNodeId } from '../util/numbers.ts'
+import { type NodeId, type Term, toBrokerEpoch, toNodeId } from '../util/numbers.ts'
 import { BrokerRegistry } from './broker-registry.ts'
 import { type Decide, DecisionWriter, notController } from './decision-writer.ts'
 import { quorumDescription } from './describe-quorum.ts'
@@ -110,7 +110,11 @@ export class ActiveController {
 
   #serveBrokers(): void {
     this.#serve(brokerRegistration, async body => {
-      const epoch = await this.#brokers.register({ ...body, nodeId: toNodeId(body.nodeId) })
+      const epoch = await this.#brokers.register({
+        ...body,
+        nodeId: toNodeId(body.nodeId),
+        previousEpoch: body.previousEpoch === -1 ? null : toBrokerEpoch(body.previousEpoch),
+      })
       return { epoch }
     })
     this.#serve(brokerHeartbeat, body => this.#brokers.heartbeat(body))

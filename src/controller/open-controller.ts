@@ -121,7 +121,10 @@ class QuorumController implements Controller {
   }
 
   async registerBroker(registration: BrokerRegistration): Promise<BrokerEpoch> {
-    const { epoch } = await this.#forwarder.request(brokerRegistration, registration)
+    const { epoch } = await this.#forwarder.request(brokerRegistration, {
+      ...registration,
+      previousEpoch: registration.previousEpoch ?? -1,
+    })
     return toBrokerEpoch(epoch)
   }
 
@@ -130,7 +133,7 @@ class QuorumController implements Controller {
     epoch: BrokerEpoch,
     wantsShutdown: boolean,
   ): Promise<{ isFenced: boolean; mayStop: boolean }> {
-    return this.#forwarder.request(brokerHeartbeat, { nodeId, epoch, wantsShutdown })
+    return this.#forwarder.request(brokerHeartbeat, { nodeId, epoch, wantsShutdown, wantsFence: false })
   }
 
   [Symbol.asyncDispose](): Promise<void> {

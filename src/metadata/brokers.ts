@@ -20,6 +20,13 @@ export interface BrokerRegistration {
   readonly rack: string | null
   /** `null` for a broker that has not belonged to a cluster yet. */
   readonly clusterId: string | null
+  /** Where other nodes reach it; `null`: nowhere. */
+  readonly peerUrl: string | null
+  /**
+   * Epoch of its last registration, if its logs have everything they acknowledged since; `null` when they may not, or
+   * when there was none (KIP-966).
+   */
+  readonly previousEpoch: BrokerEpoch | null
 }
 
 export interface BrokerFacts {
@@ -43,7 +50,7 @@ export function decideRegisterBroker(
   registration: BrokerRegistration,
   facts: RegistrationFacts,
 ): Decision<BrokerEpoch> | Failure {
-  const { nodeId, incarnationId, url, rack, clusterId } = registration
+  const { nodeId, incarnationId, url, peerUrl, rack, clusterId } = registration
   if (clusterId !== null && clusterId !== image.clusterId) {
     const message = `Broker ${nodeId} belongs to cluster ${clusterId}; this is ${image.clusterId}.`
     return { error: 'INCONSISTENT_CLUSTER_ID', message }
@@ -62,7 +69,16 @@ export function decideRegisterBroker(
   }
   // The epoch is the offset at which this very record will stand: it is the first of the decision.
   const epoch = toBrokerEpoch(image.lastOffset + 1)
-  const broker: BrokerImage = { nodeId, epoch, url, rack, incarnationId, isFenced: false, isDraining: false }
+  const broker: BrokerImage = {
+    nodeId,
+    epoch,
+    url,
+    peerUrl,
+    rack,
+    incarnationId,
+    isFenced: false,
+    isDraining: false,
+  }
   const before = candidatesWith(image, { ...broker, isFenced: true })
   const after = candidatesWith(image, broker)
   const changes = standingRecords(image, facts, nodeId, (partition, minInsyncReplicas) => {

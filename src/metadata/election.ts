@@ -73,6 +73,7 @@ export function standingChange(
     elr: isElrChange ? after.elr : null,
     addingReplicas: null,
     removingReplicas: null,
+    isUnclean: false,
   }
 }
 

@@ -20,7 +20,10 @@ export interface MetadataImage {
 export interface BrokerImage {
   readonly nodeId: NodeId
   readonly epoch: BrokerEpoch
+  /** Where clients reach it. */
   readonly url: string
+  /** Where other nodes reach it; `null`: nowhere, so that it can hold no partition together with others. */
+  readonly peerUrl: string | null
   readonly rack: string | null
   /** New with each start of the process: tells a restart from a second broker with the same id. */
   readonly incarnationId: string
@@ -54,6 +57,11 @@ export interface PartitionImage {
   readonly leaderEpoch: LeaderEpoch
   /** Rises with every change of anything here. */
   readonly partitionEpoch: number
+  /**
+   * Leader epoch of the last election of a replica that was neither in sync nor eligible; -1 for none. Only across it may
+   * a replica cut off what it knew to be committed.
+   */
+  readonly uncleanEpoch: LeaderEpoch
 }
 
 /** First answers of recent requests, so that a retry gets the same one: bounded, oldest client out first. */

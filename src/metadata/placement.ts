@@ -8,7 +8,7 @@ import { assert, assertAtMost } from '../util/assert.ts'
 import type { NodeId } from '../util/numbers.ts'
 import { toLeaderEpoch } from '../util/numbers.ts'
 import type { BrokerImage, MetadataImage, PartitionImage } from './image.ts'
-import type { RecordOf } from './record-types.ts'
+import { neverUnclean, type RecordOf } from './record-types.ts'
 
 type PlacedBroker = Pick<BrokerImage, 'nodeId' | 'rack'>
 
@@ -93,6 +93,7 @@ export function newPartition(
     leaderId: isr[0]!,
     leaderEpoch: toLeaderEpoch(0),
     partitionEpoch: 0,
+    uncleanEpoch: neverUnclean,
   }
 }
 

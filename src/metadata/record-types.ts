@@ -37,12 +37,15 @@ const partitionField = field(int32, 'Partition, from 0.')
 /** `leaderId` of a partition change: there is no leader now. */
 export const noLeader = -1 as NodeId
 
+/** `uncleanEpoch` of a partition whose leaders were all elected from the in-sync or eligible. */
+export const neverUnclean = -1 as LeaderEpoch
+
 export const recordTypes = {
   bootstrap: recordType(1, 0, 'The first record of a cluster.', {
     clusterId: field(string({ lengthMax: 64 }), 'Cluster id, for ever.'),
     featureLevel: field(int32, 'Feature level the cluster starts with.'),
   }),
-  registerBroker: recordType(2, 0, 'A broker started, or its whole state in a snapshot.', {
+  registerBroker: recordType(2, 1, 'A broker started, or its whole state in a snapshot.', {
     nodeId: field(nodeId, 'Broker.'),
     epoch: field(brokerEpoch, 'Its epoch: the offset of the record of its registration.'),
     incarnationId: field(string({ lengthMax: 64 }), 'New with each start of the process.'),
@@ -50,6 +53,10 @@ export const recordTypes = {
     rack: field(nullable(string({ lengthMax: limits.rackLength })), 'Its rack.'),
     isFenced: field(boolean, 'Not to be used: not heard of.'),
     isDraining: field(boolean, 'Shutting down.'),
+    peerUrl: field(nullable(string({ lengthMax: limits.urlLength })), 'Where other nodes reach it; nil: nowhere.', {
+      since: 1,
+      whenAbsent: null,
+    }),
   }),
   unregisterBroker: recordType(3, 0, 'A broker is gone for good.', {
     nodeId: field(nodeId, 'Broker.'),
@@ -66,7 +73,7 @@ export const recordTypes = {
     name: field(topicName, 'Its name.'),
   }),
   removeTopic: recordType(6, 0, 'A topic is gone, with its partitions and configs.', { topicId: topicIdField }),
-  partition: recordType(7, 0, 'A new partition, the next of its topic, or its whole state in a snapshot.', {
+  partition: recordType(7, 1, 'A new partition, the next of its topic, or its whole state in a snapshot.', {
     topicId: topicIdField,
     partition: partitionField,
     replicas: field(nodeIdList, 'All replicas, the preferred leader first.'),
@@ -77,8 +84,12 @@ export const recordTypes = {
     leaderId: field(nullable(nodeId), 'Leader; nil for none.'),
     leaderEpoch: field(leaderEpoch, 'Its epoch.'),
     partitionEpoch: field(int32, 'Epoch of the whole partition.'),
+    uncleanEpoch: field(leaderEpoch, 'Leader epoch of the last unclean election; -1: there was none.', {
+      since: 1,
+      whenAbsent: neverUnclean,
+    }),
   }),
-  partitionChange: recordType(8, 0, 'A partition changed: its partition epoch rises by one.', {
+  partitionChange: recordType(8, 1, 'A partition changed: its partition epoch rises by one.', {
     topicId: topicIdField,
     partition: partitionField,
     leaderId: field(
@@ -90,6 +101,10 @@ export const recordTypes = {
     elr: field(nullable(nodeIdList), 'New value; nil: as it was.'),
     addingReplicas: field(nullable(nodeIdList), 'New value; nil: as it was.'),
     removingReplicas: field(nullable(nodeIdList), 'New value; nil: as it was.'),
+    isUnclean: field(boolean, 'The new leader was neither in sync nor eligible: it may lack committed records.', {
+      since: 1,
+      whenAbsent: false,
+    }),
   }),
   config: recordType(9, 0, 'A dynamic config was set or deleted.', {
     resourceType: field(oneOf('topic', 'broker'), 'Kind of resource.'),

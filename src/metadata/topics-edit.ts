@@ -74,10 +74,11 @@ export class TopicsEdit {
     this.#partitionCount++
   }
 
-  changePartition({ kind: _, topicId, partition, leaderId, ...changes }: RecordOf<'partitionChange'>): void {
+  changePartition({ kind: _, topicId, partition, leaderId, isUnclean, ...changes }: RecordOf<'partitionChange'>): void {
     const topic = this.#opened(topicId)
     const before = topic.partitions[partition]
     assert(before !== undefined, 'a changed partition exists')
+    const leaderEpoch = leaderId === null ? before.leaderEpoch : nextEpoch(before.leaderEpoch)
     const after: PartitionImage = {
       replicas: changes.replicas ?? before.replicas,
       isr: changes.isr ?? before.isr,
@@ -85,8 +86,9 @@ export class TopicsEdit {
       addingReplicas: changes.addingReplicas ?? before.addingReplicas,
       removingReplicas: changes.removingReplicas ?? before.removingReplicas,
       leaderId: leaderId === null ? before.leaderId : leaderId === noLeader ? null : leaderId,
-      leaderEpoch: leaderId === null ? before.leaderEpoch : nextEpoch(before.leaderEpoch),
+      leaderEpoch,
       partitionEpoch: before.partitionEpoch + 1,
+      uncleanEpoch: isUnclean ? leaderEpoch : before.uncleanEpoch,
     }
     checkPartition(after)
     topic.partitions[partition] = after

@@ -209,7 +209,15 @@ class OpenNode implements Node {
     const { clock, logger, signal } = ports
     this.#membership = await BrokerMembership.open({
       controller,
-      registration: { nodeId: this.nodeId, incarnationId, url, rack: settings.rack, clusterId: this.clusterId },
+      registration: {
+        nodeId: this.nodeId,
+        incarnationId,
+        url,
+        peerUrl: this.peerUrl,
+        rack: settings.rack,
+        clusterId: this.clusterId,
+        previousEpoch: null,
+      },
       clock,
       logger,
       onReached: listener => this.peerNetwork?.onReached(listener) ?? (() => {}),

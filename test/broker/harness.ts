@@ -10,6 +10,7 @@ import type {
   PartitionImage,
   TopicImage,
 } from '../../src/metadata/image.ts'
+import { neverUnclean } from '../../src/metadata/record-types.ts'
 import type { Api } from '../../src/protocol/api.ts'
 import type { fetch, produce } from '../../src/protocol/apis/index.ts'
 import { BatchBuilder } from '../../src/protocol/batch/builder.ts'
@@ -98,6 +99,7 @@ function brokerImage(nodeId: NodeId, incarnationId: string) {
     epoch,
     url: `ws://node-${nodeId}`,
     rack: null,
+    peerUrl: null,
     incarnationId,
     isFenced: nodeId !== self,
     isDraining: false,
@@ -114,6 +116,7 @@ export function partitionImage(changes: Partial<PartitionImage> = {}): Partition
     leaderId: self,
     leaderEpoch: toLeaderEpoch(0),
     partitionEpoch: 0,
+    uncleanEpoch: neverUnclean,
     ...changes,
   }
 }

@@ -161,6 +161,9 @@ export class FakeCluster {
           replicas: nodeIds,
           isr: nodeIds,
           offlineReplicas: [],
+          elr: [],
+          addingReplicas: [],
+          removingReplicas: [],
         }))
         return { errorCode: 0, name, topicId: topic.topicId, isInternal: false, partitions }
       }),
@@ -227,6 +230,7 @@ export class FakeCluster {
         lastStableOffset: -1,
         logStartOffset: -1,
         records: new Uint8Array(0),
+        preferredReadReplica: -1,
       })
       if (fault !== null) return failed(fault)
       const found = this.partition(topic, partition)
@@ -245,7 +249,7 @@ export class FakeCluster {
       const records = new Uint8Array(Buffer.concat(taken))
       const { endOffset, logStartOffset } = found
       const ends = { highWatermark: endOffset, lastStableOffset: endOffset, logStartOffset }
-      return { topic, partition, errorCode: 0, errorMessage: null, ...ends, records }
+      return { topic, partition, errorCode: 0, errorMessage: null, ...ends, records, preferredReadReplica: -1 }
     })
     return { partitions }
   }

@@ -123,7 +123,15 @@ test('a restart together with the controller registers at once: nobody was heard
 
 test('registration with the id of another cluster is refused', async () => {
   const it = await openLeading()
-  const registration = { nodeId: two, incarnationId: 'i', url: 'ws://x', rack: null, clusterId: 'another' }
+  const registration = {
+    nodeId: two,
+    incarnationId: 'i',
+    url: 'ws://x',
+    rack: null,
+    clusterId: 'another',
+    peerUrl: null,
+    previousEpoch: null,
+  }
   assert.equal(await it.outcome(it.controller.registerBroker(registration)), 'INCONSISTENT_CLUSTER_ID')
 })
 

@@ -198,7 +198,15 @@ export class FakeGroup {
   }
 
   register(at: number, id = at, incarnationId = 'first') {
-    const registration = { nodeId: toNodeId(id), incarnationId, url: `ws://node-${id}`, rack: null, clusterId: null }
+    const registration = {
+      nodeId: toNodeId(id),
+      incarnationId,
+      url: `ws://node-${id}`,
+      rack: null,
+      clusterId: null,
+      peerUrl: null,
+      previousEpoch: null,
+    }
     return this.controller(at).registerBroker(registration)
   }
 

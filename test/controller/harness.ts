@@ -60,7 +60,15 @@ export class Harness {
   }
 
   register(id = 1, incarnationId = 'first') {
-    const registration = { nodeId: toNodeId(id), incarnationId, url: `ws://node-${id}`, rack: null, clusterId: null }
+    const registration = {
+      nodeId: toNodeId(id),
+      incarnationId,
+      url: `ws://node-${id}`,
+      rack: null,
+      clusterId: null,
+      peerUrl: null,
+      previousEpoch: null,
+    }
     return this.outcome(this.controller.registerBroker(registration))
   }
 

@@ -135,7 +135,15 @@ export class RealGroup {
     opening
       .then(async controller => {
         node.controller = controller
-        const registration = { nodeId: id, incarnationId: `life-${life}`, url: urlOf(id), rack: null, clusterId: null }
+        const registration = {
+          nodeId: id,
+          incarnationId: `life-${life}`,
+          url: urlOf(id),
+          rack: null,
+          clusterId: null,
+          peerUrl: null,
+          previousEpoch: null,
+        }
         await BrokerMembership.open({
           controller,
           registration,

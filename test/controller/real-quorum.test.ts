@@ -55,7 +55,15 @@ async function run<T>(disk: MemoryStorageImage, seed: number, use: (it: Running)
     defaults: { numPartitions: 2, replicationFactor: 1, minInsyncReplicas: 1 },
   })
   const controller = await finish(opening)
-  const registration = { nodeId: one, incarnationId: `i${seed}`, url: 'ws://x', rack: null, clusterId: null }
+  const registration = {
+    nodeId: one,
+    incarnationId: `i${seed}`,
+    url: 'ws://x',
+    rack: null,
+    clusterId: null,
+    peerUrl: null,
+    previousEpoch: null,
+  }
   const epoch = await finish(controller.registerBroker(registration))
   const result = await use({ controller, epoch, finish })
   await finish(Promise.resolve(controller[Symbol.asyncDispose]()))

@@ -103,7 +103,14 @@ test('a record that is damaged on disk: its partition is offline, the others ser
   const connection = await connect(t, again.url)
   const place = { topicId: null, partition: 0, leaderEpoch: -1, fetchOffset: 0, maxBytes: 1_000_000 }
   const partitions = ['bad', 'good'].map(topic => ({ topic, ...place }))
-  const limits = { maxWaitMs: 0, minBytes: 1, maxBytes: 1_000_000, isolationLevel: 0, format: 'batches' as const }
+  const limits = {
+    maxWaitMs: 0,
+    minBytes: 1,
+    maxBytes: 1_000_000,
+    isolationLevel: 0,
+    format: 'batches' as const,
+    rack: null,
+  }
   const response = await connection.request(fetchApi, { ...limits, partitions })
   assert.deepEqual(
     response.partitions.map(p => errorName(p.errorCode)),

@@ -8,7 +8,15 @@ import { toNodeId } from '../../src/util/numbers.ts'
 import { Cluster } from './cluster.ts'
 
 const twoInSync = [{ key: 'min.insync.replicas', value: '2' }]
-const registration = { nodeId: toNodeId(1), incarnationId: 'other', url: 'ws://x', rack: null, clusterId: null }
+const registration = {
+  nodeId: toNodeId(1),
+  incarnationId: 'other',
+  url: 'ws://x',
+  rack: null,
+  clusterId: null,
+  peerUrl: null,
+  previousEpoch: null,
+}
 const facts = { limits: defaultLimits, isHeard: false, minInsyncReplicas: 1 }
 
 test('the epoch of a broker is the offset of its registration', () => {
@@ -20,6 +28,7 @@ test('the epoch of a broker is the offset of its registration', () => {
     epoch,
     url: 'ws://node-1',
     rack: null,
+    peerUrl: null,
     incarnationId: 'first',
     isFenced: false,
     isDraining: false,

@@ -27,7 +27,15 @@ export class Cluster {
 
   register(id: number, incarnation = 'first', rack: string | null = null) {
     const nodeId = toNodeId(id)
-    const registration = { nodeId, incarnationId: incarnation, url: `ws://node-${id}`, rack, clusterId: null }
+    const registration = {
+      nodeId,
+      incarnationId: incarnation,
+      url: `ws://node-${id}`,
+      rack,
+      clusterId: null,
+      peerUrl: null,
+      previousEpoch: null,
+    }
     const facts = { limits: defaultLimits, isHeard: false, minInsyncReplicas: this.minInsyncReplicas }
     const decision = decideRegisterBroker(this.image, registration, facts)
     assert(!isFailure(decision))

@@ -149,6 +149,8 @@ function decideOperation(image: ClusterImage, op: Operation) {
         url: `ws://${id}`,
         rack,
         clusterId: null,
+        peerUrl: null,
+        previousEpoch: null,
       }
       return decideRegisterBroker(image, registration, { minInsyncReplicas: 1, limits: historyLimits, isHeard: false })
     }

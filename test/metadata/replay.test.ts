@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { emptyImage } from '../../src/metadata/cluster-image.ts'
-import type { MetadataRecord, RecordOf } from '../../src/metadata/record-types.ts'
+import { type MetadataRecord, neverUnclean, type RecordOf } from '../../src/metadata/record-types.ts'
 import { ImageBuilder, replay, replayAll, replayEntry } from '../../src/metadata/replay.ts'
 import { toBrokerEpoch, toLeaderEpoch, toNodeId } from '../../src/util/numbers.ts'
 import { Cluster } from './cluster.ts'
@@ -34,6 +34,7 @@ const partition: RecordOf<'partition'> = {
   leaderId: one,
   leaderEpoch: toLeaderEpoch(0),
   partitionEpoch: 0,
+  uncleanEpoch: neverUnclean,
 }
 const change: RecordOf<'partitionChange'> = {
   kind: 'partitionChange',
@@ -45,6 +46,7 @@ const change: RecordOf<'partitionChange'> = {
   elr: null,
   addingReplicas: null,
   removingReplicas: null,
+  isUnclean: false,
 }
 const brokerChange = { kind: 'brokerChange', nodeId: one, epoch, isFenced: true, isDraining: null } as const
 const topicConfig = { kind: 'config', resourceType: 'topic', resource: topicId, key: 'k', value: 'v' } as const

@@ -10,7 +10,15 @@ import { silentLogger } from '../../src/util/logger.ts'
 import { type BrokerEpoch, type NodeId, toBrokerEpoch, toNodeId } from '../../src/util/numbers.ts'
 import { turn } from '../broker/harness.ts'
 
-const registration = { nodeId: toNodeId(1), incarnationId: 'i', url: 'ws://x', rack: null, clusterId: null }
+const registration = {
+  nodeId: toNodeId(1),
+  incarnationId: 'i',
+  url: 'ws://x',
+  rack: null,
+  clusterId: null,
+  peerUrl: null,
+  previousEpoch: null,
+}
 
 /** Adds a listener; returns what takes it away. */
 function stopping<L>(listeners: Set<L>, listener: L): () => void {

@@ -103,7 +103,14 @@ async function readAll(connection: Connection, partition: number): Promise<{ off
   const records: { offset: number; value: string }[] = []
   for (let fetchOffset = 0; fetchOffset < endOffset; ) {
     const partitions = [{ ...place, fetchOffset, maxBytes: 3_000 }]
-    const limits = { maxWaitMs: 0, minBytes: 1, maxBytes: 1 << 20, isolationLevel: 0, format: 'batches' as const }
+    const limits = {
+      maxWaitMs: 0,
+      minBytes: 1,
+      maxBytes: 1 << 20,
+      isolationLevel: 0,
+      format: 'batches' as const,
+      rack: null,
+    }
     const response = await connection.request(fetch, { ...limits, partitions })
     const { errorCode, errorMessage, records: found } = response.partitions[0]!
     assert.equal(errorCode, 0, `fetch: ${errorMessage}`)

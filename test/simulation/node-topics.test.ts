@@ -75,7 +75,14 @@ async function step(
 
 async function valuesOf(connection: Connection, name: string): Promise<string[]> {
   const item = { topic: name, topicId: null, partition: 0, leaderEpoch: -1, fetchOffset: 0, maxBytes: 1 << 20 }
-  const limits = { maxWaitMs: 0, minBytes: 1, maxBytes: 1 << 20, isolationLevel: 0, format: 'batches' as const }
+  const limits = {
+    maxWaitMs: 0,
+    minBytes: 1,
+    maxBytes: 1 << 20,
+    isolationLevel: 0,
+    format: 'batches' as const,
+    rack: null,
+  }
   const response = await connection.request(fetch, { ...limits, partitions: [item] })
   assert.equal(errorName(response.partitions[0]!.errorCode), null)
   return splitBatches(response.partitions[0]!.records as Uint8Array).flatMap(batch => {

@@ -58,7 +58,7 @@ function describeTopic(image: MetadataImage, name: string): TopicResponse {
 }
 
 function describePartition(image: MetadataImage, partition: PartitionImage, number: number): PartitionResponse {
-  const { leaderId, leaderEpoch, replicas, isr } = partition
+  const { leaderId, leaderEpoch, replicas, isr, elr, addingReplicas, removingReplicas } = partition
   return {
     errorCode: leaderId === null ? errorCode('LEADER_NOT_AVAILABLE') : noError,
     partition: number,
@@ -67,6 +67,9 @@ function describePartition(image: MetadataImage, partition: PartitionImage, numb
     replicas: [...replicas],
     isr: [...isr],
     offlineReplicas: replicas.filter(id => image.brokers.get(id)?.isFenced !== false),
+    elr: [...elr],
+    addingReplicas: [...addingReplicas],
+    removingReplicas: [...removingReplicas],
   }
 }
 

@@ -38,6 +38,7 @@ export async function sendFetch(
       fetchOffset: partition.fetchOffset,
       maxBytes: Math.min(partitionMaxBytes, maxBytes),
     })),
+    rack: null,
   }
   const response = await connection.request(fetch, request, { timeoutMs: requestTimeoutMs + fetchMaxWaitMs, signal })
   const answers = response.partitions

@@ -10,12 +10,12 @@ import {
   topicField,
   topicIdField,
 } from '../common.ts'
-import { array, field, int32, int64, oneOf, struct } from '../schema.ts'
+import { array, field, int32, int64, nullable, oneOf, string, struct } from '../schema.ts'
 
 export const fetch = defineApi({
   key: 1,
   name: 'Fetch',
-  versions: [0, 0],
+  versions: [0, 1],
   doc: 'A long poll: answers as soon as minBytes are there, or an error is, or maxWaitMs is over. Only records below the high watermark are returned. The first batch is returned whole even if it is larger than the limits; the first batch of an answer may begin before fetchOffset.',
   request: struct({
     maxWaitMs: field(int32, 'Longest wait for minBytes.'),
@@ -37,6 +37,11 @@ export const fetch = defineApi({
       ),
       'What to read. When maxBytes is not enough for all, which one is first changes from answer to answer.',
     ),
+    rack: field(
+      nullable(string({ lengthMax: limits.rackLength })),
+      'Rack of the reader: a leader may name a nearer replica, and a follower serves what it knows to be committed (KIP-392). nil: leaders only.',
+      { since: 1, whenAbsent: null },
+    ),
   }),
   response: struct({
     partitions: field(
@@ -50,6 +55,10 @@ export const fetch = defineApi({
           lastStableOffset: field(int64, 'End of what read committed may read (exclusive); -1 on error.'),
           logStartOffset: field(int64, 'First offset still in the log; -1 on error.'),
           records: field(recordsOut, 'What was asked for, possibly empty.'),
+          preferredReadReplica: field(int32, 'A nearer replica to read from, instead of records; -1 for none.', {
+            since: 1,
+            whenAbsent: -1,
+          }),
         }),
         { countMax: limits.responseItems },
       ),

@@ -1,7 +1,10 @@
 import type { Api } from '../api.ts'
 import { addRaftVoter } from './add-raft-voter.ts'
 import { alterConfigs } from './alter-configs.ts'
+import { alterPartition } from './alter-partition.ts'
+import { alterPartitionReassignments } from './alter-partition-reassignments.ts'
 import { apiVersions } from './api-versions.ts'
+import { appendEntries } from './append-entries.ts'
 import { brokerHeartbeat } from './broker-heartbeat.ts'
 import { brokerRegistration } from './broker-registration.ts'
 import { createPartitions } from './create-partitions.ts'
@@ -11,9 +14,13 @@ import { deleteTopics } from './delete-topics.ts'
 import { describeCluster } from './describe-cluster.ts'
 import { describeConfigs } from './describe-configs.ts'
 import { describeQuorum } from './describe-quorum.ts'
+import { describeReplicas } from './describe-replicas.ts'
+import { drainBroker } from './drain-broker.ts'
+import { electLeaders } from './elect-leaders.ts'
 import { fetch } from './fetch.ts'
 import { introduce } from './introduce.ts'
 import { listOffsets } from './list-offsets.ts'
+import { listPartitionReassignments } from './list-partition-reassignments.ts'
 import { metadata } from './metadata.ts'
 import { produce } from './produce.ts'
 import { raftMessages } from './raft-messages.ts'
@@ -50,12 +57,17 @@ export const peerApis = [
   readIndex,
   brokerRegistration,
   brokerHeartbeat,
+  appendEntries,
+  alterPartition,
 ] as const satisfies readonly Api[]
 
 export {
   addRaftVoter,
   alterConfigs,
+  alterPartition,
+  alterPartitionReassignments,
   apiVersions,
+  appendEntries,
   brokerHeartbeat,
   brokerRegistration,
   createPartitions,
@@ -65,9 +77,13 @@ export {
   describeCluster,
   describeConfigs,
   describeQuorum,
+  describeReplicas,
+  drainBroker,
+  electLeaders,
   fetch,
   introduce,
   listOffsets,
+  listPartitionReassignments,
   metadata,
   produce,
   raftMessages,

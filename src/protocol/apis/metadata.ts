@@ -14,7 +14,7 @@ import { array, boolean, field, int32, nullable, string, struct } from '../schem
 export const metadata = defineApi({
   key: 3,
   name: 'Metadata',
-  versions: [0, 1],
+  versions: [0, 2],
   doc: 'Brokers, topics and who leads which partition, as this node has seen them committed, or as they are now.',
   request: struct({
     topics: field(nullable(array(topicName, { countMax: limits.items })), 'Topics to describe; nil for all.'),
@@ -52,6 +52,9 @@ export const metadata = defineApi({
                 replicas: field(nodeIds, 'All replicas, the preferred leader first.'),
                 isr: field(nodeIds, 'In-sync replicas.'),
                 offlineReplicas: field(nodeIds, 'Replicas on fenced brokers.'),
+                elr: field(nodeIds, 'Eligible leader replicas (KIP-966).', { since: 2, whenAbsent: [] }),
+                addingReplicas: field(nodeIds, 'Replicas a reassignment adds.', { since: 2, whenAbsent: [] }),
+                removingReplicas: field(nodeIds, 'Replicas a reassignment removes.', { since: 2, whenAbsent: [] }),
               }),
               { countMax: limits.responseItems },
             ),
