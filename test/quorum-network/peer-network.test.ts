@@ -106,6 +106,55 @@ describe('carrying', () => {
     assert.equal(other.messages.length, 104)
   })
 
+  test('what the next message of the turn says too does not leave', async t => {
+    const rig = setUp(t)
+    const { one, other } = await pair(rig)
+    const full = append(1, 2, 10)
+    const news: Message = { ...full, entries: [], round: 1 }
+    const reply = (matchIndex: number, round: number): Message => {
+      return {
+        kind: 'appendEntriesReply',
+        from: toNodeId(1),
+        term: toTerm(1),
+        matchIndex: toLogIndex(matchIndex),
+        round,
+      }
+    }
+    const elsewhere: Message = { ...news, prevIndex: toLogIndex(1), prevTerm: toTerm(1) }
+    const said: readonly (readonly Message[])[] = [
+      // The commit index goes with the entries, and one acknowledgement with the next.
+      [news, full],
+      [news, news, full],
+      [reply(3, 1), reply(4, 1), reply(4, 2)],
+      // The entries of one are not in the next; nor is what another place, an older round or another term says.
+      [full, news],
+      [elsewhere, full],
+      [{ ...news, round: 3 }, full],
+      [{ ...news, commitIndex: toLogIndex(1) }, full],
+      [{ ...news, term: toTerm(2) }, full],
+      [reply(4, 1), reply(3, 1)],
+      [news, reply(3, 1)],
+      // In the order in which they were said, with something else between them, all of them count.
+      [news, heartbeat(1, 1), full],
+    ]
+    const arrived: (readonly Message[])[] = []
+    for (const messages of said) {
+      other.messages.length = 0
+      for (const message of messages) one.network.send(two, message)
+      await rig.pass(5)
+      arrived.push(other.messages.map(({ message }) => message))
+    }
+    assert.deepEqual(
+      arrived.map(messages => messages.length),
+      [1, 1, 1, 2, 2, 2, 2, 2, 2, 2, 3],
+    )
+    for (const [i, messages] of arrived.entries())
+      assert.deepEqual(encodeMessage(messages.at(-1)!), encodeMessage(said[i]!.at(-1)!))
+    assert.equal(one.network.stats.framesSent, said.length)
+    assert.equal(one.network.stats.messagesSent, arrived.flat().length)
+    assert.equal(one.network.stats.messagesDropped, 0)
+  })
+
   test('a piece of a snapshot is answered', async t => {
     const rig = setUp(t)
     const { one, other } = await pair(rig)

@@ -8,6 +8,7 @@ import type { Api } from '../../protocol/api.ts'
 import { apiVersions, introduce, raftMessages } from '../../protocol/apis/index.ts'
 import { limits } from '../../protocol/common.ts'
 import { ApiError, type ErrorName } from '../../protocol/errors.ts'
+import type { Message } from '../../raft/messages.ts'
 import { openConnection } from '../../transport/client-connection.ts'
 import type { Connection, RequestOptions } from '../../transport/connection.ts'
 import type { Timer } from '../../util/clock.ts'
@@ -16,6 +17,7 @@ import { MiB } from '../../util/units.ts'
 import { version } from '../../util/version.ts'
 import type { Introduction } from '../peer-port.ts'
 import type { LinkCore } from './link-core.ts'
+import { isOvertaken } from './overtaken.ts'
 
 /** Messages of one frame; a larger one travels alone. */
 const frameBytesMax = MiB
@@ -38,6 +40,8 @@ export class PeerLink {
   #timer: Timer | null = null
   #unsent: Uint8Array[] = []
   #unsentBytes = 0
+  /** The last of `#unsent`. */
+  #lastUnsent: Message | null = null
   /** What was last said in the log about why it is not open. */
   #reported: string | null = null
   /** Why it is not open, one sentence. */
@@ -54,16 +58,20 @@ export class PeerLink {
     return this.#open !== null
   }
 
-  /** Leaves at the end of this turn, if there is room. */
-  send(encoded: Uint8Array): void {
-    const waitingBytes = this.#unsentBytes + (this.#open?.bufferedBytes ?? 0)
+  /** `encoded` is `message`. Leaves at the end of this turn, if there is room, and unless the next one says it too. */
+  send(message: Message, encoded: Uint8Array): void {
+    const isLastOvertaken = this.#lastUnsent !== null && isOvertaken(this.#lastUnsent, message)
+    const overtakenBytes = isLastOvertaken ? this.#unsent.at(-1)!.length : 0
+    const waitingBytes = this.#unsentBytes - overtakenBytes + (this.#open?.bufferedBytes ?? 0)
     const hasRoom = waitingBytes + encoded.length <= this.#core.sendQueueBytesMax || waitingBytes <= almostNothingBytes
     if (this.#open === null || !hasRoom) {
       this.#core.stats.messagesDropped++
       return
     }
+    if (isLastOvertaken) this.#unsent.pop()
     this.#unsent.push(encoded)
-    this.#unsentBytes += encoded.length
+    this.#unsentBytes += encoded.length - overtakenBytes
+    this.#lastUnsent = message
     this.#core.flushSoon()
   }
 
@@ -71,6 +79,7 @@ export class PeerLink {
     const messages = this.#unsent
     this.#unsent = []
     this.#unsentBytes = 0
+    this.#lastUnsent = null
     const connection = this.#open
     for (let from = 0; connection !== null && !connection.isClosed && from < messages.length; ) {
       let to = from + 1

@@ -99,7 +99,7 @@ class OpenPeerNetwork implements PeerNetwork {
     }
     if (this.#encoded?.message !== message) this.#encoded = { message, bytes: encodeMessage(message) }
     const { bytes } = this.#encoded
-    if (bytes.length <= messageBytesMax) link.send(bytes)
+    if (bytes.length <= messageBytesMax) link.send(message, bytes)
     else this.#core.logger.error({ to, kind: message.kind, bytes: bytes.length }, 'a message is too large to be sent')
   }
 
