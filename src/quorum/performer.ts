@@ -152,9 +152,11 @@ export class Performer {
     const isSnapshotDue = this.#snapshotter.applied(entries)
     this.#noteApplied()
     this.proposals.applied(entries)
-    // Right behind a restore the core may be ahead of the state machine: then it is not this index it would describe.
-    const isLevel = this.appliedIndex === this.#raft.log.appliedIndex
-    if (isSnapshotDue && isLevel && !this.#isStopped) this.#snapshotter.take(describeSnapshot(this.#raft))
+    // Right behind a restore the core may be ahead of the state machine: then it is not this index it would describe. And
+    // while the next one from the leader is on its way to disk, its log has nothing left to describe it by.
+    const { log, installing } = this.#raft
+    const canDescribe = installing === null && this.appliedIndex === log.appliedIndex
+    if (isSnapshotDue && canDescribe && !this.#isStopped) this.#snapshotter.take(describeSnapshot(this.#raft))
   }
 
   #noteApplied(): void {

@@ -119,6 +119,37 @@ test('a member that restores a large snapshot answers its leader meanwhile, and 
   await trio.close()
 })
 
+test('a snapshot that is due when a restore ends is not taken while the next one is on its way to disk', async () => {
+  let isAllowedToEnd = false
+  const { trio, leader, late } = await restoring(({ machine }) => {
+    const restore = machine.restore.bind(machine)
+    machine.restore = function* (snapshot): Generator<void, undefined> {
+      while (!isAllowedToEnd) yield
+      for (const _ of restore(snapshot)) yield
+    }
+  })
+  // Enough for a snapshot of its own waits for the end of the restore.
+  await propose(trio, leader, 150)
+  await trio.until(() => late.quorum.status().commitIndex === leader.quorum.status().commitIndex)
+  trio.cut.add(idOf(late))
+  await trio.until(() => leader.quorum.status().snapshotIndex === late.quorum.status().commitIndex)
+  await propose(trio, leader, 150)
+  await trio.until(() => leader.quorum.status().snapshotIndex > late.quorum.status().commitIndex)
+  // The next one from the leader comes, and replaces the log that would describe it.
+  late.storage.isGated = true
+  trio.cut.clear()
+  await trio.until(() => late.storage.waiting > 0)
+  isAllowedToEnd = true
+  await trio.until(() => late.machine.texts.length === 350)
+  assert.deepEqual([late.machine.restores, late.storage.snapshots, late.storage.waiting], [1, 0, 1])
+  late.storage.isGated = false
+  await late.storage.finish()
+  await trio.until(() => late.machine.texts.length === 500)
+  assert.deepEqual(late.machine.texts, leader.machine.texts)
+  assert.deepEqual(late.fatal, [])
+  await trio.close()
+})
+
 test('leadership is announced, and reads are answered, only behind the restore', async () => {
   const { trio, leader, late } = await restoring()
   await trio.finish(leader.quorum.transfer(idOf(late), 5000))
