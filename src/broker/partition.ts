@@ -8,7 +8,7 @@
 import type { AppendResult, PartitionLog, TopicPartition } from '../log/types.ts'
 import type { ResolvedTopicConfig } from '../metadata/topic-configs.ts'
 import { ApiError, type ErrorName, type Failure } from '../protocol/errors.ts'
-import { LeaderReplica } from '../replication/leader-replica.ts'
+import { LeaderReplica, type LeaderTerms } from '../replication/leader-replica.ts'
 import { assertAtMost } from '../util/assert.ts'
 import type { LeaderEpoch, NodeId, Offset } from '../util/numbers.ts'
 import { MiB } from '../util/units.ts'
@@ -139,20 +139,25 @@ export class Partition {
       if (this.#leader !== null) this.#resign()
       return
     }
-    const leaderTerms = {
+    const leaderTerms: LeaderTerms = {
       leaderEpoch: terms.leaderEpoch,
+      partitionEpoch: 0,
+      replicas: terms.isr,
       isr: terms.isr,
-      minInsyncReplicas: terms.config.minInsyncReplicas,
+      effectiveMinIsr: terms.config.minInsyncReplicas,
+      brokerEpochs: new Map(),
     }
+    const { durableEndOffset, logEndOffset } = this.log
     if (this.#leader?.leaderEpoch === terms.leaderEpoch) {
-      if (this.#leader.reconfigure(leaderTerms)) this.#onHighWatermarkMoved()
+      if (this.#leader.reconfigure(leaderTerms, logEndOffset, 0)) this.#onHighWatermarkMoved()
       return
     }
-    const localEndOffset = this.log.durableEndOffset
     this.#leader = new LeaderReplica({
-      ...leaderTerms,
+      terms: leaderTerms,
       localId: this.#nodeId,
-      localEndOffset,
+      durableEndOffset,
+      logEndOffset,
+      nowMs: 0,
       highWatermark: this.#highWatermark,
     })
     this.#onHighWatermarkMoved()
@@ -226,7 +231,7 @@ export class Partition {
       this.#unflushed.shift()
       next.waiter?.onAppendSettled(next.slot, null)
     }
-    if (this.#leader?.acknowledge(this.#nodeId, durableEndOffset)) this.#onHighWatermarkMoved()
+    if (this.#leader?.onLocalProgress(durableEndOffset)) this.#onHighWatermarkMoved()
   }
 
   /** The disk was full: what was appended from `fromOffset` on did not happen, and its offsets will be given again. */

@@ -1,130 +1,161 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import fc from 'fast-check'
-import { LeaderReplica } from '../../src/replication/leader-replica.ts'
-import { AssertionError } from '../../src/util/errors.ts'
-import { type NodeId, toLeaderEpoch, toNodeId } from '../../src/util/numbers.ts'
-import { runs } from '../support/depth.ts'
+import type { LeaderReplica } from '../../src/replication/leader-replica.ts'
+import { type NodeId, toBrokerEpoch } from '../../src/util/numbers.ts'
+import { MemoryLog } from './memory-log.ts'
+import { leaderOf, one, termsOf, three, two } from './pair.ts'
 
-const leaderEpoch = toLeaderEpoch(3)
-const [one, two, three] = [toNodeId(1), toNodeId(2), toNodeId(3)]
-
-function leader(
-  options: { isr?: NodeId[]; minInsyncReplicas?: number; localEndOffset?: number; highWatermark?: number } = {},
-) {
-  return new LeaderReplica({
-    localId: one,
-    leaderEpoch,
-    isr: options.isr ?? [one, two, three],
-    minInsyncReplicas: options.minInsyncReplicas ?? 2,
-    localEndOffset: options.localEndOffset ?? 0,
-    highWatermark: options.highWatermark ?? 0,
-  })
+/** The follower says that it has everything below `endOffset`. */
+function acknowledge(leader: LeaderReplica, log: MemoryLog, nodeId: NodeId, endOffset: number, nowMs = 0): boolean {
+  const next = leader.next(nodeId, log) ?? {
+    generation: leader.followers.get(nodeId)!.generation,
+    fromOffset: endOffset,
+  }
+  const sent = leader.onSent(nodeId, { prevEpoch: -1, readOffset: 0, ...next, fromOffset: endOffset }, endOffset)
+  const answer = { isMatch: true, endOffset, hintEpoch: -1, brokerEpoch: toBrokerEpoch(100 + nodeId) }
+  return leader.onAnswer(nodeId, sent, answer, log, nowMs)
 }
 
 describe('high watermark', () => {
   test('with one replica it is the local durable end', () => {
-    const alone = leader({ isr: [one], minInsyncReplicas: 1, localEndOffset: 7 })
-    assert.equal(alone.highWatermark, 7)
-    assert.equal(alone.acknowledge(one, 12), true)
-    assert.equal(alone.highWatermark, 12)
+    const log = MemoryLog.of(9, 9, 9)
+    const alone = leaderOf(log, { replicas: [one], isr: [one], effectiveMinIsr: 1 })
+    assert.equal(alone.highWatermark, 3)
+    log.append(9)
+    assert.equal(alone.onLocalProgress(4), true)
+    assert.equal(alone.highWatermark, 4)
+    assert.equal(alone.onLocalProgress(4), false)
   })
 
-  test('is the lowest acknowledged end over the ISR', () => {
-    const partition = leader()
-    assert.equal(partition.acknowledge(one, 10), false)
-    assert.equal(partition.acknowledge(two, 8), false)
-    assert.equal(partition.acknowledge(three, 5), true)
-    assert.equal(partition.highWatermark, 5)
-    assert.equal(partition.acknowledge(three, 9), true)
-    assert.equal(partition.highWatermark, 8)
+  test('is the lowest acknowledged end over the ISR, the own disk included', () => {
+    const log = MemoryLog.of(9, 9, 9, 9)
+    const leader = leaderOf(log)
+    assert.equal(acknowledge(leader, log, two, 4), false)
+    assert.equal(acknowledge(leader, log, three, 2), true)
+    assert.equal(leader.highWatermark, 2)
+    assert.equal(acknowledge(leader, log, three, 4), true)
+    log.append(9, false)
+    acknowledge(leader, log, two, 5)
+    assert.equal(acknowledge(leader, log, three, 5), false)
+    assert.equal(leader.highWatermark, 4)
+    assert.equal(leader.onLocalProgress(5), true)
+    assert.equal(leader.highWatermark, 5)
   })
 
-  test('a replica outside the ISR does not hold it back', () => {
-    const partition = leader({ isr: [one, two] })
-    partition.acknowledge(one, 4)
-    assert.equal(partition.acknowledge(two, 4), true)
-    assert.equal(partition.acknowledge(three, 1), false)
-    assert.equal(partition.highWatermark, 4)
+  test('a replica outside the ISR does not hold it back, one that joined below it does not draw it back', () => {
+    const log = MemoryLog.of(9, 9, 9)
+    const leader = leaderOf(log, { isr: [one, two] })
+    assert.equal(acknowledge(leader, log, two, 3), true)
+    assert.equal(leader.highWatermark, 3)
+    assert.equal(leader.reconfigure(termsOf({ partitionEpoch: 1 }), 3, 0), false)
+    assert.equal(leader.highWatermark, 3)
   })
 
-  test('moves when a slow member leaves the ISR, and stays when a slow one joins', () => {
-    const partition = leader()
-    partition.acknowledge(one, 6)
-    partition.acknowledge(two, 6)
-    assert.equal(partition.reconfigure({ leaderEpoch, isr: [one, two], minInsyncReplicas: 2 }), true)
-    assert.equal(partition.highWatermark, 6)
-    assert.equal(partition.reconfigure({ leaderEpoch, isr: [one, two, three], minInsyncReplicas: 2 }), false)
-    assert.equal(partition.highWatermark, 6)
+  test('stands while the ISR is below the minimum', () => {
+    const log = MemoryLog.of(9, 9)
+    const leader = leaderOf(log, { isr: [one] })
+    assert.equal(leader.hasMinIsr, false)
+    assert.equal(leader.highWatermark, 0)
+    assert.equal(leader.reconfigure(termsOf({ isr: [one], effectiveMinIsr: 1 }), 2, 0), true)
+    assert.equal(leader.highWatermark, 2)
   })
 
-  test('stands still while the ISR is below min.insync.replicas', () => {
-    const partition = leader({ isr: [one] })
-    assert.equal(partition.hasMinIsr, false)
-    assert.equal(partition.acknowledge(one, 9), false)
-    assert.equal(partition.highWatermark, 0)
-    assert.equal(partition.reconfigure({ leaderEpoch, isr: [one], minInsyncReplicas: 1 }), true)
-    assert.equal(partition.highWatermark, 9)
-  })
-
-  test('ignores an acknowledgement that arrives late', () => {
-    const partition = leader({ isr: [one], minInsyncReplicas: 1, localEndOffset: 5 })
-    assert.equal(partition.acknowledge(one, 3), false)
-    assert.equal(partition.highWatermark, 5)
-  })
-
-  test('refuses a leader outside its ISR and a high watermark above its log', () => {
-    assert.throws(() => leader({ isr: [two, three] }), AssertionError)
-    assert.throws(() => leader({ localEndOffset: 4, highWatermark: 5 }), AssertionError)
-    assert.throws(
-      () => leader().reconfigure({ leaderEpoch: toLeaderEpoch(4), isr: [one], minInsyncReplicas: 1 }),
-      AssertionError,
+  test('waits for a member that was proposed and may have been added', () => {
+    const log = MemoryLog.of(9, 9)
+    const leader = leaderOf(log, { isr: [one, two] })
+    acknowledge(leader, log, two, 2)
+    acknowledge(leader, log, three, 2)
+    const proposal = leader.proposeIsr(1, 1000, log)!
+    assert.deepEqual(
+      proposal.isr.map(({ nodeId, brokerEpoch }) => [nodeId, brokerEpoch]),
+      [
+        [1, 101],
+        [2, 102],
+        [3, 103],
+      ],
     )
+    log.append(9)
+    leader.onLocalProgress(3)
+    assert.equal(acknowledge(leader, log, two, 3), false)
+    leader.onProposalRefused(proposal)
+    log.append(9)
+    leader.onLocalProgress(4)
+    assert.equal(acknowledge(leader, log, two, 4), true)
+    assert.equal(leader.highWatermark, 4)
+  })
+
+  test('is not what an earlier leader may have shown before it reaches the start of the epoch', () => {
+    const log = MemoryLog.of(7, 8, 8)
+    const leader = leaderOf(log, {}, 1)
+    assert.equal(leader.isHighWatermarkCurrent, false)
+    acknowledge(leader, log, two, 3)
+    acknowledge(leader, log, three, 3)
+    assert.equal(leader.isHighWatermarkCurrent, true)
   })
 })
 
-test('property: HW1, HW2 and HW3 hold after every step', () => {
-  const replica = fc.constantFrom(one, two, three)
-  const followers = fc.subarray([two, three])
-  const step = fc.oneof(
-    { weight: 4, arbitrary: fc.record({ kind: fc.constant('ack' as const), replica, behind: fc.nat(10) }) },
-    { weight: 2, arbitrary: fc.record({ kind: fc.constant('append' as const), count: fc.nat(5) }) },
-    {
-      weight: 1,
-      arbitrary: fc.record({ kind: fc.constant('isr' as const), followers, min: fc.integer({ min: 1, max: 3 }) }),
-    },
-  )
-  let moves = 0
-  fc.assert(
-    fc.property(fc.array(step, { minLength: 20, maxLength: 60 }), steps => {
-      let end = 0
-      let min = 2
-      const partition = leader()
-      const ends = new Map<NodeId, number>()
-      for (const s of steps) {
-        const before = partition.highWatermark
-        let moved = false
-        if (s.kind === 'append') {
-          end += s.count
-          ends.set(one, end)
-          moved = partition.acknowledge(one, end)
-        } else if (s.kind === 'ack') {
-          const acknowledged = Math.max(0, Math.min(end, end - s.behind))
-          ends.set(s.replica, Math.max(ends.get(s.replica) ?? 0, acknowledged))
-          moved = partition.acknowledge(s.replica, acknowledged)
-        } else {
-          min = s.min
-          moved = partition.reconfigure({ leaderEpoch, isr: [one, ...s.followers], minInsyncReplicas: min })
-        }
-        assert.equal(moved, partition.highWatermark > before)
-        assert.ok(partition.highWatermark >= before)
-        if (!moved) continue
-        moves += 1
-        assert.ok(partition.isr.length >= min)
-        for (const id of partition.isr) assert.ok((ends.get(id) ?? 0) >= partition.highWatermark)
-      }
-    }),
-    { numRuns: runs(500) },
-  )
-  assert.ok(moves > 100, 'the property saw the high watermark move')
+describe('ISR', () => {
+  test('a member that has not had everything for too long leaves, when the controller says so', () => {
+    const log = MemoryLog.of(9)
+    const leader = leaderOf(log)
+    acknowledge(leader, log, two, 1, 10)
+    assert.equal(leader.proposeIsr(1000, 1000, log), null)
+    const proposal = leader.proposeIsr(1001, 1000, log)!
+    assert.deepEqual(
+      proposal.isr.map(({ nodeId }) => nodeId),
+      [1, 2],
+    )
+    assert.equal(leader.highWatermark, 0)
+    assert.equal(leader.proposeIsr(2000, 1000, log), null)
+    assert.equal(leader.reconfigure(termsOf({ isr: [one, two], partitionEpoch: 1 }), 1, 0), true)
+    assert.equal(leader.proposal, null)
+    assert.equal(leader.highWatermark, 1)
+  })
+
+  test('under steady load a follower that has what there was a moment ago is in sync', () => {
+    const log = MemoryLog.of(9)
+    const leader = leaderOf(log, { isr: [one, two], replicas: [one, two] })
+    for (let nowMs = 0; nowMs <= 5000; nowMs += 100) {
+      acknowledge(leader, log, two, log.logEndOffset - 1, nowMs)
+      log.append(9)
+    }
+    assert.equal(leader.proposeIsr(5100, 1000, log), null)
+  })
+
+  test('a replica joins once it has what may be committed: also what was there when the epoch began', () => {
+    const log = MemoryLog.of(8, 8, 8)
+    const leader = leaderOf(log, { isr: [one, two] }, 1)
+    acknowledge(leader, log, three, 2)
+    assert.equal(leader.proposeIsr(1, 1000, log), null)
+    acknowledge(leader, log, three, 3)
+    assert.notEqual(leader.proposeIsr(1, 1000, log), null)
+  })
+
+  test('a broker in another life joins on nothing it acknowledged before', () => {
+    const log = MemoryLog.of(8, 8, 8)
+    const leader = leaderOf(log, { isr: [one, two] })
+    acknowledge(leader, log, three, 3)
+    const brokerEpochs = new Map([...termsOf().brokerEpochs, [three, toBrokerEpoch(200)]])
+    leader.reconfigure(termsOf({ isr: [one, two], partitionEpoch: 1, brokerEpochs }), 3, 0)
+    assert.equal(leader.followers.get(three)!.matchEnd, null)
+    acknowledge(leader, log, three, 3)
+    assert.equal(leader.proposeIsr(1, 1000, log), null, 'an answer of the former life came late')
+  })
+})
+
+describe('answers', () => {
+  test('one to what was sent before a reset counts for nothing, a repeated one moves nothing back', () => {
+    const log = MemoryLog.of(9, 9, 9)
+    const leader = leaderOf(log)
+    const next = leader.next(two, log)!
+    const sent = leader.onSent(two, next, 3)
+    const answer = { isMatch: true, endOffset: 3, hintEpoch: -1, brokerEpoch: toBrokerEpoch(102) }
+    leader.onLinkLost(two)
+    leader.onAnswer(two, sent, answer, log, 0)
+    assert.equal(leader.followers.get(two)!.matchEnd, null)
+    acknowledge(leader, log, two, 3)
+    const { generation } = leader.followers.get(two)!
+    leader.onAnswer(two, { generation, fromOffset: 1, endOffset: 1 }, { ...answer, endOffset: 1 }, log, 0)
+    assert.equal(leader.followers.get(two)!.matchEnd, 3)
+  })
 })
