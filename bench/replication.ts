@@ -1,0 +1,230 @@
+/**
+ * `npm run bench:replication`: three brokers and a client on this machine, replication factor 3, acks=all, as ratios, each
+ * measurement beside its limit in the same run.
+ *
+ *     npm run bench:replication [-- --rounds 3] [-- --seconds 5] [-- --directory /on/a/real/disk] [-- --only delay,idle]
+ *
+ * - `throughput`: bytes produced, against a third of what the bare pipe moves (bench/limits/bare-pipe.ts): every byte goes
+ *   over loopback and to disk three times, on the cores and the disk that the pipe has for one.
+ * - `depth`: more batches in flight must raise throughput up to the limit, and never lower it after.
+ * - `latency`: p50 and p99 at half of the maximum load.
+ * - `delay`: with 10 ms each way between the brokers, against the same links without; both through the same relay.
+ * - `idle`: 1,000 partitions: CPU of each node at rest; then a broker is killed that leads a third of them, and the time
+ *   until somebody else leads each.
+ *
+ * Prints Markdown tables; medians of interleaved rounds.
+ */
+import { mkdtempSync, rmSync } from 'node:fs'
+import path from 'node:path'
+import { parseArgs } from 'node:util'
+import { Admin } from '../src/index.ts'
+import { runBarePipe } from './limits/bare-pipe.ts'
+import { type BenchCluster, startBenchCluster } from './replication/cluster.ts'
+
+const { values: flags } = parseArgs({
+  options: {
+    rounds: { type: 'string', default: '3' },
+    seconds: { type: 'string', default: '4' },
+    directory: { type: 'string', default: process.cwd() },
+    only: { type: 'string', default: 'throughput,depth,latency,delay,idle' },
+    modes: { type: 'string', default: 'os,sync' },
+  },
+})
+const rounds = Number(flags.rounds)
+const seconds = Number(flags.seconds)
+const modes = flags.modes.split(',') as ('os' | 'sync')[]
+const parts = flags.only.split(',')
+const work = mkdtempSync(path.join(flags.directory, 'bench-replication-'))
+
+interface Load {
+  readonly recordsPerBatch: number
+  readonly recordBytes: number
+  readonly inFlight: number
+}
+
+interface Produced {
+  readonly recordsPerSecond: number
+  readonly latencyMs: { readonly p50: number; readonly p99: number }
+  readonly cpuSeconds: { readonly client: number; readonly nodes: number | null }
+}
+
+const small: Load = { recordsPerBatch: 600, recordBytes: 100, inFlight: 32 }
+const large: Load = { recordsPerBatch: 100, recordBytes: 1024, inFlight: 32 }
+
+try {
+  if (parts.includes('throughput')) await throughput()
+  if (parts.includes('depth')) await depth()
+  if (parts.includes('latency')) await latency()
+  if (parts.includes('delay')) await delay()
+  if (parts.includes('idle')) await idle()
+} finally {
+  rmSync(work, { recursive: true, force: true })
+}
+
+async function throughput(): Promise<void> {
+  head(
+    'durability',
+    'batch × record, in flight',
+    'bare pipe ÷ 3, MB/s',
+    'three brokers, MB/s',
+    'ratio',
+    'p50 ms',
+    'p99 ms',
+    'CPU s nodes / client',
+  )
+  for (const mode of modes) {
+    for (const load of [small, large]) {
+      const samples: { pipe: number; produced: Produced }[] = []
+      for (let round = 0; round < rounds; round++) {
+        const pipe = await runBarePipe({ file: path.join(work, 'pipe'), mode, ...load, seconds })
+        await using cluster = await startWithTopic(mode)
+        samples.push({ pipe: (pipe.recordsPerSecond * load.recordBytes) / 3e6, produced: await produce(cluster, load) })
+      }
+      const { pipe, produced } = middle(samples, sample => megabytes(sample.produced, load) / sample.pipe)
+      const cpu = `${(produced.cpuSeconds.nodes ?? Number.NaN).toFixed(1)} / ${produced.cpuSeconds.client.toFixed(1)}`
+      row(
+        mode,
+        nameOf(load),
+        pipe.toFixed(1),
+        megabytes(produced, load).toFixed(1),
+        (megabytes(produced, load) / pipe).toFixed(2),
+        produced.latencyMs.p50.toFixed(2),
+        produced.latencyMs.p99.toFixed(2),
+        cpu,
+      )
+    }
+  }
+}
+
+async function depth(): Promise<void> {
+  head('durability', 'batch × record', ...[1, 2, 4, 8, 16, 32, 64].map(inFlight => `${inFlight} in flight, MB/s`))
+  for (const mode of modes) {
+    for (const load of [small, large]) {
+      const found: number[] = []
+      for (const inFlight of [1, 2, 4, 8, 16, 32, 64]) {
+        const samples: number[] = []
+        for (let round = 0; round < rounds; round++) {
+          await using cluster = await startWithTopic(mode)
+          samples.push(megabytes(await produce(cluster, { ...load, inFlight }), load))
+        }
+        found.push(middle(samples, value => value))
+      }
+      row(mode, `${load.recordsPerBatch} × ${load.recordBytes} B`, ...found.map(value => value.toFixed(1)))
+    }
+  }
+}
+
+async function latency(): Promise<void> {
+  head('durability', 'batch × record', 'half of the maximum, records/s', 'p50 ms', 'p99 ms', 'p99 ÷ p50')
+  for (const mode of modes) {
+    const load: Load = { recordsPerBatch: 10, recordBytes: 100, inFlight: 64 }
+    const samples: { rate: number; produced: Produced }[] = []
+    for (let round = 0; round < rounds; round++) {
+      await using cluster = await startWithTopic(mode)
+      const rate = Math.round((await produce(cluster, load)).recordsPerSecond / 2)
+      samples.push({ rate, produced: await produce(cluster, { ...load, inFlight: 4096 }, '--rate', String(rate)) })
+    }
+    const { rate, produced } = middle(samples, ({ produced: { latencyMs } }) => latencyMs.p99 / latencyMs.p50)
+    const { p50, p99 } = produced.latencyMs
+    row(
+      mode,
+      `${load.recordsPerBatch} × ${load.recordBytes} B`,
+      String(rate),
+      p50.toFixed(2),
+      p99.toFixed(2),
+      (p99 / p50).toFixed(1),
+    )
+  }
+}
+
+async function delay(): Promise<void> {
+  head('durability', 'batch × record, in flight', 'no delay, MB/s', '10 ms each way, MB/s', 'ratio')
+  for (const mode of modes) {
+    const load = { ...large, inFlight: 256 }
+    const samples: { near: number; far: number }[] = []
+    for (let round = 0; round < rounds; round++) {
+      await using cluster = await startWithTopic(mode, true)
+      const near = megabytes(await produce(cluster, load), load)
+      cluster.mesh!.setPeers({ delayMs: 10 })
+      samples.push({ near, far: megabytes(await produce(cluster, load), load) })
+    }
+    const { near, far } = middle(samples, sample => sample.far / sample.near)
+    row(mode, nameOf(load), near.toFixed(1), far.toFixed(1), (far / near).toFixed(2))
+  }
+}
+
+/** Of the whole cluster at rest, in seconds: long enough for every timer there is. */
+const restSeconds = 20
+
+async function idle(): Promise<void> {
+  await using cluster = await startBenchCluster({ directory: work, mode: 'sync' })
+  await cluster.millrace('topic', 'create', 'many', '-p', '1000', '-r', '3')
+  await using admin = new Admin({ bootstrap: [...cluster.urls] })
+  await until(admin, partitions => partitions.every(({ isr }) => isr.length === 3))
+  const before = await cluster.cpuSeconds()
+  await pause(restSeconds * 1000)
+  const after = await cluster.cpuSeconds()
+  head('1,000 partitions × 3 replicas at rest', 'node 1', 'node 2', 'node 3')
+  row('CPU, percent of a core', ...after.map((cpu, at) => ((100 * (cpu - before[at]!)) / restSeconds).toFixed(1)))
+  head('a broker is killed', 'partitions it led', 'until others lead them all, ms')
+  const [described] = await admin.describeTopics({ topics: ['many'] })
+  const led = described!.partitions.filter(({ leader }) => leader === 2).length
+  const startedMs = performance.now()
+  cluster.kill(1)
+  await until(admin, partitions => partitions.every(({ leader }) => leader !== -1 && leader !== 2))
+  row('SIGKILL', String(led), (performance.now() - startedMs).toFixed(0))
+}
+
+type Partitions = Awaited<ReturnType<Admin['describeTopics']>>[number]['partitions']
+
+async function until(admin: Admin, isDone: (partitions: Partitions) => boolean): Promise<void> {
+  for (;;) {
+    const [described] = await admin.describeTopics({ topics: ['many'] }).catch(() => [])
+    if (described !== undefined && isDone(described.partitions)) return
+    await pause(20)
+  }
+}
+
+async function startWithTopic(mode: 'os' | 'sync', isLinked = false): Promise<BenchCluster> {
+  const cluster = await startBenchCluster({ directory: work, mode, isLinked })
+  // A leader on each broker.
+  await cluster.millrace('topic', 'create', 'bench', '-p', '3', '-r', '3')
+  return cluster
+}
+
+function produce(cluster: BenchCluster, load: Load, ...more: string[]): Promise<Produced> {
+  const { recordsPerBatch, recordBytes, inFlight } = load
+  const options = {
+    records: 1e9,
+    duration: `${seconds}s`,
+    size: recordBytes,
+    'batch-records': recordsPerBatch,
+    'in-flight': inFlight,
+  }
+  const args = Object.entries(options).flatMap(([name, value]) => [`--${name}`, String(value)])
+  return cluster.millrace<Produced>('bench', 'produce', ...args, ...more, '-q')
+}
+
+function megabytes({ recordsPerSecond }: Produced, { recordBytes }: Load): number {
+  return (recordsPerSecond * recordBytes) / 1e6
+}
+
+function middle<T>(samples: readonly T[], by: (sample: T) => number): T {
+  return samples.toSorted((a, b) => by(a) - by(b))[Math.floor(samples.length / 2)]!
+}
+
+function nameOf({ recordsPerBatch, recordBytes, inFlight }: Load): string {
+  return `${recordsPerBatch} × ${recordBytes} B, ${inFlight}`
+}
+
+function head(...cells: string[]): void {
+  console.log(`\n| ${cells.join(' | ')} |\n|${cells.map(() => '---').join('|')}|`)
+}
+
+function row(...cells: string[]): void {
+  console.log(`| ${cells.join(' | ')} |`)
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise(resolve => setTimeout(resolve, ms))
+}

@@ -1,0 +1,94 @@
+/** Three nodes as processes of this machine, and `millrace` commands against them. */
+import { type ChildProcess, execFile, fork } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { createServer } from 'node:net'
+import path from 'node:path'
+import { promisify } from 'node:util'
+import { type Mesh, openMesh } from '../../test/support/chaos/mesh.ts'
+
+const bin = path.join(import.meta.dirname, '..', '..', 'bin', 'millrace.cjs')
+const run = promisify(execFile)
+
+export interface ClusterOptions {
+  /** On the disk that is measured; removed in the end. */
+  readonly directory: string
+  readonly mode: 'os' | 'sync'
+  /** Everything between nodes goes through links that can delay it. */
+  readonly isLinked?: boolean
+}
+
+export interface BenchCluster extends AsyncDisposable {
+  readonly urls: readonly string[]
+  readonly mesh: Mesh | null
+  /** Runs a command and parses what it prints. */
+  millrace<Output>(...args: string[]): Promise<Output>
+  /** CPU seconds of each node so far. */
+  cpuSeconds(): Promise<number[]>
+  /** SIGKILL. */
+  kill(at: number): void
+}
+
+export async function startBenchCluster({ directory, mode, isLinked }: ClusterOptions): Promise<BenchCluster> {
+  const work = mkdtempSync(path.join(directory, 'cluster-'))
+  const nodes = await Promise.all(
+    [1, 2, 3].map(async id => ({ id, clientPort: await freePort(), peerPort: await freePort() })),
+  )
+  const mesh = isLinked === true ? await openMesh(nodes, 1) : null
+  const voters = nodes.map(({ id, peerPort }) => `${id}@127.0.0.1:${peerPort}`).join()
+  const children = nodes.map(({ id, clientPort, peerPort }): ChildProcess => {
+    const settings = [
+      `node.id=${id}`,
+      `peer.listener=ws://127.0.0.1:${peerPort}`,
+      `controller.quorum.voters=${voters}`,
+      `log.flush.policy=${mode}`,
+      'log.level=warn',
+    ]
+    const args = ['server', '--data-dir', path.join(work, `node-${id}`), '--port', String(clientPort)]
+    return fork(bin, [...args, ...settings.flatMap(setting => ['--set', setting])], {
+      execArgv: [],
+      env: { ...process.env, ...mesh?.environmentOf(id) },
+      stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+    })
+  })
+  await Promise.all(children.map(child => once(child, 'message')))
+  const urls = nodes.map(({ clientPort }) => `ws://127.0.0.1:${clientPort}`)
+  return {
+    urls,
+    mesh,
+    async millrace(...args) {
+      const options = ['-b', urls.join(), '--format', 'json']
+      const { stdout } = await run('node', [bin, ...args, ...options], { maxBuffer: 1 << 26 })
+      return JSON.parse(stdout)
+    },
+    cpuSeconds: () => Promise.all(urls.map(cpuSecondsOf)),
+    kill: at => void children[at]!.kill('SIGKILL'),
+    async [Symbol.asyncDispose]() {
+      for (const child of children) if (child.exitCode === null && child.signalCode === null) child.kill('SIGTERM')
+      await Promise.all(children.map(ended))
+      await mesh?.[Symbol.asyncDispose]()
+      rmSync(work, { recursive: true, force: true })
+    },
+  }
+}
+
+async function ended(child: ChildProcess): Promise<void> {
+  if (child.exitCode === null && child.signalCode === null) await once(child, 'exit')
+}
+
+async function cpuSecondsOf(url: string): Promise<number> {
+  const response = await fetch(new URL('/metrics', url.replace(/^ws/, 'http')))
+  const found = /^millrace_process_cpu_seconds_total\S*\s+(\S+)/m.exec(await response.text())
+  if (found === null) throw new Error(`${url} does not tell its CPU time`)
+  return Number(found[1])
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer()
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as { port: number }
+  server.close()
+  await once(server, 'close')
+  return port
+}
