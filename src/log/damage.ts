@@ -31,7 +31,7 @@ export async function examineDamage(
   const until = nextSoundAt ?? sizeBytes
   const span = await readSpan(file, from, Math.min(until, from + spanBytesMax))
   // With the length that its neighbour implies the CRC matches: only the length field has changed.
-  if (isCompleteBatch(span)) return { nextSoundAt, isTorn: false }
+  if (isCompleteBatch(span)) return { nextSoundAt, isTorn: isHeadEmpty(span, from, expectedOffset) }
   return { nextSoundAt, isTorn: isIncomplete || hasEmptySector(span, from) }
 }
 
@@ -41,6 +41,15 @@ const spanBytesMax = 128 * 1024 * 1024
 function isCompleteBatch(span: Uint8Array): boolean {
   if (span.length < batchHeaderBytes || span[position.magic] !== batchMagic) return false
   return crc32c(span, crcRangeStart, span.length) === readBatchHeader(span, 0).crc
+}
+
+/**
+ * The sector in which the batch begins kept what it held before: zeros where its base offset is due. The CRC does not
+ * cover that, so it matches all the same when the sector ends soon after.
+ */
+function isHeadEmpty(span: Uint8Array, from: number, expectedOffset: Offset): boolean {
+  const headBytes = sectorBytes - (from % sectorBytes)
+  return expectedOffset >= 256 ** Math.max(0, 8 - headBytes) && hasEmptySector(span.subarray(0, headBytes), from)
 }
 
 /** `span` begins at byte `from` of its file. */

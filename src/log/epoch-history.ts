@@ -2,7 +2,7 @@
  * Where each leader epoch of a log begins (KIP-101): ascending in epoch and in offset, one entry per epoch that wrote
  * something. Pure; kept in `leader-epoch-checkpoint` in Kafka's text form.
  */
-import { assertAtMost, assertLess } from '../util/assert.ts'
+import { assert, assertAtMost, assertLess } from '../util/assert.ts'
 import type { LeaderEpoch, Offset } from '../util/numbers.ts'
 import { toLeaderEpoch } from '../util/numbers.ts'
 
@@ -60,6 +60,13 @@ export class EpochHistory {
     this.#entries = this.#entries.slice(spanning)
     this.#entries[0] = { epoch: this.#entries[0]!.epoch, startOffset }
     this.#version++
+  }
+
+  /** Epoch of the record at `offset`, which is in the log. */
+  epochAt(offset: Offset): LeaderEpoch {
+    const entry = this.#entries.findLast(each => each.startOffset <= offset)
+    assert(entry !== undefined, 'every record of a log has an epoch')
+    return entry.epoch
   }
 
   /** End of the newest epoch at or below `epoch`, or `null` when the log knows none so old (KIP-279). */

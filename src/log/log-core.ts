@@ -16,7 +16,7 @@ import type { Disk } from './disk.ts'
 import { EpochHistory } from './epoch-history.ts'
 import { storageFailure } from './failures.ts'
 import type { FilePool } from './file-pool.ts'
-import type { RecoveryPoints } from './recovery-points.ts'
+import type { OffsetCheckpoint } from './offset-checkpoint.ts'
 import type { RetentionClock } from './retention-clock.ts'
 import type { Segment } from './segment.ts'
 import type { SpaceWatch } from './space-watch.ts'
@@ -34,7 +34,7 @@ export interface LogEnvironment {
   readonly syncs: SyncScheduler
   readonly cache: TailCache
   readonly space: SpaceWatch
-  readonly recoveryPoints: RecoveryPoints
+  readonly recoveryPoints: OffsetCheckpoint
   readonly retentionClock: RetentionClock
   readonly counters: LogCounters
   /**

@@ -16,10 +16,10 @@ import { FilePool } from './file-pool.ts'
 import { failLog, LogCore, type LogEnvironment } from './log-core.ts'
 import { readTopicId, writeTopicId } from './log-files.ts'
 import { createFiles, writeOut } from './log-writer.ts'
+import { OffsetCheckpoint } from './offset-checkpoint.ts'
 import { StoredLog } from './partition-log.ts'
 import { deletedDirectoryName, fileName, parsePartitionDirectory, partitionDirectoryName, suffix } from './paths.ts'
 import { recoverLog } from './recovery.ts'
-import { RecoveryPoints } from './recovery-points.ts'
 import { RetentionClock } from './retention-clock.ts'
 import { Segment } from './segment.ts'
 import { SpaceWatch } from './space-watch.ts'
@@ -61,6 +61,7 @@ class DirectoryLogManager implements LogManager {
   readonly directory: string
   readonly wasClean: boolean
   readonly logs = new Map<string, StoredLog>()
+  readonly highWatermarks: OffsetCheckpoint
   readonly #options: LogManagerOptions
   readonly #env: LogEnvironment
   readonly #opening = new Map<string, Promise<StoredLog>>()
@@ -80,6 +81,7 @@ class DirectoryLogManager implements LogManager {
     this.directory = directory
     this.wasClean = disk.exists(this.#path(fileName.cleanShutdown))
     const syncs = new SyncScheduler(clock, options.syncsInFlightMax)
+    this.highWatermarks = new OffsetCheckpoint(disk, syncs, this.#path(fileName.highWatermarks))
     this.#env = {
       disk,
       clock,
@@ -96,7 +98,7 @@ class DirectoryLogManager implements LogManager {
         reserveBytes: options.reserveBytes ?? 32 * MiB,
         intervalMs: options.spaceCheckIntervalMs ?? 5 * secondMs,
       }),
-      recoveryPoints: new RecoveryPoints(disk, syncs, this.#path(fileName.recoveryPoints)),
+      recoveryPoints: new OffsetCheckpoint(disk, syncs, this.#path(fileName.recoveryPoints)),
       retentionClock: new RetentionClock(clock.wallClockMs(), clock.nowMs()),
       counters: { bytesAppended: 0, writes: 0, pendingBytes: 0 },
       unsyncedBytesMax: options.unflushedBytesMax,
@@ -113,6 +115,9 @@ class DirectoryLogManager implements LogManager {
     }
     if (!recoveryPoints.wasSound) {
       logger.warn({ path: this.#path(fileName.recoveryPoints) }, 'recovery points damaged: every log is scanned')
+    }
+    if (!this.highWatermarks.wasSound) {
+      logger.warn({ path: this.#path(fileName.highWatermarks) }, 'high watermarks damaged: replicas learn theirs anew')
     }
     for (const name of disk.list(this.directory)) await this.#inspect(name)
     await space.start()
@@ -142,6 +147,7 @@ class DirectoryLogManager implements LogManager {
     const { disk, syncs, recoveryPoints } = this.#env
     this.#found.delete(name)
     recoveryPoints.delete(id)
+    this.highWatermarks.delete(id)
     if (!disk.exists(this.#path(name))) return
     const unique = `${id.topicId}.${this.#removals++}`
     const doomed = this.#path(deletedDirectoryName(id.topic, id.partition, unique))
@@ -284,6 +290,7 @@ class DirectoryLogManager implements LogManager {
     const failed = closed.find(result => result.status === 'rejected')
     if (failed !== undefined) throw failed.reason
     await recoveryPoints.save()
+    await this.highWatermarks.save()
     if (this.#hasFailed) return
     disk.open(this.#path(fileName.cleanShutdown), { create: true }).close()
     await syncs.run(() => disk.syncDirectory(this.directory))

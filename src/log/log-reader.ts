@@ -30,6 +30,15 @@ export function read(core: LogCore, request: ReadRequest): Uint8Array[] | Promis
   )
 }
 
+/** See `PartitionLog.readViews`. */
+export function readViews(core: LogCore, request: ReadRequest): readonly Uint8Array[] | null {
+  const { fromOffset, maxBytes, minOneBatch } = request
+  checkReadable(core, fromOffset)
+  const endOffset = Math.min(request.endOffset, core.logEndOffset)
+  if (fromOffset >= endOffset) return []
+  return core.env.cache.views(core.tail, fromOffset, endOffset, maxBytes, minOneBatch)
+}
+
 export function checkReadable(core: LogCore, fromOffset: Offset): void {
   if (core.failure !== null) throw storageFailure(core.failure)
   if (core.isClosed) throw closed()

@@ -1,14 +1,15 @@
 /**
- * Removing the end of a log: what a follower does where it differs from its leader. Crash order: first the recovery
+ * Removing the end of a log, or all of it: what a follower does where it differs from its leader. Crash order: first the recovery
  * point is lowered, so that a shorter log is no surprise; then whole segments go, newest first and one by one, so that
  * what is left is always a log without holes; then the file that is left is cut.
  */
-import { assertAtMost } from '../util/assert.ts'
+import { assertAtMost, assertCount } from '../util/assert.ts'
 import type { Offset } from '../util/numbers.ts'
 import { closed, diskError, storageFailure } from './failures.ts'
 import { saveEpochs, syncIndexes } from './log-checkpoint.ts'
 import { failLog, type LogCore } from './log-core.ts'
 import { removeRenamed, renameAway } from './log-deletion.ts'
+import { writeLogStart } from './log-files.ts'
 import { holdSyncs, syncLogDirectory, syncLogFile } from './log-syncer.ts'
 import { createFiles, writeOut } from './log-writer.ts'
 import { Segment } from './segment.ts'
@@ -17,39 +18,58 @@ import { cutSegment, withSoundIndexes } from './segment-tail.ts'
 /** See `PartitionLog.truncateTo`. */
 export function truncateTo(core: LogCore, offset: Offset, reason: string): Promise<void> {
   return core.exclusive(async () => {
-    if (core.failure !== null) throw storageFailure(core.failure)
-    if (core.isClosed) throw closed()
+    checkOpen(core)
     assertAtMost(core.logStartOffset, offset, 'truncation stays above the log start')
     if (offset >= core.logEndOffset) return
     const fromOffset = core.logEndOffset
-    core.blocks++
-    // What is pending may lie below the cut, so it is written first; the window of unsynced bytes may take several syncs.
-    for (writeOut(core); core.pending.length > 0 && core.syncing !== null; ) await core.syncing
-    const held = await holdSyncs(core)
-    try {
-      // A full disk may have taken back more than was to be cut.
+    // A full disk may have taken back more than was to be cut.
+    await standingStill(core, async () => {
       if (offset < core.logEndOffset) await truncate(core, offset)
-    } catch (error) {
-      failLog(core, diskError(error))
-      throw storageFailure(diskError(error))
-    } finally {
-      core.blocks--
-      held.release()
-    }
+    })
     const { directory, logEndOffset } = core
     core.env.logger.info({ directory, fromOffset, logEndOffset, reason }, 'log truncated')
     core.notifyProgress()
   })
 }
 
-async function truncate(core: LogCore, offset: Offset): Promise<void> {
-  const { recoveryPoints } = core.env
-  if (core.failure !== null) throw core.failure
-  const endOffset = batchStart(core, offset)
-  if (recoveryPoints.get(core.id) > endOffset) {
-    recoveryPoints.set(core.id, endOffset)
-    await recoveryPoints.save()
+/** See `PartitionLog.restartAt`. */
+export function restartAt(core: LogCore, offset: Offset, reason: string): Promise<void> {
+  return core.exclusive(async () => {
+    checkOpen(core)
+    assertCount(offset, 'restartAt')
+    const { directory, logStartOffset, logEndOffset } = core
+    await standingStill(core, () => restart(core, offset))
+    core.env.logger.info({ directory, logStartOffset, logEndOffset, offset, reason }, 'log begun anew')
+    core.notifyProgress()
+  })
+}
+
+function checkOpen(core: LogCore): void {
+  if (core.failure !== null) throw storageFailure(core.failure)
+  if (core.isClosed) throw closed()
+}
+
+/** Runs `work` while nothing is appended, written or synced. What the disk does to it is the end of the log. */
+async function standingStill(core: LogCore, work: () => Promise<void>): Promise<void> {
+  core.blocks++
+  // What is pending may lie below the cut, so it is written first; the window of unsynced bytes may take several syncs.
+  for (writeOut(core); core.pending.length > 0 && core.syncing !== null; ) await core.syncing
+  const held = await holdSyncs(core)
+  try {
+    if (core.failure !== null) throw core.failure
+    await work()
+  } catch (error) {
+    failLog(core, diskError(error))
+    throw storageFailure(diskError(error))
+  } finally {
+    core.blocks--
+    held.release()
   }
+}
+
+async function truncate(core: LogCore, offset: Offset): Promise<void> {
+  const endOffset = batchStart(core, offset)
+  await lowerRecoveryPoint(core, endOffset)
   core.generation++
   if (endOffset < core.logStartOffset) await beginAnew(core, core.logStartOffset)
   else {
@@ -58,6 +78,31 @@ async function truncate(core: LogCore, offset: Offset): Promise<void> {
   }
   core.generation++
   await saveEpochs(core)
+}
+
+/**
+ * At every step what a crash leaves is a log without holes: what is left of the old one, then an empty one at its start,
+ * then one at the new start.
+ */
+async function restart(core: LogCore, offset: Offset): Promise<void> {
+  const { disk, syncs } = core.env
+  await lowerRecoveryPoint(core, Math.min(core.logStartOffset, offset))
+  core.generation++
+  while (core.segments.length > 0) await removeNewestSegment(core)
+  core.epochs.truncateFromEnd(0)
+  // Before the start moves: an epoch left behind would claim the first record that comes.
+  await saveEpochs(core)
+  await writeLogStart(disk, syncs, core.directory, offset)
+  core.logStartOffset = offset
+  await beginAnew(core, offset)
+  core.generation++
+}
+
+async function lowerRecoveryPoint(core: LogCore, offset: Offset): Promise<void> {
+  const { recoveryPoints } = core.env
+  if (recoveryPoints.get(core.id) <= offset) return
+  recoveryPoints.set(core.id, offset)
+  await recoveryPoints.save()
 }
 
 /** Where the batch that contains `offset` begins: it goes whole. */

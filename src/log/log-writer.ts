@@ -5,7 +5,7 @@
 import { type BatchHeader, batchHeaderBytes, patchBatch, readBatchHeader } from '../protocol/batch/header.ts'
 import { stampLogAppendTime } from '../protocol/batch/stamp.ts'
 import { assert, assertAtMost } from '../util/assert.ts'
-import type { LeaderEpoch } from '../util/numbers.ts'
+import { type LeaderEpoch, toLeaderEpoch } from '../util/numbers.ts'
 import { closed, diskError, diskFull, isNoSpace, storageFailure } from './failures.ts'
 import { recoverFromFullDisk } from './full-disk.ts'
 import { failLog, type LogCore, type PendingAppend } from './log-core.ts'
@@ -15,25 +15,47 @@ import type { AppendResult } from './types.ts'
 
 /** See `PartitionLog.append`. */
 export function append(core: LogCore, batches: Uint8Array, leaderEpoch: LeaderEpoch): AppendResult {
+  checkWritable(core)
+  const baseOffset = core.logEndOffset
+  const logAppendTimeMs = core.config.timestampType === 'log-append' ? core.env.clock.wallClockMs() : -1
+  takeAll(core, batches, at => {
+    if (logAppendTimeMs >= 0) stampLogAppendTime(batches, at, logAppendTimeMs)
+    patchBatch(batches, at, core.logEndOffset, leaderEpoch)
+  })
+  return { baseOffset, endOffset: core.logEndOffset, logAppendTimeMs }
+}
+
+/** See `PartitionLog.appendReplicated`. */
+export function appendReplicated(core: LogCore, batches: Uint8Array): void {
+  checkWritable(core)
+  // An empty log remembers the epoch in which retention took its last record; the records that come now say their own.
+  if (core.logEndOffset === core.logStartOffset) core.epochs.truncateFromEnd(core.logEndOffset)
+  takeAll(core, batches, null)
+}
+
+function checkWritable(core: LogCore): void {
   if (core.failure !== null) throw storageFailure(core.failure)
   if (core.isClosed) throw closed()
   if (core.blocks > 0 || core.env.space.isLow) throw diskFull()
+}
+
+/** `prepare` writes into the batch at a position what only the appender knows, before it is looked at. */
+function takeAll(core: LogCore, batches: Uint8Array, prepare: ((at: number) => void) | null): void {
   const baseOffset = core.logEndOffset
-  const logAppendTimeMs = core.config.timestampType === 'log-append' ? core.env.clock.wallClockMs() : -1
   let pendingFrom = 0
   let at = 0
   while (at < batches.length) {
     assertAtMost(at + batchHeaderBytes, batches.length, 'an appended batch is whole')
-    if (logAppendTimeMs >= 0) stampLogAppendTime(batches, at, logAppendTimeMs)
-    patchBatch(batches, at, core.logEndOffset, leaderEpoch)
+    prepare?.(at)
     const header = readBatchHeader(batches, at)
     assert(header.sizeBytes >= batchHeaderBytes && header.lastOffsetDelta >= 0, 'an appended batch was validated')
+    assert(header.baseOffset === core.logEndOffset, 'an appended batch continues the log')
     if (core.activeSegment.mustRollBefore(header, core.config)) {
       addPending(core, batches.subarray(pendingFrom, at))
       pendingFrom = at
       roll(core)
     }
-    take(core, header, leaderEpoch)
+    take(core, header)
     at += header.sizeBytes
   }
   assert(at === batches.length, 'appended batches fill their buffer')
@@ -41,7 +63,6 @@ export function append(core: LogCore, batches: Uint8Array, leaderEpoch: LeaderEp
   core.env.cache.add(core.tail, baseOffset, core.logEndOffset, batches)
   core.env.counters.bytesAppended += batches.length
   core.env.scheduleWrite(core)
-  return { baseOffset, endOffset: core.logEndOffset, logAppendTimeMs }
 }
 
 /** Begins a new active segment at the log end. Its files appear with the first write. */
@@ -74,8 +95,8 @@ export function writeOut(core: LogCore): void {
   onWritten(core)
 }
 
-function take(core: LogCore, header: BatchHeader, leaderEpoch: LeaderEpoch): void {
-  core.epochs.assign(leaderEpoch, header.baseOffset)
+function take(core: LogCore, header: BatchHeader): void {
+  core.epochs.assign(toLeaderEpoch(header.leaderEpoch), header.baseOffset)
   core.activeSegment.note(header, core.config)
   core.logEndOffset = header.baseOffset + header.lastOffsetDelta + 1
 }

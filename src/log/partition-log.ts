@@ -1,12 +1,13 @@
 /** One partition's log as the rest of the broker sees it: a thin face over `LogCore`. */
+import { assertAtMost, assertLess } from '../util/assert.ts'
 import type { LeaderEpoch, Offset } from '../util/numbers.ts'
 import { advanceRecoveryPoint, closeIndexes } from './log-checkpoint.ts'
 import type { LogCore } from './log-core.ts'
 import { advanceLogStart, applyRetention, type Freed, sizeOf } from './log-deletion.ts'
-import { read } from './log-reader.ts'
+import { read, readViews } from './log-reader.ts'
 import { flush, holdSyncs, requestSync } from './log-syncer.ts'
-import { truncateTo } from './log-truncation.ts'
-import { append, roll } from './log-writer.ts'
+import { restartAt, truncateTo } from './log-truncation.ts'
+import { append, appendReplicated, roll } from './log-writer.ts'
 import { offsetForTimestamp } from './time-lookup.ts'
 import type {
   AppendFailure,
@@ -78,6 +79,10 @@ export class StoredLog implements PartitionLog {
     return append(this.#core, batches, leaderEpoch)
   }
 
+  appendReplicated(batches: Uint8Array): void {
+    appendReplicated(this.#core, batches)
+  }
+
   onProgress(listener: () => void): void {
     this.#core.notifyProgress = listener
   }
@@ -90,8 +95,18 @@ export class StoredLog implements PartitionLog {
     return read(this.#core, request)
   }
 
+  readViews(request: ReadRequest): readonly Uint8Array[] | null {
+    return readViews(this.#core, request)
+  }
+
   offsetForTimestamp(timestampMs: number, endOffset: Offset): Promise<TimestampLookup | null> {
     return offsetForTimestamp(this.#core, timestampMs, endOffset)
+  }
+
+  epochAt(offset: Offset): LeaderEpoch {
+    assertAtMost(this.#core.logStartOffset, offset, 'logStartOffset <= offset')
+    assertLess(offset, this.#core.logEndOffset, 'offset < logEndOffset')
+    return this.#core.epochs.epochAt(offset)
   }
 
   endOffsetForEpoch(epoch: LeaderEpoch): { epoch: LeaderEpoch; endOffset: Offset } | null {
@@ -100,6 +115,10 @@ export class StoredLog implements PartitionLog {
 
   truncateTo(offset: Offset, reason: string): Promise<void> {
     return truncateTo(this.#core, offset, reason)
+  }
+
+  restartAt(offset: Offset, reason: string): Promise<void> {
+    return restartAt(this.#core, offset, reason)
   }
 
   advanceLogStart(offset: Offset): Promise<void> {

@@ -18,6 +18,7 @@ export const fileName = {
   metadata: 'partition.metadata',
   logStart: 'log-start-offset',
   recoveryPoints: 'recovery-point-offset-checkpoint',
+  highWatermarks: 'replication-offset-checkpoint',
   cleanShutdown: '.millrace_cleanshutdown',
 } as const
 

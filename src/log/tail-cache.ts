@@ -99,6 +99,12 @@ export class TailCache {
    * (the first may be larger if `minOneBatch`). Copies. `null`: not cached.
    */
   read(tail: LogTail, fromOffset: Offset, endOffset: Offset, maxBytes: number, minOneBatch: boolean) {
+    const views = this.views(tail, fromOffset, endOffset, maxBytes, minOneBatch)
+    return views === null ? null : views.map(view => view.slice())
+  }
+
+  /** The same without copies: the ring as it is until the next append, of whichever log. */
+  views(tail: LogTail, fromOffset: Offset, endOffset: Offset, maxBytes: number, minOneBatch: boolean) {
     let at = findAppend(tail, fromOffset)
     if (at === null) {
       this.misses++
@@ -114,7 +120,7 @@ export class TailCache {
       const view = isWhole
         ? append.bytes
         : cutBatches(append.bytes, fromOffset, endOffset, room, isFirst && minOneBatch)
-      if (view.length > 0) views.push(view.slice())
+      if (view.length > 0) addView(views, view)
       if (!isWhole && append.endOffset > batchesEndOffset(view, fromOffset)) break
       room -= view.length
     }
@@ -137,6 +143,13 @@ export class TailCache {
       this.#queueHead = 0
     }
   }
+}
+
+/** Appends of one log that lie side by side in the ring are one piece. */
+function addView(views: Uint8Array[], view: Uint8Array): void {
+  const last = views.at(-1)
+  if (last === undefined || last.byteOffset + last.length !== view.byteOffset) views.push(view)
+  else views[views.length - 1] = new Uint8Array(view.buffer, last.byteOffset, last.length + view.length)
 }
 
 function findAppend(tail: LogTail, offset: Offset): number | null {

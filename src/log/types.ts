@@ -99,6 +99,11 @@ export interface PartitionLog extends AsyncDisposable {
    * or it is taken back (`onAppendFailure`; it did not happen).
    */
   append(batches: Uint8Array, leaderEpoch: LeaderEpoch): AppendResult
+  /**
+   * Appends batches as their leader stored them: offsets and epochs stay as they are, and continue the log (asserted). The
+   * buffer belongs to the log from now on. Throws and ends like `append`.
+   */
+  appendReplicated(batches: Uint8Array): void
   /** Called after `durableEndOffset` moved or `failure` was set. One listener. */
   onProgress(listener: () => void): void
   /**
@@ -113,8 +118,15 @@ export interface PartitionLog extends AsyncDisposable {
    * of the log, `KAFKA_STORAGE_ERROR` (thrown or rejected) when the bytes on disk are damaged: then the log is offline.
    */
   read(request: ReadRequest): Uint8Array[] | Promise<Uint8Array[]>
+  /**
+   * The same as far as the tail cache has it, else `null`; without copies: the views hold until the next append to any log
+   * of this directory, so they are used up within the turn. Throws like `read`.
+   */
+  readViews(request: ReadRequest): readonly Uint8Array[] | null
   /** First record with a timestamp at or after `timestampMs` and below `endOffset`, or `null`. */
   offsetForTimestamp(timestampMs: number, endOffset: Offset): Promise<TimestampLookup | null>
+  /** Leader epoch of the record at `offset`; `logStartOffset <= offset < logEndOffset`. */
+  epochAt(offset: Offset): LeaderEpoch
   /** End offset of the newest epoch at or below `epoch` (KIP-101, KIP-279), or `null`. */
   endOffsetForEpoch(epoch: LeaderEpoch): { epoch: LeaderEpoch; endOffset: Offset } | null
   /**
@@ -122,6 +134,11 @@ export interface PartitionLog extends AsyncDisposable {
    * meanwhile.
    */
   truncateTo(offset: Offset, reason: string): Promise<void>
+  /**
+   * Removes everything and goes on empty at `offset`, above or below what there was, durably: what a follower does that its
+   * leader cannot give the records it lacks. Nothing may be appended meanwhile.
+   */
+  restartAt(offset: Offset, reason: string): Promise<void>
   /** Raises `logStartOffset`, durably, and deletes whole segments below it. */
   advanceLogStart(offset: Offset): Promise<void>
   /**
@@ -156,10 +173,20 @@ export interface RecoveryReport {
   readonly tookMs: number
 }
 
+/** Up to where replicas knew their records to be committed, kept over a restart. */
+export interface HighWatermarks {
+  /** What was last set, in this process or an earlier one; 0 for a partition not seen before. May be above the log end. */
+  get(id: TopicPartition): Offset
+  set(id: TopicPartition, offset: Offset): void
+  /** Resolves when everything set before the call is durable. The end of the manager saves, too. */
+  save(): Promise<void>
+}
+
 /** All partition logs of one data directory. */
 export interface LogManager extends AsyncDisposable {
   readonly directory: string
   readonly logs: ReadonlyMap<string, PartitionLog>
+  readonly highWatermarks: HighWatermarks
   /**
    * Opens what is there or creates it. A directory with another topic id is an `ApiError` `UNKNOWN_TOPIC_ID`: `removeLog` it first, if
    * that topic is known to be gone. Damage does not throw: the log comes back with `failure` set, and the others live.

@@ -6,6 +6,7 @@ import assert from 'node:assert/strict'
 import type {
   AppendFailure,
   AppendResult,
+  HighWatermarks,
   LogConfig,
   LogManager,
   LogManagerStats,
@@ -14,9 +15,10 @@ import type {
   TimestampLookup,
   TopicPartition,
 } from '../../src/log/types.ts'
+import { splitBatches } from '../../src/protocol/batch/decoder.ts'
 import { patchBatch, readBatchHeader } from '../../src/protocol/batch/header.ts'
 import { ApiError } from '../../src/protocol/errors.ts'
-import type { LeaderEpoch } from '../../src/util/numbers.ts'
+import { type LeaderEpoch, toLeaderEpoch } from '../../src/util/numbers.ts'
 
 interface StoredBatch {
   readonly baseOffset: number
@@ -73,6 +75,19 @@ export class FakeLog implements PartitionLog {
     return { baseOffset, endOffset, logAppendTimeMs: -1 }
   }
 
+  appendReplicated(bytes: Uint8Array): void {
+    if (this.refuseWith !== null) throw this.refuseWith
+    for (const batch of splitBatches(bytes)) {
+      const { baseOffset, lastOffsetDelta, maxTimestamp, leaderEpoch } = readBatchHeader(batch, 0)
+      assert.equal(baseOffset, this.logEndOffset, 'a replicated batch continues the log')
+      const endOffset = baseOffset + lastOffsetDelta + 1
+      this.batches.push({ baseOffset, endOffset, maxTimestamp, bytes: batch })
+      this.logEndOffset = endOffset
+      this.latestEpoch = toLeaderEpoch(leaderEpoch)
+    }
+    if (this.isInstant) this.durableEndOffset = this.logEndOffset
+  }
+
   onProgress(listener: () => void): void {
     this.#onProgress = listener
   }
@@ -118,6 +133,10 @@ export class FakeLog implements PartitionLog {
     return this.readsFromDisk ? Promise.resolve(found) : found
   }
 
+  readViews(request: ReadRequest): Uint8Array[] | null {
+    return this.readsFromDisk ? null : (this.read(request) as Uint8Array[])
+  }
+
   async offsetForTimestamp(timestampMs: number, endOffset: number): Promise<TimestampLookup | null> {
     const batch = this.batches.find(b => b.maxTimestamp >= timestampMs && b.baseOffset < endOffset)
     return batch === undefined
@@ -125,12 +144,27 @@ export class FakeLog implements PartitionLog {
       : { offset: batch.baseOffset, timestamp: batch.maxTimestamp, leaderEpoch: this.latestEpoch! }
   }
 
-  endOffsetForEpoch(): null {
-    return null
+  epochAt(offset: number): LeaderEpoch {
+    const batch = this.batches.find(each => each.baseOffset <= offset && offset < each.endOffset)
+    return epochOf(batch ?? assert.fail(`no record at ${offset}`))
   }
 
-  async truncateTo(): Promise<void> {
-    assert.fail('nothing truncates here')
+  endOffsetForEpoch(epoch: LeaderEpoch): { epoch: LeaderEpoch; endOffset: number } | null {
+    const last = this.batches.findLast(batch => epochOf(batch) <= epoch)
+    return last === undefined ? null : { epoch: epochOf(last), endOffset: last.endOffset }
+  }
+
+  async truncateTo(offset: number): Promise<void> {
+    if (offset >= this.logEndOffset) return
+    this.batches = this.batches.filter(batch => batch.endOffset <= offset)
+    this.#endAt(this.batches.at(-1)?.endOffset ?? this.logStartOffset)
+  }
+
+  async restartAt(offset: number): Promise<void> {
+    this.batches = []
+    this.logStartOffset = offset
+    this.#endAt(offset)
+    this.durableEndOffset = offset
   }
 
   async advanceLogStart(offset: number): Promise<void> {
@@ -157,6 +191,35 @@ export class FakeLog implements PartitionLog {
   async [Symbol.asyncDispose](): Promise<void> {
     this.isClosed = true
   }
+
+  #endAt(offset: number): void {
+    const last = this.batches.at(-1)
+    this.logEndOffset = offset
+    this.durableEndOffset = Math.min(this.durableEndOffset, offset)
+    this.latestEpoch = last === undefined ? null : epochOf(last)
+    this.#onProgress()
+  }
+}
+
+function epochOf({ bytes }: StoredBatch): LeaderEpoch {
+  return toLeaderEpoch(readBatchHeader(bytes, 0).leaderEpoch)
+}
+
+export class FakeHighWatermarks implements HighWatermarks {
+  readonly offsets = new Map<string, number>()
+  saves = 0
+
+  get({ topic, partition }: TopicPartition): number {
+    return this.offsets.get(`${topic}-${partition}`) ?? 0
+  }
+
+  set({ topic, partition }: TopicPartition, offset: number): void {
+    this.offsets.set(`${topic}-${partition}`, offset)
+  }
+
+  async save(): Promise<void> {
+    this.saves++
+  }
 }
 
 export class FakeLogManager implements LogManager {
@@ -170,6 +233,7 @@ export class FakeLogManager implements LogManager {
   readonly removed: TopicPartition[] = []
   /** Logs opened from now on make appends durable at once. */
   isInstant = false
+  readonly highWatermarks = new FakeHighWatermarks()
   /** Opening this topic fails. */
   failingTopic: string | null = null
   /** While set, opening and removing wait for it. */

@@ -4,8 +4,9 @@
  */
 import assert from 'node:assert/strict'
 import type { LogConfig, LogManager, PartitionLog } from '../../src/log/types.ts'
-import { readBatchHeader } from '../../src/protocol/batch/header.ts'
+import { patchBatch, readBatchHeader } from '../../src/protocol/batch/header.ts'
 import { CrashSignal, type SimDisk } from '../../src/simulation/sim-disk.ts'
+import { concatBytes } from '../../src/util/bytes.ts'
 import { toLeaderEpoch } from '../../src/util/numbers.ts'
 import { type Random, seededRandom } from '../../src/util/random.ts'
 import { batchOf, openOne, readAll } from './support.ts'
@@ -17,6 +18,8 @@ export interface Account {
   readonly current: Map<number, Uint8Array>
   /** End offset that was promised, lowered when a truncation begins. */
   promisedEnd: number
+  /** Where a truncation under way cuts: what becomes durable above it meanwhile is promised to nobody. */
+  cutAt: number
   /** Log start that was promised. */
   promisedStart: number
   /** Highest start that was asked for, promised or not. */
@@ -26,7 +29,7 @@ export interface Account {
 
 export function newAccount(): Account {
   const maps = { appended: new Map(), current: new Map() }
-  return { ...maps, promisedEnd: 0, promisedStart: 0, requestedStart: 0, stepsDone: 0 }
+  return { ...maps, promisedEnd: 0, cutAt: Number.POSITIVE_INFINITY, promisedStart: 0, requestedStart: 0, stepsDone: 0 }
 }
 
 const steps = 45
@@ -42,7 +45,7 @@ export async function runWorkload(disk: SimDisk, seed: number, config: Partial<L
       const { log, manager } = opened
       if (log.failure !== null) throw log.failure
       log.onProgress(() => notePromise(log, disk, account))
-      const choice = random.nextInt(20)
+      const choice = random.nextInt(22)
       if (choice < 13) {
         appendSome(log, random, epoch, account)
         if (choice < 9) await log.flush()
@@ -55,7 +58,9 @@ export async function runWorkload(disk: SimDisk, seed: number, config: Partial<L
       else if (choice === 18) {
         await manager[Symbol.asyncDispose]()
         opened = null
-      } else log.reconfigure(log.config)
+      } else if (choice === 19) await restart(log, random, account)
+      else if (choice === 20) epoch = replicateSome(log, random, epoch, account)
+      else log.reconfigure(log.config)
       account.stepsDone++
     }
     await opened?.manager[Symbol.asyncDispose]()
@@ -71,7 +76,7 @@ function isOfCrash(error: unknown, disk: SimDisk): boolean {
 
 function notePromise(log: PartitionLog, disk: SimDisk, account: Account): void {
   if (disk.hasCrashed || log.failure !== null) return
-  account.promisedEnd = Math.max(account.promisedEnd, log.durableEndOffset)
+  account.promisedEnd = Math.max(account.promisedEnd, Math.min(log.durableEndOffset, account.cutAt))
 }
 
 function appendSome(log: PartitionLog, random: Random, epoch: number, account: Account): void {
@@ -84,6 +89,38 @@ function appendSome(log: PartitionLog, random: Random, epoch: number, account: A
   }
 }
 
+/** Batches of several epochs in one append, as a follower gets them. Returns the last epoch. */
+function replicateSome(log: PartitionLog, random: Random, from: number, account: Account): number {
+  const batches: Uint8Array[] = []
+  let epoch = from
+  let offset = log.logEndOffset
+  for (let count = 2 + random.nextInt(3); count > 0; count--) {
+    const records = 1 + random.nextInt(3)
+    const batch = batchOf({ records, valueBytes: 10 + random.nextInt(400), timestamp: 1000 + offset * 10 })
+    patchBatch(batch, 0, offset, epoch)
+    batches.push(batch)
+    account.appended.set(offset, [...(account.appended.get(offset) ?? []), batch])
+    account.current.set(offset, batch)
+    offset += records
+    epoch += random.nextInt(2)
+  }
+  log.appendReplicated(concatBytes(batches))
+  assert.equal(log.logEndOffset, offset)
+  return epoch
+}
+
+async function restart(log: PartitionLog, random: Random, account: Account): Promise<void> {
+  const offset = random.nextInt(log.logEndOffset + 10)
+  account.promisedEnd = account.cutAt = Math.min(log.logStartOffset, offset)
+  account.promisedStart = Math.min(account.promisedStart, offset)
+  account.requestedStart = Math.max(account.requestedStart, offset)
+  account.current.clear()
+  await log.restartAt(offset, 'test')
+  assert.deepEqual([log.logStartOffset, log.logEndOffset, log.durableEndOffset], [offset, offset, offset])
+  account.promisedEnd = account.promisedStart = account.requestedStart = offset
+  account.cutAt = Number.POSITIVE_INFINITY
+}
+
 async function truncate(log: PartitionLog, random: Random, account: Account): Promise<void> {
   const { logStartOffset, logEndOffset } = log
   const offset = logStartOffset + random.nextInt(logEndOffset - logStartOffset + 1)
@@ -91,8 +128,9 @@ async function truncate(log: PartitionLog, random: Random, account: Account): Pr
   // A batch that contains the offset goes whole.
   const end = Math.max(0, ...bases.filter(base => base <= offset))
   const isWhole = offset >= logEndOffset
-  if (!isWhole) account.promisedEnd = Math.min(account.promisedEnd, end)
+  if (!isWhole) account.promisedEnd = account.cutAt = Math.min(account.promisedEnd, end)
   await log.truncateTo(offset, 'test')
+  account.cutAt = Number.POSITIVE_INFINITY
   for (const base of bases) if (base >= log.logEndOffset) account.current.delete(base)
 }
 

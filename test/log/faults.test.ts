@@ -276,6 +276,7 @@ test('any flipped bit of a small file is refused or repaired, never believed', a
     `${partition}/partition.metadata`,
     `${partition}/leader-epoch-checkpoint`,
     'data/recovery-point-offset-checkpoint',
+    'data/replication-offset-checkpoint',
     `${partition}/log-start-offset`,
   ]
   for (const path of paths) {
@@ -284,16 +285,19 @@ test('any flipped bit of a small file is refused or repaired, never believed', a
       await filled(disk, 'clean')
       const before = await openOne(disk, small)
       await before.log.advanceLogStart(1)
+      before.manager.highWatermarks.set(id, 1)
       await before.manager[Symbol.asyncDispose]()
       if (position >= disk.sizeOf(path)) break
       disk.flipBit(path, position, position % 7)
-      const { log } = await openOne(disk.kill(), small)
+      const { log, manager } = await openOne(disk.kill(), small)
       if (log.failure !== null) assert.ok(log.failure instanceof CorruptionError && log.failure.where === path)
       else {
         assert.deepEqual([log.logStartOffset, log.logEndOffset], [1, 79], `${path} at ${position}`)
         assert.equal(log.endOffsetForEpoch(toLeaderEpoch(0))?.endOffset, 30, `${path} at ${position}`)
         assert.equal(log.endOffsetForEpoch(toLeaderEpoch(1))?.endOffset, 60, `${path} at ${position}`)
         assert.equal((await readAll(log)).length, batches.length - 1)
+        const expected = path.endsWith('replication-offset-checkpoint') ? 0 : 1
+        assert.equal(manager.highWatermarks.get(id), expected, `${path} at ${position}`)
       }
     }
   }

@@ -2,12 +2,14 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import { inspectBatches, inspectIndex, inspectTimeIndex, verifyDirectory } from '../../src/log/inspect.ts'
-import type { LogConfig } from '../../src/log/types.ts'
+import type { LogConfig, PartitionLog } from '../../src/log/types.ts'
 import { memoryDisk } from '../../src/platform/memory-disk.ts'
-import { readBatchHeader } from '../../src/protocol/batch/header.ts'
+import { patchBatch, readBatchHeader } from '../../src/protocol/batch/header.ts'
 import type { ApiError } from '../../src/protocol/errors.ts'
 import { SimDisk } from '../../src/simulation/sim-disk.ts'
 import { VirtualClock } from '../../src/simulation/virtual-clock.ts'
+import { concatBytes } from '../../src/util/bytes.ts'
+import { AssertionError } from '../../src/util/errors.ts'
 import { toLeaderEpoch } from '../../src/util/numbers.ts'
 import { batchOf, epoch0, id, logConfig, openManager, openOne, readAll, settled } from './support.ts'
 
@@ -264,6 +266,70 @@ test('epochs: ends of known and unknown epochs, before and after truncation', as
   assert.deepEqual([endOf(0), endOf(1), endOf(2), endOf(4), endOf(9)], [[], [1, 3], [1, 3], [4, 7], [5, 9]])
   await log.truncateTo(5, 'test')
   assert.deepEqual([endOf(4), endOf(5), log.latestEpoch], [[4, 5], [4, 5], 4])
+})
+
+test('replicated batches keep their offsets and epochs; the epoch of every record is known', async () => {
+  const disk = new SimDisk()
+  const { log, manager } = await openOne(disk, { segmentBytes: 300 })
+  const batches = [2, 2, 3, 7].map((epoch, at) => {
+    const batch = batchOf({ records: 2, fill: at })
+    patchBatch(batch, 0, at * 2, epoch)
+    return batch
+  })
+  log.appendReplicated(concatBytes(batches))
+  await log.flush()
+  assert.equal(log.segmentCount, 4, 'it rolled as under a leader')
+  assert.deepEqual(await readAll(log), batches)
+  const epochs = (of: PartitionLog) => Array.from({ length: 8 }, (_, offset) => of.epochAt(offset))
+  assert.deepEqual(epochs(log), [2, 2, 2, 2, 3, 3, 7, 7])
+  await manager[Symbol.asyncDispose]()
+  const again = await openOne(disk.kill())
+  assert.deepEqual(epochs(again.log), [2, 2, 2, 2, 3, 3, 7, 7])
+  assert.throws(() => again.log.epochAt(8), AssertionError)
+  assert.throws(() => again.log.appendReplicated(batches[0]!.slice()), AssertionError, 'they must continue the log')
+})
+
+test('a log begun anew takes records of an older epoch than it had', async () => {
+  const disk = new SimDisk()
+  const { log, manager } = await openOne(disk)
+  log.append(batchOf(), toLeaderEpoch(9))
+  await log.flush()
+  await manager.checkpoint()
+  await log.restartAt(50, 'test')
+  assert.deepEqual([log.logStartOffset, log.logEndOffset, log.latestEpoch], [50, 50, null])
+  const survivor = disk.durable()
+  for (const open of [log, (await openOne(survivor)).log]) {
+    const older = batchOf()
+    patchBatch(older, 0, 50, 4)
+    open.appendReplicated(older)
+    await open.flush()
+    assert.deepEqual([open.latestEpoch, (await readAll(open)).length], [4, 1])
+  }
+})
+
+test('a log emptied by retention takes replicated records of an older epoch', async () => {
+  const { log } = await openOne(memoryDisk(), { retentionMs: 0 })
+  log.append(batchOf(), toLeaderEpoch(9))
+  await log.flush()
+  await log.applyRetention(1_700_000_000_000, 1)
+  assert.deepEqual([log.logStartOffset, log.logEndOffset], [1, 1])
+  const older = batchOf()
+  patchBatch(older, 0, 1, 4)
+  log.appendReplicated(older)
+  assert.equal(log.epochAt(1), 4)
+})
+
+test('high watermarks outlive a kill, not their topic', async () => {
+  const disk = new SimDisk()
+  const { manager } = await openOne(disk)
+  manager.highWatermarks.set(id, 42)
+  await manager.highWatermarks.save()
+  const second = await openManager(disk.durable())
+  assert.equal(second.highWatermarks.get(id), 42)
+  assert.equal(second.highWatermarks.get({ ...id, topicId: 'BBBBBBBBBBBBBBBBBBBBBB' }), 0)
+  await second.openLog(id, logConfig)
+  await second.removeLog(id)
+  assert.equal(second.highWatermarks.get(id), 0)
 })
 
 test('a log that is removed is gone for good, and a topic of the same name starts anew', async () => {

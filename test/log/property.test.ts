@@ -5,7 +5,8 @@ import fc from 'fast-check'
 import type { PartitionLog } from '../../src/log/types.ts'
 import { memoryDisk } from '../../src/platform/memory-disk.ts'
 import { splitBatches } from '../../src/protocol/batch/decoder.ts'
-import { readBatchHeader } from '../../src/protocol/batch/header.ts'
+import { patchBatch, readBatchHeader } from '../../src/protocol/batch/header.ts'
+import { concatBytes } from '../../src/util/bytes.ts'
 import { toLeaderEpoch } from '../../src/util/numbers.ts'
 import { runs } from '../support/depth.ts'
 import { batchOf, type OpenLog, openOne, readAll, readBatches } from './support.ts'
@@ -27,9 +28,10 @@ class Model {
 
 type Step =
   | { kind: 'append'; records: number; valueBytes: number; timestamp: number; count: number }
+  | { kind: 'replicate'; records: readonly number[]; valueBytes: number }
   | { kind: 'read'; from: number; to: number; maxBytes: number; minOneBatch: boolean }
   | { kind: 'lookUp'; timestamp: number }
-  | { kind: 'truncate' | 'delete'; at: number }
+  | { kind: 'truncate' | 'delete' | 'restartAt'; at: number }
   | { kind: 'retain' | 'epoch' | 'flush' | 'restart' | 'kill' | 'checkpoint' }
 
 const share = fc.double({ min: 0, max: 1, noNaN: true })
@@ -40,6 +42,11 @@ const appendStep = fc.record({
   timestamp: fc.integer({ min: 0, max: 5000 }),
   count: fc.integer({ min: 1, max: 3 }),
 })
+const replicateStep = fc.record({
+  kind: fc.constant('replicate' as const),
+  records: fc.array(fc.integer({ min: 1, max: 4 }), { minLength: 1, maxLength: 4 }),
+  valueBytes: fc.integer({ min: 0, max: 300 }),
+})
 const readStep = fc.record({
   kind: fc.constant('read' as const),
   from: share,
@@ -49,6 +56,11 @@ const readStep = fc.record({
 })
 const step: fc.Arbitrary<Step> = fc.oneof(
   { arbitrary: appendStep, weight: 10 },
+  { arbitrary: replicateStep, weight: 4 },
+  {
+    arbitrary: fc.record({ kind: fc.constant('restartAt' as const), at: fc.double({ min: 0, max: 1.5, noNaN: true }) }),
+    weight: 1,
+  },
   { arbitrary: readStep, weight: 6 },
   {
     arbitrary: fc.record({ kind: fc.constant('lookUp' as const), timestamp: fc.integer({ min: 0, max: 5200 }) }),
@@ -91,6 +103,8 @@ for (const flushPolicy of ['sync', 'os'] as const) {
 
 async function perform({ log, manager }: OpenLog, model: Model, each: Step): Promise<void> {
   if (each.kind === 'append') append(log, model, each)
+  else if (each.kind === 'replicate') replicate(log, model, each)
+  else if (each.kind === 'restartAt') await restartAt(log, model, Math.round(each.at * model.end))
   else if (each.kind === 'read') await read(log, model, each)
   else if (each.kind === 'lookUp') await lookUp(log, model, each.timestamp)
   else if (each.kind === 'truncate') await truncate(log, model, offsetAt(model, each.at))
@@ -123,11 +137,39 @@ function append(log: PartitionLog, model: Model, shape: Extract<Step, { kind: 'a
   }
 }
 
+/** Each batch in an epoch of its own. */
+function replicate(
+  log: PartitionLog,
+  model: Model,
+  { records, valueBytes }: Extract<Step, { kind: 'replicate' }>,
+): void {
+  const batches = records.map(count => {
+    const bytes = batchOf({ records: count, valueBytes, timestamp: 1000, fill: model.end })
+    const epoch = ++model.epoch
+    patchBatch(bytes, 0, model.end, epoch)
+    model.batches.push({ base: model.end, end: model.end + count, epoch, timestamp: 1000, bytes })
+    model.end += count
+    return bytes
+  })
+  log.appendReplicated(concatBytes(batches))
+}
+
+async function restartAt(log: PartitionLog, model: Model, offset: number): Promise<void> {
+  await log.restartAt(offset, 'test')
+  model.batches = []
+  model.start = model.end = offset
+}
+
 async function read(log: PartitionLog, model: Model, request: Extract<Step, { kind: 'read' }>): Promise<void> {
   const fromOffset = offsetAt(model, request.from)
   const endOffset = offsetAt(model, request.to)
   const { maxBytes, minOneBatch } = request
-  const found = await readBatches(log, { fromOffset, endOffset, maxBytes, minOneBatch })
+  const asked = { fromOffset, endOffset, maxBytes, minOneBatch }
+  // Before the read, which may take a turn.
+  const views = log.readViews(asked)
+  const viewed = views?.flatMap(view => splitBatches(view)).map(batch => batch.slice())
+  const found = await readBatches(log, asked)
+  if (viewed !== undefined) assert.deepEqual(viewed, found, 'views show what a read copies')
   const eligible = model.batches.filter(batch => batch.end > fromOffset && batch.end <= endOffset)
   const wanted = eligible.slice(0, found.length).map(batch => batch.bytes)
   assert.deepEqual(found, wanted, 'the batches from the one that holds the offset on')
@@ -174,6 +216,7 @@ async function compareContents(log: PartitionLog, model: Model): Promise<void> {
   for (const { epoch, end } of live) {
     const last = model.batches.findLast(batch => batch.epoch <= epoch)!
     assert.equal(log.endOffsetForEpoch(toLeaderEpoch(epoch))?.endOffset, last.end, `end of epoch ${epoch} at ${end}`)
+    assert.equal(log.epochAt(end - 1), epoch, `epoch of the record at ${end - 1}`)
   }
   const headers = splitBatches(Buffer.concat(found)).map(batch => readBatchHeader(batch, 0))
   assert.ok(headers.every((header, at) => at === 0 || header.baseOffset > headers[at - 1]!.baseOffset))

@@ -1,7 +1,10 @@
 /**
- * Up to where each log of a data directory is known to be on disk, indexes and all: the start after a crash scans from
- * there, and damage before it is never taken for a torn tail. One small file for all logs, replaced whole. Entries carry
- * the topic id: a topic created anew does not inherit the point of its predecessor.
+ * One offset for each log of a data directory, in one small file that is replaced whole. Kafka's lines, with the topic id
+ * in each (a topic created anew does not inherit what was said of its predecessor) and a CRC behind them. There are two:
+ *
+ * - recovery points: up to where a log is known to be on disk, indexes and all. The start after a crash scans from
+ *   there, and damage before it is never taken for a torn tail.
+ * - high watermarks: up to where a replica knew its records to be committed.
  */
 import type { Offset } from '../util/numbers.ts'
 import { checkedLines, replaceFile, withCrc } from './atomic-file.ts'
@@ -11,12 +14,12 @@ import type { TopicPartition } from './types.ts'
 
 const version = '1'
 
-export class RecoveryPoints {
+export class OffsetCheckpoint {
   readonly #disk: Disk
   readonly #syncs: SyncScheduler
   readonly #path: string
-  readonly #points: Map<string, Offset>
-  /** False if the file was damaged: then everything is scanned. */
+  readonly #offsets: Map<string, Offset>
+  /** False if the file was damaged: then nothing is known of any log. */
   readonly wasSound: boolean
   #isChanged = false
   /** Ends when no write is under way. */
@@ -28,28 +31,28 @@ export class RecoveryPoints {
     this.#disk = disk
     this.#syncs = syncs
     this.#path = path
-    const points = disk.exists(path) ? parsePoints(disk.readWhole(path)) : new Map<string, Offset>()
-    this.wasSound = points !== null
-    this.#points = points ?? new Map()
+    const offsets = disk.exists(path) ? parseOffsets(disk.readWhole(path)) : new Map<string, Offset>()
+    this.wasSound = offsets !== null
+    this.#offsets = offsets ?? new Map()
   }
 
   /** 0 for a log not seen before. */
   get(id: TopicPartition): Offset {
-    return this.#points.get(keyOf(id)) ?? 0
+    return this.#offsets.get(keyOf(id)) ?? 0
   }
 
   has(id: TopicPartition): boolean {
-    return this.#points.has(keyOf(id))
+    return this.#offsets.has(keyOf(id))
   }
 
   set(id: TopicPartition, offset: Offset): void {
-    if (this.#points.get(keyOf(id)) === offset) return
-    this.#points.set(keyOf(id), offset)
+    if (this.#offsets.get(keyOf(id)) === offset) return
+    this.#offsets.set(keyOf(id), offset)
     this.#isChanged = true
   }
 
   delete(id: TopicPartition): void {
-    if (this.#points.delete(keyOf(id))) this.#isChanged = true
+    if (this.#offsets.delete(keyOf(id))) this.#isChanged = true
   }
 
   /** Resolves when everything set before the call is durable. Calls that come while one is being written share the next. */
@@ -66,7 +69,7 @@ export class RecoveryPoints {
     if (!this.#isChanged) return
     this.#isChanged = false
     try {
-      await replaceFile(this.#disk, this.#syncs, this.#path, formatPoints(this.#points))
+      await replaceFile(this.#disk, this.#syncs, this.#path, formatOffsets(this.#offsets))
     } catch (error) {
       this.#isChanged = true
       throw error
@@ -78,20 +81,20 @@ function keyOf(id: TopicPartition): string {
   return `${id.topic} ${id.partition} ${id.topicId}`
 }
 
-function formatPoints(points: ReadonlyMap<string, Offset>): string {
-  const lines = [...points].map(([key, offset]) => `${key} ${offset}\n`)
-  return withCrc(`${version}\n${points.size}\n${lines.join('')}`)
+function formatOffsets(offsets: ReadonlyMap<string, Offset>): string {
+  const lines = [...offsets].map(([key, offset]) => `${key} ${offset}\n`)
+  return withCrc(`${version}\n${offsets.size}\n${lines.join('')}`)
 }
 
 /** `null` when the bytes are not a sound checkpoint. */
-function parsePoints(bytes: Uint8Array): Map<string, Offset> | null {
+function parseOffsets(bytes: Uint8Array): Map<string, Offset> | null {
   const lines = checkedLines(bytes)
   if (lines === null || lines.shift() !== version || Number(lines.shift()) !== lines.length) return null
-  const points = new Map<string, Offset>()
+  const offsets = new Map<string, Offset>()
   for (const line of lines) {
     const match = /^(\S+ \d+ \S+) (\d{1,16})$/.exec(line)
     if (match === null) return null
-    points.set(match[1]!, Number(match[2]))
+    offsets.set(match[1]!, Number(match[2]))
   }
-  return points
+  return offsets
 }
