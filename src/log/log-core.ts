@@ -104,6 +104,8 @@ export class LogCore {
   syncHolds = 0
   /** Raised when bytes of the files may have changed under a reader. */
   generation = 0
+  /** What `startBatchOffset` found last, and of which start of the log that is true. */
+  startBatch = { generation: -1, logStartOffset: 0, baseOffset: 0 }
   recovery: RecoveryReport = { wasClean: true, segmentsScanned: 0, cuts: [], indexesRebuilt: [], tookMs: 0 }
   notifyProgress: () => void = () => undefined
   notifyAppendFailure: (failure: AppendFailure) => void = () => undefined

@@ -39,6 +39,25 @@ export function readViews(core: LogCore, request: ReadRequest): readonly Uint8Ar
   return core.env.cache.views(core.tail, fromOffset, endOffset, maxBytes, minOneBatch)
 }
 
+/** See `PartitionLog.startBatchOffset`. */
+export function startBatchOffset(core: LogCore): Offset {
+  const { generation, logStartOffset, startBatch } = core
+  const isKnown = startBatch.generation === generation && startBatch.logStartOffset === logStartOffset
+  if (isKnown) return startBatch.baseOffset
+  const segment = core.segmentFor(logStartOffset)
+  const isAtStart = segment === null || segment.baseOffset === logStartOffset || logStartOffset === core.logEndOffset
+  if (isAtStart || core.failure !== null) return logStartOffset
+  try {
+    const found = withSoundIndexes(core, segment, () => segment.locate(logStartOffset))
+    const baseOffset = found?.header.baseOffset ?? logStartOffset
+    core.startBatch = { generation, logStartOffset, baseOffset }
+    return baseOffset
+  } catch (error) {
+    offline(core, error)
+    return logStartOffset
+  }
+}
+
 export function checkReadable(core: LogCore, fromOffset: Offset): void {
   if (core.failure !== null) throw storageFailure(core.failure)
   if (core.isClosed) throw closed()

@@ -4,7 +4,7 @@ import type { LeaderEpoch, Offset } from '../util/numbers.ts'
 import { advanceRecoveryPoint, closeIndexes } from './log-checkpoint.ts'
 import type { LogCore } from './log-core.ts'
 import { advanceLogStart, applyRetention, type Freed, sizeOf } from './log-deletion.ts'
-import { read, readViews } from './log-reader.ts'
+import { read, readViews, startBatchOffset } from './log-reader.ts'
 import { flush, holdSyncs, requestSync } from './log-syncer.ts'
 import { restartAt, truncateTo } from './log-truncation.ts'
 import { append, appendReplicated, roll } from './log-writer.ts'
@@ -41,6 +41,10 @@ export class StoredLog implements PartitionLog {
 
   get logStartOffset(): Offset {
     return this.#core.logStartOffset
+  }
+
+  get startBatchOffset(): Offset {
+    return startBatchOffset(this.#core)
   }
 
   get logEndOffset(): Offset {

@@ -75,6 +75,8 @@ export interface PartitionLog extends AsyncDisposable {
   readonly id: TopicPartition
   readonly config: LogConfig
   readonly logStartOffset: Offset
+  /** Base offset of the batch that contains `logStartOffset`: below it when records inside a batch were deleted. */
+  readonly startBatchOffset: Offset
   /** Exclusive end of what was appended. */
   readonly logEndOffset: Offset
   /** Exclusive end of what is durable by policy; never above `logEndOffset`. */

@@ -58,6 +58,10 @@ export class FakeLog implements PartitionLog {
     this.config = config
   }
 
+  get startBatchOffset(): number {
+    return this.batches.find(batch => batch.endOffset > this.logStartOffset)?.baseOffset ?? this.logStartOffset
+  }
+
   get sizeBytes(): number {
     return this.batches.reduce((sum, { bytes }) => sum + bytes.length, 0)
   }

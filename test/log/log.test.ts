@@ -307,6 +307,28 @@ test('a log begun anew takes records of an older epoch than it had', async () =>
   }
 })
 
+test('the batch in which the log starts is known, also when its first records were deleted', async () => {
+  const disk = new SimDisk()
+  const { log, manager } = await openOne(disk)
+  for (let count = 0; count < 3; count++) log.append(batchOf({ records: 10 }), epoch0)
+  assert.equal(log.startBatchOffset, 0)
+  await log.advanceLogStart(14)
+  assert.equal(log.startBatchOffset, 10)
+  await manager[Symbol.asyncDispose]()
+  const { log: again } = await openOne(disk.kill())
+  assert.equal(again.startBatchOffset, 10)
+  await again.advanceLogStart(20)
+  assert.equal(again.startBatchOffset, 20)
+  await again.advanceLogStart(30)
+  assert.equal(again.startBatchOffset, 30, 'an empty log starts nowhere else')
+  await again.restartAt(25, 'test')
+  const batch = batchOf({ records: 10 })
+  patchBatch(batch, 0, 25, 0)
+  again.appendReplicated(batch)
+  await again.advanceLogStart(30)
+  assert.equal(again.startBatchOffset, 25)
+})
+
 test('a log emptied by retention takes replicated records of an older epoch', async () => {
   const { log } = await openOne(memoryDisk(), { retentionMs: 0 })
   log.append(batchOf(), toLeaderEpoch(9))
