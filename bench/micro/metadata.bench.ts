@@ -21,7 +21,12 @@ import { uuidFrom } from '../../src/util/uuid.ts'
 const topicCount = 10_000
 const partitionsPerTopic = 10
 const random = seededRandom(1)
-const defaults = { numPartitions: partitionsPerTopic, replicationFactor: 3, minInsyncReplicas: 2 }
+const defaults = {
+  numPartitions: partitionsPerTopic,
+  replicationFactor: 3,
+  minInsyncReplicas: 2,
+  isUncleanAllowed: false,
+}
 
 function withBrokers(): ClusterImage {
   let image = replayAll(emptyImage, [{ kind: 'bootstrap', clusterId: 'bench', featureLevel: 1 }])
@@ -39,6 +44,7 @@ function withBrokers(): ClusterImage {
       limits: defaultLimits,
       isHeard: false,
       minInsyncReplicas: 2,
+      isUncleanAllowed: false,
     })
     if (!isFailure(decision)) image = replayAll(image, decision.records)
   }

@@ -35,8 +35,8 @@ export function renderConfiguration(): string {
 Settings come from four places, the later winning: the defaults below; a YAML file (\`millrace server --config FILE\`, where
 \`log: { retention: { ms: 1000 } }\` is the same as \`log.retention.ms: 1000\`); the environment (\`${environmentName('log.retention.ms')}\`
 for \`log.retention.ms\`); and \`--set key=value\`. An unknown key or a bad value stops the start, with the key, the value and
-what was expected. None of them can be changed while the node runs. \`millrace config list\` shows what is in force and where
-each value is from.
+what was expected. ${dynamicText()} \`millrace config list\` shows what
+is in force and where each value is from.
 
 Keys that mean what Kafka's mean have Kafka's names. Sizes are bytes and times milliseconds, where the name says so.
 
@@ -48,6 +48,11 @@ Set with \`millrace topic create NAME -c key=value\` and \`millrace topic alter 
 
 ${table(['Config', 'Type', 'Default', 'What it does'], topicRows)}
 `
+}
+
+function dynamicText(): string {
+  const keys = [...configSpecs].filter(([, { isDynamic }]) => isDynamic).map(([key]) => code(key))
+  return `While the node runs, only ${keys.join(', ')} can be changed, in the cluster's metadata.`
 }
 
 function settingRow(key: string, { kind, default: value, doc, topicKey }: ConfigSpec): string[] {

@@ -3,11 +3,13 @@
  * quorum. It answers for itself only, `NOT_CONTROLLER` while another leads or nobody: who is asked elsewhere is the
  * forwarder's business, so that a request never wanders through several nodes.
  */
+import { decideAlterPartition } from '../metadata/alter-partition.ts'
 import type { ClusterImage } from '../metadata/cluster-image.ts'
 import { featureLevelMax } from '../metadata/record-types.ts'
 import type { Api } from '../protocol/api.ts'
 import {
   addRaftVoter,
+  alterPartition,
   brokerHeartbeat,
   brokerRegistration,
   describeQuorum,
@@ -118,6 +120,12 @@ export class ActiveController {
       return { epoch }
     })
     this.#serve(brokerHeartbeat, body => this.#brokers.heartbeat(body))
+    this.#serve(alterPartition, body =>
+      this.#writer.submit(
+        image => decideAlterPartition(image, body, this.#settings.defaults),
+        timeoutFor(alterPartition, body, this.#settings),
+      ),
+    )
   }
 
   #serveQuorum(): void {

@@ -1,16 +1,19 @@
 /** What the active controller does about brokers: lets them in, hears them, fences those that are silent. */
 import {
   type BrokerRegistration,
-  decideDrain,
   decideFence,
+  decideHeard,
   decideRegisterBroker,
-  decideUnfence,
+  decideShutdown,
+  registeredBroker,
 } from '../metadata/brokers.ts'
 import type { ClusterImage } from '../metadata/cluster-image.ts'
+import type { Decision } from '../metadata/decision.ts'
+import type { ElectionTerms } from '../metadata/election.ts'
 import type { BrokerImage } from '../metadata/image.ts'
 import type { RequestOf, ResponseOf } from '../protocol/api.ts'
 import type { brokerHeartbeat } from '../protocol/apis/index.ts'
-import { ApiError, type Failure } from '../protocol/errors.ts'
+import { ApiError, isFailure } from '../protocol/errors.ts'
 import { type BrokerEpoch, type NodeId, toBrokerEpoch, toNodeId } from '../util/numbers.ts'
 import { BrokerSessions } from './broker-sessions.ts'
 import type { DecisionWriter } from './decision-writer.ts'
@@ -57,11 +60,10 @@ export class BrokerRegistry {
     const { nodeId } = registration
     const { limits, defaults, logger } = this.#settings
     const epoch = await this.#writer.submit(image => {
-      const isHeard = this.#sessions.isHeard(nodeId)
-      const facts = { limits, isHeard, minInsyncReplicas: defaults.minInsyncReplicas }
+      const facts = { ...defaults, limits, isHeard: this.#sessions.isHeard(nodeId) }
       const decision = decideRegisterBroker(image, registration, facts)
       // From here on another process of that id is refused, also while this registration is on its way.
-      if ('records' in decision) this.#sessions.heard(nodeId)
+      if (!isFailure(decision)) this.#sessions.heard(nodeId)
       return decision
     }, this.#settings.requestTimeoutMs)
     logger.info({ nodeId, epoch, url: registration.url }, 'broker registered')
@@ -70,44 +72,42 @@ export class BrokerRegistry {
 
   async heartbeat(request: RequestOf<typeof brokerHeartbeat>): Promise<ResponseOf<typeof brokerHeartbeat>> {
     const [nodeId, epoch] = [toNodeId(request.nodeId), toBrokerEpoch(request.epoch)]
-    const broker = currentBroker(this.#committed(), nodeId, epoch)
-    if (!('nodeId' in broker)) throw new ApiError(broker.error, broker.message)
+    const broker = registeredBroker(this.#committed(), nodeId, epoch)
+    if (isFailure(broker)) throw new ApiError(broker.error, broker.message)
     this.#sessions.heard(nodeId)
     if (request.wantsShutdown) {
-      await this.#change(nodeId, epoch, decideDrain)
-      return { isFenced: broker.isFenced, mayStop: true }
+      const { mayStop } = await this.#change(nodeId, epoch, decideShutdown)
+      return { isFenced: broker.isFenced, mayStop }
     }
-    if (broker.isFenced) await this.#change(nodeId, epoch, decideUnfence)
-    return { isFenced: false, mayStop: false }
+    const isUnfit = request.wantsFence
+    if (broker.isFenced || broker.isUnfit !== isUnfit) {
+      await this.#change(nodeId, epoch, (image, now, defaults) => decideHeard(image, now, isUnfit, defaults))
+      this.#settings.logger.info({ nodeId, epoch, isUnfit }, isUnfit ? 'broker is unfit' : 'broker serves again')
+    }
+    return { isFenced: isUnfit, mayStop: false }
   }
 
   #fenceSilentBrokers(): void {
     for (const { nodeId, epoch } of this.#sessions.silent(this.#committed().brokers.values())) {
       this.#settings.logger.warn({ nodeId, epoch }, 'broker is silent; fencing it')
       const isStillSilent = (): boolean => this.#sessions.isSilent(nodeId)
-      this.#change(nodeId, epoch, (now, broker, facts) =>
-        isStillSilent() ? decideFence(now, broker, facts) : { records: [], response: null },
+      this.#change(nodeId, epoch, (image, broker, defaults) =>
+        isStillSilent() ? decideFence(image, broker, defaults) : { records: [], response: null },
       ).catch((error: unknown) => {
         this.#settings.logger.warn({ nodeId, error: String(error) }, 'the broker is not fenced yet')
       })
     }
   }
 
-  async #change(nodeId: NodeId, epoch: BrokerEpoch, decide: typeof decideFence): Promise<void> {
-    const facts = { minInsyncReplicas: this.#settings.defaults.minInsyncReplicas }
-    await this.#writer.submit(image => {
-      const broker = currentBroker(image, nodeId, epoch)
-      return 'nodeId' in broker ? decide(image, broker, facts) : broker
-    }, this.#settings.requestTimeoutMs)
+  #change<Response>(
+    nodeId: NodeId,
+    epoch: BrokerEpoch,
+    decide: (image: ClusterImage, broker: BrokerImage, defaults: ElectionTerms) => Decision<Response>,
+  ): Promise<Response> {
+    const { defaults, requestTimeoutMs } = this.#settings
+    return this.#writer.submit(image => {
+      const broker = registeredBroker(image, nodeId, epoch)
+      return isFailure(broker) ? broker : decide(image, broker, defaults)
+    }, requestTimeoutMs)
   }
-}
-
-function currentBroker(image: ClusterImage, nodeId: NodeId, epoch: BrokerEpoch): BrokerImage | Failure {
-  const broker = image.brokers.get(nodeId)
-  if (broker === undefined) {
-    return { error: 'BROKER_ID_NOT_REGISTERED', message: `No broker ${nodeId} is registered.` }
-  }
-  if (broker.epoch === epoch) return broker
-  const message = `Broker ${nodeId} was registered anew: its epoch is ${broker.epoch}, not ${epoch}.`
-  return { error: 'STALE_BROKER_EPOCH', message }
 }

@@ -2,6 +2,7 @@
 import {
   addRaftVoter,
   alterConfigs,
+  alterPartition,
   brokerHeartbeat,
   brokerRegistration,
   createPartitions,
@@ -25,6 +26,7 @@ const served = [
   describeQuorum,
   brokerRegistration,
   brokerHeartbeat,
+  alterPartition,
   readIndex,
   addRaftVoter,
   removeRaftVoter,

@@ -18,7 +18,7 @@ import type { ControllerNetwork } from './network.ts'
 import { type ControllerOptions, type ControllerSettings, settingsOf } from './options.ts'
 import { Readiness } from './readiness.ts'
 import { isChange } from './requests.ts'
-import type { Controller } from './types.ts'
+import type { BrokerWants, Controller } from './types.ts'
 
 /** How long an answer from another node waits until it can be seen here. */
 const visibleTimeoutMs = 2_000
@@ -128,12 +128,9 @@ class QuorumController implements Controller {
     return toBrokerEpoch(epoch)
   }
 
-  heartbeat(
-    nodeId: NodeId,
-    epoch: BrokerEpoch,
-    wantsShutdown: boolean,
-  ): Promise<{ isFenced: boolean; mayStop: boolean }> {
-    return this.#forwarder.request(brokerHeartbeat, { nodeId, epoch, wantsShutdown, wantsFence: false })
+  heartbeat(nodeId: NodeId, epoch: BrokerEpoch, wants: BrokerWants): Promise<{ isFenced: boolean; mayStop: boolean }> {
+    const body = { nodeId, epoch, wantsShutdown: wants === 'shutdown', wantsFence: wants === 'fence' }
+    return this.#forwarder.request(brokerHeartbeat, body)
   }
 
   [Symbol.asyncDispose](): Promise<void> {

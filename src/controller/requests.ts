@@ -13,6 +13,7 @@ import type { Api } from '../protocol/api.ts'
 import {
   addRaftVoter,
   alterConfigs,
+  alterPartition,
   brokerHeartbeat,
   brokerRegistration,
   createPartitions,
@@ -47,9 +48,9 @@ interface AnyRequest {
 /** A broker says that it lives several times before it counts as silent: one lost on the way must not be waited for. */
 const heartbeatsPerTimeout = 3
 
-/** Beside what has a session. Handing over leadership twice, or removing a voter that is gone, is something else. */
+/** Beside what has a session. An AlterPartition names the epochs it changes. Handing over leadership twice, or removing a voter that is gone, is something else. */
 const repeatable: ReadonlySet<number> = new Set(
-  [brokerRegistration, brokerHeartbeat, readIndex, describeQuorum, addRaftVoter].map(api => api.key),
+  [brokerRegistration, brokerHeartbeat, alterPartition, readIndex, describeQuorum, addRaftVoter].map(api => api.key),
 )
 
 const adminRequests = new Map<number, AdminRequest<unknown, unknown>>()
@@ -63,7 +64,7 @@ serve(createTopics, (image, request, settings) =>
 serve(deleteTopics, decideDeleteTopics)
 serve(createPartitions, (image, request, settings) => decideCreatePartitions(image, request, placementFacts(settings)))
 serve(alterConfigs, (image, request, { defaults, validateBrokerConfig }) =>
-  decideAlterConfigs(image, request, { minInsyncReplicas: defaults.minInsyncReplicas, validateBrokerConfig }),
+  decideAlterConfigs(image, request, { ...defaults, validateBrokerConfig }),
 )
 
 /** Requests that change metadata. */

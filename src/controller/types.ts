@@ -7,6 +7,12 @@ import type { BrokerEpoch, NodeId } from '../util/numbers.ts'
 
 export type { BrokerRegistration }
 
+/**
+ * `fence`: it cannot serve for now, others shall not count on it. `shutdown`: the same, for good; it is told when what it
+ * leads is led by others.
+ */
+export type BrokerWants = 'serve' | 'fence' | 'shutdown'
+
 /** The controller as this node has it: decides while it leads, and always holds a replica of the metadata. */
 export interface Controller extends AsyncDisposable {
   readonly metadata: MetadataSource
@@ -14,14 +20,15 @@ export interface Controller extends AsyncDisposable {
   readonly clusterId: string
   /**
    * Asks the active controller, wherever it is: createTopics, deleteTopics, createPartitions, alterConfigs (changes, seen
-   * here when they are answered), describeQuorum (ReadIndex first), addRaftVoter, removeRaftVoter, transferLeadership.
+   * here when they are answered), alterPartition (seen here when the metadata get here), describeQuorum (ReadIndex first),
+   * addRaftVoter, removeRaftVoter, transferLeadership.
    * Rejects with what it refuses with, `NOT_CONTROLLER` when nobody leads, `REQUEST_TIMED_OUT` when the outcome is open,
    * `NETWORK_EXCEPTION` when it is and the request has no session to be made again with; never guesses.
    */
   request<Request, Response>(api: Api<Request, Response>, body: Request): Promise<Response>
   /**
    * Answers such a request for another node: as the active controller, or with `NOT_CONTROLLER` and who it is. What other
-   * nodes ask for themselves as well: brokerRegistration, brokerHeartbeat, readIndex.
+   * nodes ask for themselves as well: brokerRegistration, brokerHeartbeat, alterPartition, readIndex.
    */
   answer<Request, Response>(api: Api<Request, Response>, body: Request): Promise<Response>
   /**
@@ -42,12 +49,8 @@ export interface Controller extends AsyncDisposable {
    */
   registerBroker(registration: BrokerRegistration): Promise<BrokerEpoch>
   /**
-   * A broker says that it lives; `wantsShutdown` moves it to draining. Rejects with `STALE_BROKER_EPOCH` or
-   * `BROKER_ID_NOT_REGISTERED`: register again; and like `request`.
+   * A broker says that it lives, and what it can do. Rejects with `STALE_BROKER_EPOCH` or `BROKER_ID_NOT_REGISTERED`:
+   * register again; and like `request`.
    */
-  heartbeat(
-    nodeId: NodeId,
-    epoch: BrokerEpoch,
-    wantsShutdown: boolean,
-  ): Promise<{ isFenced: boolean; mayStop: boolean }>
+  heartbeat(nodeId: NodeId, epoch: BrokerEpoch, wants: BrokerWants): Promise<{ isFenced: boolean; mayStop: boolean }>
 }

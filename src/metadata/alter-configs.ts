@@ -3,12 +3,12 @@ import type { RequestOf, ResponseOf } from '../protocol/api.ts'
 import type { alterConfigs } from '../protocol/apis/index.ts'
 import { type Failure, isFailure } from '../protocol/errors.ts'
 import { toNodeId } from '../util/numbers.ts'
-import { minInsyncReplicasOf } from './brokers.ts'
 import type { ClusterImage } from './cluster-image.ts'
 import { type Decision, duplicatesIn, findTopic, itemDone, itemFailed } from './decision.ts'
-import { minimum, standingChange } from './election.ts'
+import { type ElectionTerms, minIsrOf, withIsr } from './election.ts'
 import type { TopicImage } from './image.ts'
 import type { MetadataRecord } from './record-types.ts'
+import { candidatesIn, electionTermsOf, newPartitionEpoch, settle, standingChange } from './settle.ts'
 import { topicConfigs, validateTopicConfig } from './topic-configs.ts'
 
 type Request = RequestOf<typeof alterConfigs>
@@ -16,8 +16,7 @@ type Response = ResponseOf<typeof alterConfigs>
 type Resource = Request['resources'][number]
 type Change = Resource['changes'][number]
 
-export interface ConfigFacts {
-  readonly minInsyncReplicas: number
+export interface ConfigFacts extends ElectionTerms {
   /** `null` when the broker config may be changed at run time to that value (`null`: back to the default). */
   readonly validateBrokerConfig: (key: string, value: string | null) => Failure | null
 }
@@ -61,8 +60,7 @@ function alterTopic(image: ClusterImage, { name, changes }: Resource, facts: Con
   const faults = changes.map(change => topicChangeFault(change)).filter(fault => fault !== null)
   if (faults.length > 0) return faults[0]!
   const records = configRecords('topic', topic.id, topic.configs, changes)
-  const minInsyncReplicas = records.find(record => record.kind === 'config' && record.key === 'min.insync.replicas')
-  return minInsyncReplicas === undefined ? records : [...records, ...endedEligibility(topic, changes, facts)]
+  return [...records, ...electionRecords(image, topic, changes, facts)]
 }
 
 function topicChangeFault({ op, key, value }: Change): Failure | null {
@@ -72,19 +70,33 @@ function topicChangeFault({ op, key, value }: Change): Failure | null {
 }
 
 /**
- * With a lower min.insync.replicas the in-sync replicas may commit without those that are only eligible, which then
- * lack committed records: in the same step they stop being eligible (KIP-966).
+ * What other terms of election mean for the partitions of the topic, in the same step. With a lower min.insync.replicas
+ * the in-sync replicas may commit without those that are only eligible, which then lack committed records and are
+ * eligible no more (KIP-966). With a higher one the leader must know of it before it may go on with a smaller ISR: until
+ * then it would commit what those who left it, eligible from now on, do not have.
  */
-function endedEligibility(topic: TopicImage, changes: readonly Change[], facts: ConfigFacts): MetadataRecord[] {
+function electionRecords(
+  image: ClusterImage,
+  topic: TopicImage,
+  changes: readonly Change[],
+  facts: ConfigFacts,
+): MetadataRecord[] {
   const configs = new Map(topic.configs)
   for (const { op, key, value } of changes) {
     if (op === 'set') configs.set(key, value!)
     else configs.delete(key)
   }
-  const minInsyncReplicas = minInsyncReplicasOf({ ...topic, configs }, facts)
-  return topic.partitions.flatMap((partition, index) => {
-    if (partition.isr.length < minimum(partition, minInsyncReplicas)) return []
-    return standingChange(topic.id, index, partition, { ...partition, elr: [] }) ?? []
+  const before = electionTermsOf(topic, facts)
+  const terms = electionTermsOf({ configs }, facts)
+  const { minInsyncReplicas, isUncleanAllowed } = terms
+  if (minInsyncReplicas === before.minInsyncReplicas && isUncleanAllowed === before.isUncleanAllowed) return []
+  const candidates = candidatesIn(image)
+  return topic.partitions.flatMap((partition, index): MetadataRecord[] => {
+    const after = settle(withIsr(partition, partition.isr, minInsyncReplicas), candidates, terms)
+    const change = standingChange(topic.id, index, partition, after)
+    if (change !== null) return [change]
+    const isHigher = minIsrOf(partition, minInsyncReplicas) > minIsrOf(partition, before.minInsyncReplicas)
+    return isHigher ? [newPartitionEpoch(topic.id, index)] : []
   })
 }
 

@@ -4,6 +4,7 @@
  */
 import { errorCode, type Failure, noError } from '../protocol/errors.ts'
 import type { ClusterImage } from './cluster-image.ts'
+import type { ElectionTerms } from './election.ts'
 import type { TopicImage } from './image.ts'
 import type { MetadataRecord } from './record-types.ts'
 
@@ -13,10 +14,9 @@ export interface Decision<Response> {
 }
 
 /** What a topic gets that does not say otherwise. */
-export interface TopicDefaults {
+export interface TopicDefaults extends ElectionTerms {
   readonly numPartitions: number
   readonly replicationFactor: number
-  readonly minInsyncReplicas: number
 }
 
 /** Bounds of the cluster's metadata: everything here is in the memory of every node. All inclusive. */
@@ -37,8 +37,8 @@ export const defaultLimits: MetadataLimits = {
   requestPartitionsMax: 10_000,
   clusterPartitionsMax: 200_000,
   brokersMax: 1_000,
-  // Partitions are not replicated between brokers yet.
-  replicationFactorMax: 1,
+  // More would not make records safer, and every one of them takes every record.
+  replicationFactorMax: 15,
   sessionsMax: 1_000,
   sessionBytesMax: 16 * 1024 * 1024,
 }

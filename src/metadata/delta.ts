@@ -65,7 +65,8 @@ function isSamePartition(a: PartitionImage, b: PartitionImage): boolean {
 }
 
 function isSameBroker(a: BrokerImage, b: BrokerImage): boolean {
-  return a.epoch === b.epoch && a.isFenced === b.isFenced && a.isDraining === b.isDraining
+  const isSameState = a.isFenced === b.isFenced && a.isDraining === b.isDraining && a.isUnfit === b.isUnfit
+  return a.epoch === b.epoch && isSameState
 }
 
 function isSameConfigs(a: ReadonlyMap<string, string>, b: ReadonlyMap<string, string>): boolean {

@@ -27,8 +27,12 @@ export interface BrokerImage {
   readonly rack: string | null
   /** New with each start of the process: tells a restart from a second broker with the same id. */
   readonly incarnationId: string
+  /** Not heard of. */
   readonly isFenced: boolean
+  /** An operator wants it to lead nothing that others can; it follows as ever. */
   readonly isDraining: boolean
+  /** It said that it is not to be relied on (it stops, its disk is full): it is in sync and leads only where nobody else can. */
+  readonly isUnfit: boolean
 }
 
 export interface TopicsImage {

@@ -12,13 +12,14 @@ import { neverUnclean, type RecordOf } from './record-types.ts'
 
 type PlacedBroker = Pick<BrokerImage, 'nodeId' | 'rack'>
 
-/** Brokers that may get replicas and lead: neither fenced nor draining. In the order of the ring. */
+/** Brokers that may get replicas and lead. In the order of the ring. */
 export function availableBrokers(image: MetadataImage): PlacedBroker[] {
   return rackRing([...image.brokers.values()].filter(isAvailable))
 }
 
+/** Heard of, fit, and not draining. */
 export function isAvailable(broker: BrokerImage): boolean {
-  return !broker.isFenced && !broker.isDraining
+  return !broker.isFenced && !broker.isUnfit && !broker.isDraining
 }
 
 /** Takes one broker of each rack in turn, lowest id first; brokers without a rack share one. */

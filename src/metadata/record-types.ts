@@ -45,28 +45,30 @@ export const recordTypes = {
     clusterId: field(string({ lengthMax: 64 }), 'Cluster id, for ever.'),
     featureLevel: field(int32, 'Feature level the cluster starts with.'),
   }),
-  registerBroker: recordType(2, 1, 'A broker started, or its whole state in a snapshot.', {
+  registerBroker: recordType(2, 2, 'A broker started, or its whole state in a snapshot.', {
     nodeId: field(nodeId, 'Broker.'),
     epoch: field(brokerEpoch, 'Its epoch: the offset of the record of its registration.'),
     incarnationId: field(string({ lengthMax: 64 }), 'New with each start of the process.'),
     url: field(string({ lengthMax: limits.urlLength }), 'Where clients reach it.'),
     rack: field(nullable(string({ lengthMax: limits.rackLength })), 'Its rack.'),
     isFenced: field(boolean, 'Not to be used: not heard of.'),
-    isDraining: field(boolean, 'Shutting down.'),
+    isDraining: field(boolean, 'To lead nothing that others can.'),
     peerUrl: field(nullable(string({ lengthMax: limits.urlLength })), 'Where other nodes reach it; nil: nowhere.', {
       since: 1,
       whenAbsent: null,
     }),
+    isUnfit: field(boolean, 'To be in sync and to lead only where nobody else can.', { since: 2, whenAbsent: false }),
   }),
   unregisterBroker: recordType(3, 0, 'A broker is gone for good.', {
     nodeId: field(nodeId, 'Broker.'),
     epoch: field(brokerEpoch, 'Its epoch.'),
   }),
-  brokerChange: recordType(4, 0, 'A broker was fenced, unfenced or began to drain.', {
+  brokerChange: recordType(4, 1, 'What the cluster holds of a broker changed.', {
     nodeId: field(nodeId, 'Broker.'),
     epoch: field(brokerEpoch, 'Its epoch.'),
     isFenced: field(nullable(boolean), 'New value; nil: as it was.'),
     isDraining: field(nullable(boolean), 'New value; nil: as it was.'),
+    isUnfit: field(nullable(boolean), 'New value; nil: as it was.', { since: 1, whenAbsent: null }),
   }),
   topic: recordType(5, 0, 'A topic, without partitions yet.', {
     topicId: topicIdField,

@@ -159,11 +159,12 @@ export class ImageBuilder {
 
   #changeBroker(record: RecordOf<'brokerChange'>): void {
     const broker = this.#broker(record.nodeId, record.epoch)
-    const { isFenced, isDraining } = record
+    const { isFenced, isDraining, isUnfit } = record
     this.#setBroker({
       ...broker,
       isFenced: isFenced ?? broker.isFenced,
       isDraining: isDraining ?? broker.isDraining,
+      isUnfit: isUnfit ?? broker.isUnfit,
     })
   }
 

@@ -44,8 +44,7 @@ export function validateReplicationFactor(
 
 function tooManyReplicas({ replicationFactorMax }: MetadataLimits): Failure {
   const error = 'INVALID_REPLICATION_FACTOR'
-  const replicas = replicationFactorMax === 1 ? 'one replica' : `${replicationFactorMax} replicas at most`
-  return { error, message: `This version of Millrace keeps ${replicas} of a partition.` }
+  return { error, message: `A partition may have ${replicationFactorMax} replicas at most.` }
 }
 
 function assignmentFault(image: ClusterImage, replicas: readonly NodeId[], expected: number): string | null {

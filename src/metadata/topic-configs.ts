@@ -7,7 +7,14 @@ import type { Failure } from '../protocol/errors.ts'
 import { dayMs, GiB, KiB, MiB } from '../util/units.ts'
 
 export type TopicConfigType =
-  | { readonly kind: 'integer'; readonly min: number; readonly max: number; readonly unit: 'bytes' | 'ms' | 'count' }
+  | {
+      readonly kind: 'integer'
+      readonly min: number
+      readonly max: number
+      readonly unit: 'bytes' | 'ms' | 'count'
+      /** A number outside the range that stands for a rule instead of a value. */
+      readonly rule?: number
+    }
   /** `later` names what Kafka also knows and Millrace refuses with a sentence of its own. */
   | { readonly kind: 'one-of'; readonly values: readonly string[]; readonly later: Readonly<Record<string, string>> }
 
@@ -29,6 +36,9 @@ const oneOf = (values: readonly string[], later: Readonly<Record<string, string>
   values,
   later,
 })
+
+/** `min.insync.replicas`: half of the replicas of the partition, rounded up. */
+export const halfOfReplicas = -1
 
 const recompressing = 'the broker stores batches as their producer compressed them; compress in the producer'
 
@@ -88,9 +98,9 @@ export const topicConfigs: readonly TopicConfigSpec[] = [
   {
     key: 'min.insync.replicas',
     brokerKey: 'min.insync.replicas',
-    type: { kind: 'integer', min: 1, max: int32Max, unit: 'count' },
-    default: '1',
-    doc: 'In-sync replicas that must have a batch before it counts as committed; with fewer, acks=all is refused.',
+    type: { kind: 'integer', min: 1, max: int32Max, unit: 'count', rule: halfOfReplicas },
+    default: String(halfOfReplicas),
+    doc: 'In-sync replicas that must have a batch before it counts as committed; with fewer, acks=all is refused. -1: half of the replicas, rounded up (2 of 3); never more than there are. The same on every node.',
   },
   {
     key: 'retention.bytes',
@@ -127,6 +137,13 @@ export const topicConfigs: readonly TopicConfigSpec[] = [
     default: String(7 * dayMs),
     doc: 'Age at which a segment is closed even if it is not full, so that retention can delete it.',
   },
+  {
+    key: 'unclean.leader.election.enable',
+    brokerKey: 'unclean.leader.election.enable',
+    type: oneOf(['true', 'false']),
+    default: 'false',
+    doc: 'When no replica that has every acknowledged record is alive, let another one lead: the partition is there, and what that one lacks is lost. The same on every node.',
+  },
 ]
 
 const specsByKey: ReadonlyMap<string, TopicConfigSpec> = new Map(topicConfigs.map(spec => [spec.key, spec]))
@@ -141,12 +158,15 @@ export interface ResolvedTopicConfig {
   /** `message.timestamp.type` in the log's words: `create` or `log-append`. */
   readonly timestampType: 'create' | 'log-append'
   readonly messageTimestampType: 'CreateTime' | 'LogAppendTime'
+  /** As it is set: see `effectiveMinIsr`. */
   readonly minInsyncReplicas: number
   readonly retentionBytes: number
   readonly retentionMs: number
   readonly segmentBytes: number
   readonly segmentIndexBytes: number
   readonly segmentMs: number
+  /** `unclean.leader.election.enable` */
+  readonly isUncleanAllowed: boolean
 }
 
 /** `null` when `value` may be set for `key`; otherwise `INVALID_CONFIG` with the key, the value and what was expected. */
@@ -167,8 +187,10 @@ export function topicConfigFault(spec: TopicConfigSpec, value: string): string |
   }
   const number = /^-?\d{1,16}$/.test(value) ? Number(value) : Number.NaN
   if (Number.isSafeInteger(number) && number >= type.min && number <= type.max) return null
+  if (Number.isSafeInteger(number) && number === type.rule) return null
   const unit = type.unit === 'count' ? '' : ` (${type.unit})`
-  return `expected an integer from ${type.min} to ${type.max}${unit}`
+  const rule = type.rule === undefined ? '' : `, or ${type.rule}`
+  return `expected an integer from ${type.min} to ${type.max}${unit}${rule}`
 }
 
 /**
@@ -196,6 +218,7 @@ export function resolveTopicConfig(
     segmentBytes: integer('segment.bytes'),
     segmentIndexBytes: integer('segment.index.bytes'),
     segmentMs: integer('segment.ms'),
+    isUncleanAllowed: text('unclean.leader.election.enable') === 'true',
   }
 }
 

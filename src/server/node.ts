@@ -223,6 +223,7 @@ class OpenNode implements Node {
       onReached: listener => this.peerNetwork?.onReached(listener) ?? (() => {}),
       heartbeatIntervalMs: settings.brokerHeartbeatIntervalMs,
       sessionTimeoutMs: settings.brokerSessionTimeoutMs,
+      fenceReason: () => null,
       ...(signal === undefined ? {} : { signal }),
     })
     await broker.partitions.settled()

@@ -20,6 +20,8 @@ export interface RegistrationOptions {
   readonly sessionTimeoutMs: number
   /** Calls its argument whenever another node is reached, for the first time or again. Returns the way to stop. */
   readonly onReached: (listener: () => void) => () => void
+  /** Why nobody shall count on this broker for now, in a sentence; `null`: it can serve. Asked before each heartbeat. */
+  readonly fenceReason: () => string | null
   /** Ends the first registration. */
   readonly signal?: AbortSignal
 }
@@ -93,7 +95,7 @@ export class BrokerMembership implements Disposable {
     await this.#beating
     for (let pauseMs = 10; !isOver.aborted; pauseMs = Math.min(retryMsMax, pauseMs * 2)) {
       try {
-        const { mayStop } = await controller.heartbeat(registration.nodeId, this.#epoch, true)
+        const { mayStop } = await controller.heartbeat(registration.nodeId, this.#epoch, 'shutdown')
         if (mayStop) return
       } catch (error) {
         if (!isOver.aborted) logger.warn({ error }, 'the controller did not hear that this broker stops')
@@ -140,7 +142,11 @@ export class BrokerMembership implements Disposable {
   async #beat(): Promise<void> {
     const { controller, registration, logger } = this.#options
     try {
-      const { isFenced } = await controller.heartbeat(registration.nodeId, this.#epoch, false)
+      const { isFenced } = await controller.heartbeat(
+        registration.nodeId,
+        this.#epoch,
+        this.#options.fenceReason() === null ? 'serve' : 'fence',
+      )
       this.#isFenced = isFenced
     } catch (error) {
       if (this.#isLeaving) return

@@ -54,6 +54,7 @@ export function settingsFrom(config: NodeConfig, clusterId: string | null): Node
       numPartitions: config.numPartitions,
       replicationFactor: config.defaultReplicationFactor,
       minInsyncReplicas: config.topics.minInsyncReplicas,
+      isUncleanAllowed: config.topics.isUncleanAllowed,
     },
     topicDefaults: config.topicDefaults,
     describeConfig: () => entries,

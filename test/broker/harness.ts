@@ -103,6 +103,7 @@ function brokerImage(nodeId: NodeId, incarnationId: string) {
     incarnationId,
     isFenced: nodeId !== self,
     isDraining: false,
+    isUnfit: false,
   }
 }
 

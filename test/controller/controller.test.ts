@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { MetadataStateMachine } from '../../src/controller/metadata-state-machine.ts'
+import type { BrokerWants } from '../../src/controller/types.ts'
 import { imageHash } from '../../src/metadata/snapshot.ts'
 import {
   addRaftVoter,
@@ -20,8 +21,8 @@ import { type Harness, openHarness, openLeading, sessionTimeoutMs, startControll
 const one = toNodeId(1)
 const two = toNodeId(2)
 const isFenced = (it: Harness, id = one): boolean => it.controller.metadata.image().brokers.get(id)!.isFenced
-const beat = (it: Harness, epoch: unknown, wantsShutdown = false, id = one) =>
-  it.outcome(it.controller.heartbeat(id, epoch as BrokerEpoch, wantsShutdown))
+const beat = (it: Harness, epoch: unknown, wants: BrokerWants = 'serve', id = one) =>
+  it.outcome(it.controller.heartbeat(id, epoch as BrokerEpoch, wants))
 
 test('the first leader gives the cluster its id, once', async () => {
   const it = await openLeading()
@@ -143,7 +144,7 @@ test('a broker that beats stays; a silent one is fenced, and unfenced by its nex
     assert.deepEqual(await beat(it, first), { isFenced: false, mayStop: false })
   }
   assert.deepEqual([isFenced(it, one), isFenced(it, two)], [false, true])
-  assert.deepEqual(await beat(it, second, false, two), { isFenced: false, mayStop: false })
+  assert.deepEqual(await beat(it, second, 'serve', two), { isFenced: false, mayStop: false })
   assert.equal(isFenced(it, two), false)
 })
 
@@ -175,7 +176,7 @@ test('a process that stood still does not hold its own silence against the broke
 
 test('heartbeats: unknown broker, stale epoch, not the leader', async () => {
   const it = await openHarness()
-  assert.equal(await beat(it, 1, false, toNodeId(9)), 'BROKER_ID_NOT_REGISTERED')
+  assert.equal(await beat(it, 1, 'serve', toNodeId(9)), 'BROKER_ID_NOT_REGISTERED')
   assert.equal(await beat(it, toBrokerEpoch(999)), 'STALE_BROKER_EPOCH')
   const { epoch } = it.controller.metadata.image().brokers.get(one)!
   it.quorum.lose(2)
@@ -184,7 +185,7 @@ test('heartbeats: unknown broker, stale epoch, not the leader', async () => {
 
 test('controlled shutdown: leadership has moved when the broker is told that it may stop', async () => {
   const it = await openHarness({
-    defaults: { numPartitions: 4, replicationFactor: 2, minInsyncReplicas: 1 },
+    defaults: { numPartitions: 4, replicationFactor: 2, minInsyncReplicas: 1, isUncleanAllowed: false },
     limits: limitsWithReplicas,
   })
   await it.register(2)
@@ -196,9 +197,9 @@ test('controlled shutdown: leadership has moved when the broker is told that it 
       .topics.byName.get('t')!
       .partitions.filter(p => p.leaderId === one).length
   assert.equal(led(), 2)
-  assert.deepEqual(await beat(it, epoch, true), { isFenced: false, mayStop: true })
+  assert.deepEqual(await beat(it, epoch, 'shutdown'), { isFenced: false, mayStop: true })
   assert.equal(led(), 0)
-  assert.equal(it.controller.metadata.image().brokers.get(one)!.isDraining, true)
+  assert.equal(it.controller.metadata.image().brokers.get(one)!.isUnfit, true)
 })
 
 test('image and delta are published before the answer, and no more after unsubscribing', async () => {

@@ -131,7 +131,7 @@ export class FakeGroup {
       clock: this.clock,
       random: seededRandom(id + 100 * this.term),
       logger: silentLogger,
-      defaults: { numPartitions: 1, replicationFactor: 1, minInsyncReplicas: 1 },
+      defaults: { numPartitions: 1, replicationFactor: 1, minInsyncReplicas: 1, isUncleanAllowed: false },
       brokerSessionTimeoutMs: sessionTimeoutMs,
       brokerGoneGraceMs: goneGraceMs,
       ...this.options,

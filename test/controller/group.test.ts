@@ -265,11 +265,11 @@ test('brokers register and beat through any node; their epochs outlive leaders',
   const it = await openGroup()
   const epoch = await it.outcomeOf(it.register(3))
   assert.equal(epoch, it.controller(1).metadata.image().brokers.get(toNodeId(3))!.epoch, 'the same process again')
-  const beat = () => it.outcomeOf(it.controller(3).heartbeat(toNodeId(3), epoch, false))
+  const beat = () => it.outcomeOf(it.controller(3).heartbeat(toNodeId(3), epoch, 'serve'))
   assert.deepEqual(await beat(), { isFenced: false, mayStop: false })
   it.elect(2)
   assert.deepEqual(await beat(), { isFenced: false, mayStop: false })
-  const stale = it.controller(3).heartbeat(toNodeId(3), toBrokerEpoch(epoch + 1), false)
+  const stale = it.controller(3).heartbeat(toNodeId(3), toBrokerEpoch(epoch + 1), 'serve')
   assert.equal(await it.refusalOf(stale), 'STALE_BROKER_EPOCH')
 })
 
@@ -305,7 +305,7 @@ test('a broker that is heard again within the grace stays', async () => {
   const { epoch } = it.controller(1).metadata.image().brokers.get(two)!
   it.member(1).goneListener(two)
   await it.pass(goneGraceMs / 2)
-  await it.outcomeOf(it.controller(2).heartbeat(two, epoch, false))
+  await it.outcomeOf(it.controller(2).heartbeat(two, epoch, 'serve'))
   await it.pass(2 * goneGraceMs)
   assert.equal(it.controller(1).metadata.image().brokers.get(two)!.isFenced, false)
 })

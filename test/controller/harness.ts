@@ -112,7 +112,7 @@ export async function startController(options: HarnessOptions = {}, restored: re
     clock,
     random: seededRandom(1),
     logger: silentLogger,
-    defaults: { numPartitions: 1, replicationFactor: 1, minInsyncReplicas: 1 },
+    defaults: { numPartitions: 1, replicationFactor: 1, minInsyncReplicas: 1, isUncleanAllowed: false },
     brokerSessionTimeoutMs: sessionTimeoutMs,
     ...options,
   })

@@ -128,7 +128,7 @@ export class RealGroup {
       clock,
       random,
       logger: silentLogger,
-      defaults: { numPartitions: 1, replicationFactor: 1, minInsyncReplicas: 1 },
+      defaults: { numPartitions: 1, replicationFactor: 1, minInsyncReplicas: 1, isUncleanAllowed: false },
       brokerSessionTimeoutMs: sessionTimeoutMs,
       brokerGoneGraceMs: goneGraceMs,
     })
@@ -151,6 +151,7 @@ export class RealGroup {
           logger: silentLogger,
           heartbeatIntervalMs,
           sessionTimeoutMs,
+          fenceReason: () => null,
           onReached: listener => network.onReached(listener),
         })
       })

@@ -52,7 +52,7 @@ async function run<T>(disk: MemoryStorageImage, seed: number, use: (it: Running)
     clock,
     random,
     logger: silentLogger,
-    defaults: { numPartitions: 2, replicationFactor: 1, minInsyncReplicas: 1 },
+    defaults: { numPartitions: 2, replicationFactor: 1, minInsyncReplicas: 1, isUncleanAllowed: false },
   })
   const controller = await finish(opening)
   const registration = {

@@ -1,7 +1,7 @@
 /** Registration, fencing, draining: the broker's state and what becomes of its partitions. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { decideDrain, decideRegisterBroker, decideUnfence } from '../../src/metadata/brokers.ts'
+import { decideDrainBroker, decideRegisterBroker, decideShutdown } from '../../src/metadata/brokers.ts'
 import { defaultLimits } from '../../src/metadata/decision.ts'
 import { isFailure } from '../../src/protocol/errors.ts'
 import { toNodeId } from '../../src/util/numbers.ts'
@@ -17,7 +17,7 @@ const registration = {
   peerUrl: null,
   previousEpoch: null,
 }
-const facts = { limits: defaultLimits, isHeard: false, minInsyncReplicas: 1 }
+const facts = { limits: defaultLimits, isHeard: false, minInsyncReplicas: 1, isUncleanAllowed: false }
 
 test('the epoch of a broker is the offset of its registration', () => {
   const it = new Cluster()
@@ -32,6 +32,7 @@ test('the epoch of a broker is the offset of its registration', () => {
     incarnationId: 'first',
     isFenced: false,
     isDraining: false,
+    isUnfit: false,
   })
 })
 
@@ -79,16 +80,17 @@ test('a restarted sole replica leads again in a new epoch', () => {
   const it = new Cluster(1)
   it.create('t')
   assert.equal(it.standing('t'), '1|1||1@0')
-  it.register(1, 'second')
+  it.restart(1)
   assert.equal(it.standing('t'), '1|1||1@1')
   assert.equal(it.partition('t').partitionEpoch, 1)
+  assert.equal(it.partition('t').uncleanEpoch, -1, 'its log is complete')
 })
 
 test('a restarted replica leaves the ISR while others are in it, and no other partition changes', () => {
   const it = new Cluster(1, 2, 3)
   it.create('t', { assignments: [[1, 2, 3]] })
   it.create('other', { assignments: [[2, 3]] })
-  it.register(1, 'second')
+  it.restart(1)
   assert.equal(it.standing('t'), '1,2,3|2,3||2@1')
   assert.equal(it.standing('other'), '2,3|2,3||2@0')
 })
@@ -96,8 +98,42 @@ test('a restarted replica leaves the ISR while others are in it, and no other pa
 test('all brokers restarting one after the other leave every partition with a leader', () => {
   const it = new Cluster(1, 2, 3)
   it.create('t', { assignments: [[1, 2, 3]], configs: twoInSync })
-  for (const id of [1, 2, 3]) it.register(id, 'second')
+  for (const id of [1, 2, 3]) it.restart(id)
   assert.equal(it.standing('t'), '1,2,3|2|3|2@3')
+  assert.equal(it.partition('t').uncleanEpoch, -1)
+})
+
+test('a broker whose logs may lack something is neither in sync nor eligible (KIP-966)', () => {
+  const it = new Cluster(1, 2, 3)
+  it.create('t', { assignments: [[1, 2, 3]], configs: twoInSync })
+  it.fence(1)
+  it.fence(2)
+  assert.equal(it.standing('t'), '1,2,3|3|2|3@2')
+  it.register(2, 'wiped')
+  assert.equal(it.standing('t'), '1,2,3|3||3@2', 'it was eligible')
+  it.register(3, 'wiped')
+  assert.equal(it.standing('t'), '1,2,3|3||3@3', 'it is all there is')
+  assert.equal(it.partition('t').uncleanEpoch, 3, 'and others may have to cut what they knew to be committed')
+})
+
+test('the eligible are waited for rather than a broker that is back without its logs', () => {
+  const it = new Cluster(1, 2)
+  it.create('t', { assignments: [[1, 2]], configs: twoInSync })
+  it.fence(2)
+  it.register(1, 'wiped')
+  assert.equal(it.standing('t'), '1,2||2|none@1')
+  it.restart(2)
+  assert.equal(it.standing('t'), '1,2|2||2@2')
+})
+
+test('what a broker says of its logs counts only for the epoch it was registered in last', () => {
+  const it = new Cluster(1, 2)
+  const first = it.broker(1).epoch
+  it.create('t', { assignments: [[1, 2]], configs: twoInSync })
+  it.restart(1)
+  assert.equal(it.standing('t'), '1,2|2|1|2@1')
+  it.register(1, 'from a backup', null, first)
+  assert.equal(it.standing('t'), '1,2|2||2@1')
 })
 
 test('fencing: the next in sync leads; below min.insync.replicas the fenced stay eligible', () => {
@@ -115,11 +151,11 @@ test('unfencing: only the eligible may lead, and what they then are is the ISR',
   const it = new Cluster(1, 2, 3)
   it.create('t', { assignments: [[1, 2, 3]], configs: twoInSync })
   for (const id of [1, 2, 3]) it.fence(id)
-  it.commit(decideUnfence(it.image, it.broker(1), it))
+  it.heard(1)
   assert.equal(it.standing('t'), '1,2,3||2,3|none@3', 'it was out of sync before: it may lack records')
-  it.commit(decideUnfence(it.image, it.broker(3), it))
+  it.heard(3)
   assert.equal(it.standing('t'), '1,2,3|3|2|3@4')
-  it.commit(decideUnfence(it.image, it.broker(2), it))
+  it.heard(2)
   assert.equal(it.standing('t'), '1,2,3|3|2|3@4', 'being in sync again is for the leader to say')
 })
 
@@ -134,7 +170,7 @@ test('with min.insync.replicas 1 only the last in sync stays eligible', () => {
 test('fencing or unfencing what is so already makes no record', () => {
   const it = new Cluster(1)
   const { lastOffset } = it.image
-  it.commit(decideUnfence(it.image, it.broker(1), it))
+  it.heard(1)
   assert.equal(it.image.lastOffset, lastOffset)
   it.fence(1)
   const fenced = it.image.lastOffset
@@ -142,41 +178,116 @@ test('fencing or unfencing what is so already makes no record', () => {
   assert.equal(it.image.lastOffset, fenced)
 })
 
-test('draining: leadership moves, the ISR is left where others remain, and then there is nothing to do', () => {
+test('stopping: leadership moves, the ISR is left where others remain, and then there is nothing to do', () => {
   const it = new Cluster(1, 2, 3)
   it.create('led', { assignments: [[1, 2]] })
   it.create('followed', { assignments: [[2, 1]] })
   it.create('alone', { assignments: [[1]] })
-  it.commit(decideDrain(it.image, it.broker(1), it))
-  assert.equal(it.broker(1).isDraining, true)
+  assert.equal(it.shutDown(1), true)
+  assert.equal(it.broker(1).isUnfit, true)
   assert.equal(it.standing('led'), '1,2|2||2@1')
   assert.equal(it.standing('followed'), '2,1|2||2@0')
   assert.equal(it.standing('alone'), '1|1||1@0')
-  assert.deepEqual(decideDrain(it.image, it.broker(1), it).records, [])
+  assert.deepEqual(decideShutdown(it.image, it.broker(1), it.terms).records, [])
 })
 
-test('a draining broker gets no replicas and is elected only where nobody else can be', () => {
+test('a broker that stops waits for who will be able to lead, not for who is away', () => {
+  const it = new Cluster(1, 2, 3)
+  it.create('t', { assignments: [[1, 2]] })
+  it.fence(2)
+  assert.equal(it.shutDown(1), true, 'nobody is there to lead')
+  it.heard(1)
+  it.heard(2)
+  assert.equal(it.standing('t'), '1,2|1||1@0', 'broker 2 has to catch up first')
+  assert.equal(it.shutDown(1), false)
+  assert.equal(it.alter('t', [1, 2]), 'INVALID_UPDATE_VERSION', 'and when it has, it leads in the same step')
+  assert.equal(it.standing('t'), '1,2|2||2@1')
+  assert.equal(it.shutDown(1), true)
+})
+
+test('an unfit broker hands over to whoever has every committed record, and keeps what nobody else has', () => {
+  const it = new Cluster(1, 2)
+  it.create('t', { assignments: [[1, 2]], configs: twoInSync })
+  it.create('alone', { assignments: [[1]] })
+  it.fence(2)
+  assert.equal(it.standing('t'), '1,2|1|2|1@0')
+  it.heard(1, true)
+  assert.equal(it.standing('t'), '1,2|1|2|1@0', 'broker 2 is away')
+  it.heard(2)
+  assert.equal(it.standing('t'), '1,2|2|1|2@1')
+  assert.equal(it.standing('alone'), '1|1||1@0')
+  assert.equal(it.alter('t', [2, 1]), 'INELIGIBLE_REPLICA')
+  it.heard(1)
+  assert.equal(it.alter('t', [2, 1]), null)
+  assert.equal(it.standing('t'), '1,2|1,2||2@1')
+})
+
+test('a broker that is unfit and fenced comes back as what it then says', () => {
+  const it = new Cluster(1)
+  it.create('t')
+  it.heard(1, true)
+  it.fence(1)
+  assert.equal(it.standing('t'), '1||1|none@1')
+  it.heard(1, true)
+  assert.deepEqual([it.broker(1).isFenced, it.broker(1).isUnfit], [false, true])
+  assert.equal(it.standing('t'), '1|1||1@2', 'it can still be read')
+  it.register(1)
+  assert.equal(it.broker(1).isUnfit, true, 'the same process asks once more')
+  it.restart(1)
+  assert.equal(it.broker(1).isUnfit, false)
+})
+
+test('draining: leadership moves, the ISR stays as it is', () => {
+  const it = new Cluster(1, 2, 3)
+  it.create('led', { assignments: [[1, 2]] })
+  it.create('followed', { assignments: [[2, 1]] })
+  it.create('alone', { assignments: [[1]] })
+  assert.equal(it.drain(1), 1, 'what nobody else holds')
+  assert.equal(it.broker(1).isDraining, true)
+  assert.equal(it.standing('led'), '1,2|1,2||2@1')
+  assert.equal(it.standing('followed'), '2,1|2,1||2@0')
+  assert.equal(it.standing('alone'), '1|1||1@0')
+  const { lastOffset } = it.image
+  assert.equal(it.drain(1), 1)
+  assert.equal(it.image.lastOffset, lastOffset, 'asked again, nothing changes')
+  assert.equal(it.drain(1, false), 1)
+  assert.equal(it.broker(1).isDraining, false)
+})
+
+test('a draining broker gets no replicas, may be in sync, and is elected only where nobody else can be', () => {
   const it = new Cluster(1, 2)
   it.create('t', { assignments: [[2, 1]], configs: twoInSync })
   it.create('alone', { assignments: [[1]] })
-  it.commit(decideDrain(it.image, it.broker(1), it))
-  assert.equal(it.standing('t'), '2,1|2|1|2@0')
+  it.drain(1)
   it.create('new')
   assert.deepEqual([it.partition('new', 0).replicas, it.partition('new', 1).replicas], [[2], [2]])
   it.fence(2)
   assert.equal(it.standing('t'), '2,1|1|2|1@1')
+  it.heard(2)
+  assert.equal(it.standing('t'), '2,1|1|2|1@1', 'it may have records of acks=1 that the eligible lacks')
+  assert.equal(it.alter('t', [1, 2]), 'INVALID_UPDATE_VERSION')
+  assert.equal(it.standing('t'), '2,1|2,1||2@2')
   assert.equal(it.standing('alone'), '1|1||1@0')
+})
+
+test('only a registered broker can be drained', () => {
+  const { image, terms } = new Cluster(1)
+  const decision = decideDrainBroker(image, { session: null, timeoutMs: 0, nodeId: 7, isDraining: true }, terms)
+  assert(isFailure(decision))
+  assert.equal(decision.error, 'BROKER_ID_NOT_REGISTERED')
 })
 
 test('a broker that is fenced may stop at once', () => {
   const it = new Cluster(1)
   it.fence(1)
-  assert.deepEqual(decideDrain(it.image, it.broker(1), it).records, [])
+  assert.deepEqual(decideShutdown(it.image, it.broker(1), it.terms), { records: [], response: { mayStop: true } })
 })
 
 test('a restart ends draining', () => {
   const it = new Cluster(1)
-  it.commit(decideDrain(it.image, it.broker(1), it))
-  it.register(1, 'second')
+  it.drain(1)
+  it.register(1)
+  assert.equal(it.broker(1).isDraining, true, 'the same process asks once more')
+  it.restart(1)
   assert.equal(it.broker(1).isDraining, false)
 })

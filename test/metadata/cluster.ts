@@ -1,19 +1,27 @@
 /** A cluster to decide about, built step by step. */
 import assert from 'node:assert/strict'
-import { decideFence, decideRegisterBroker } from '../../src/metadata/brokers.ts'
+import { decideAlterPartition } from '../../src/metadata/alter-partition.ts'
+import {
+  decideDrainBroker,
+  decideFence,
+  decideHeard,
+  decideRegisterBroker,
+  decideShutdown,
+} from '../../src/metadata/brokers.ts'
 import { type ClusterImage, emptyImage } from '../../src/metadata/cluster-image.ts'
 import { decideCreateTopics } from '../../src/metadata/create-topics.ts'
 import { defaultLimits } from '../../src/metadata/decision.ts'
 import type { BrokerImage, PartitionImage } from '../../src/metadata/image.ts'
 import type { MetadataRecord } from '../../src/metadata/record-types.ts'
 import { replayAll } from '../../src/metadata/replay.ts'
-import { isFailure } from '../../src/protocol/errors.ts'
-import { toNodeId } from '../../src/util/numbers.ts'
+import { type ErrorName, errorName, isFailure } from '../../src/protocol/errors.ts'
+import { type BrokerEpoch, toNodeId } from '../../src/util/numbers.ts'
 import { bootstrap, createRequest, type Topic, topicFacts, topicRequest } from './history.ts'
 
 export class Cluster {
   image: ClusterImage = replayAll(emptyImage, [bootstrap])
   minInsyncReplicas = 1
+  isUncleanAllowed = false
 
   constructor(...brokerIds: number[]) {
     for (const id of brokerIds) this.register(id)
@@ -25,7 +33,8 @@ export class Cluster {
     return decision.response
   }
 
-  register(id: number, incarnation = 'first', rack: string | null = null) {
+  /** `previousEpoch`: what a restarted broker's logs are known to be complete for; by default nothing. */
+  register(id: number, incarnation = 'first', rack: string | null = null, previousEpoch: BrokerEpoch | null = null) {
     const nodeId = toNodeId(id)
     const registration = {
       nodeId,
@@ -34,16 +43,57 @@ export class Cluster {
       rack,
       clusterId: null,
       peerUrl: null,
-      previousEpoch: null,
+      previousEpoch,
     }
-    const facts = { limits: defaultLimits, isHeard: false, minInsyncReplicas: this.minInsyncReplicas }
+    const facts = { ...this.terms, limits: defaultLimits, isHeard: false }
     const decision = decideRegisterBroker(this.image, registration, facts)
     assert(!isFailure(decision))
     return this.commit(decision)
   }
 
+  /** Registers a new incarnation whose logs are complete. */
+  restart(id: number, incarnation = 'second') {
+    return this.register(id, incarnation, this.broker(id).rack, this.broker(id).epoch)
+  }
+
+  get terms() {
+    return { minInsyncReplicas: this.minInsyncReplicas, isUncleanAllowed: this.isUncleanAllowed }
+  }
+
   fence(id: number): void {
-    this.commit(decideFence(this.image, this.broker(id), this))
+    this.commit(decideFence(this.image, this.broker(id), this.terms))
+  }
+
+  heard(id: number, isUnfit = false): void {
+    this.commit(decideHeard(this.image, this.broker(id), isUnfit, this.terms))
+  }
+
+  /** Whether it may stop. */
+  shutDown(id: number): boolean {
+    return this.commit(decideShutdown(this.image, this.broker(id), this.terms)).mayStop
+  }
+
+  /** What it still leads. */
+  drain(id: number, isDraining = true): number {
+    const request = { session: null, timeoutMs: 0, nodeId: id, isDraining }
+    const decision = decideDrainBroker(this.image, request, this.terms)
+    assert(!isFailure(decision))
+    return this.commit(decision).leaderCount
+  }
+
+  /** The leader says who is in sync, with every epoch as it is; the error, if any. */
+  alter(name: string, newIsr: readonly number[], partition = 0): ErrorName | null {
+    const decision = decideAlterPartition(this.image, this.alterRequest(name, newIsr, partition), this.terms)
+    assert(!isFailure(decision))
+    return errorName(this.commit(decision).partitions[0]!.errorCode)
+  }
+
+  alterRequest(name: string, newIsr: readonly number[], partition = 0) {
+    const { id: topicId, partitions } = this.image.topics.byName.get(name)!
+    const { leaderId, leaderEpoch, partitionEpoch } = partitions[partition]!
+    const members = newIsr.map(id => ({ nodeId: id, brokerEpoch: this.image.brokers.get(toNodeId(id))?.epoch ?? 0 }))
+    const item = { topicId, partition, leaderEpoch: leaderEpoch as number, partitionEpoch, newIsr: members }
+    return { nodeId: leaderId as number, brokerEpoch: this.broker(leaderId!).epoch as number, partitions: [item] }
   }
 
   broker(id: number): BrokerImage {

@@ -1,12 +1,20 @@
 /** Random histories of a small cluster, made by the decisions themselves: what the property tests run on. */
 import fc from 'fast-check'
 import { decideAlterConfigs } from '../../src/metadata/alter-configs.ts'
-import { decideDrain, decideFence, decideRegisterBroker, decideUnfence } from '../../src/metadata/brokers.ts'
+import {
+  decideDrainBroker,
+  decideFence,
+  decideHeard,
+  decideRegisterBroker,
+  decideShutdown,
+} from '../../src/metadata/brokers.ts'
 import { type ClusterImage, emptyImage } from '../../src/metadata/cluster-image.ts'
 import { decideCreatePartitions } from '../../src/metadata/create-partitions.ts'
 import { decideCreateTopics } from '../../src/metadata/create-topics.ts'
 import { defaultLimits, type MetadataLimits, type TopicFacts } from '../../src/metadata/decision.ts'
 import { decideDeleteTopics } from '../../src/metadata/delete-topics.ts'
+import type { ElectionTerms } from '../../src/metadata/election.ts'
+import type { BrokerImage } from '../../src/metadata/image.ts'
 import type { MetadataRecord } from '../../src/metadata/record-types.ts'
 import { replayAll } from '../../src/metadata/replay.ts'
 import { type ClientSession, decideOnce } from '../../src/metadata/sessions.ts'
@@ -21,7 +29,8 @@ export type CreateTopicsRequest = RequestOf<typeof createTopics>
 export type Topic = CreateTopicsRequest['topics'][number]
 export type AlterConfigsRequest = RequestOf<typeof alterConfigs>
 
-export const defaults = { numPartitions: 2, replicationFactor: 1, minInsyncReplicas: 1 }
+export const electionDefaults: ElectionTerms = { minInsyncReplicas: 1, isUncleanAllowed: false }
+export const defaults = { numPartitions: 2, replicationFactor: 1, ...electionDefaults }
 export const bootstrap: MetadataRecord = { kind: 'bootstrap', clusterId: 'cluster', featureLevel: 1 }
 
 /** Those of a version that replicates partitions: what is decided about replicas is tested already. */
@@ -53,7 +62,10 @@ export type Operation =
   | { kind: 'grow'; name: string; count: number; seed: number }
   | { kind: 'configure'; name: string; key: string; value: string | null }
   | { kind: 'register'; id: number; incarnation: number; rack: string | null }
-  | { kind: 'fence' | 'unfence' | 'drain'; id: number }
+  | { kind: BrokerOperation; id: number }
+
+const brokerOperations = ['fence', 'hear', 'hear unfit', 'shut down', 'drain', 'end drain'] as const
+type BrokerOperation = (typeof brokerOperations)[number]
 
 const name = fc.constantFrom('a', 'b', 'c.d', 'c_d', '..', 'e')
 const brokerId = fc.integer({ min: 1, max: 4 })
@@ -95,7 +107,7 @@ export const operation: fc.Arbitrary<Operation> = fc.oneof(
       rack: fc.constantFrom(null, 'r1', 'r2'),
     }),
   },
-  { weight: 4, arbitrary: fc.record({ kind: fc.constantFrom('fence', 'unfence', 'drain'), id: brokerId }) },
+  { weight: 4, arbitrary: fc.record({ kind: fc.constantFrom(...brokerOperations), id: brokerId }) },
 ) as fc.Arbitrary<Operation>
 
 /** Room for two sessions only, so that eviction happens. */
@@ -139,7 +151,7 @@ function decideOperation(image: ClusterImage, op: Operation) {
         validateOnly: false,
         resources: [{ type: 'topic' as const, name: op.name, changes }],
       }
-      return decideAlterConfigs(image, request, { minInsyncReplicas: 1, validateBrokerConfig: () => null })
+      return decideAlterConfigs(image, request, { ...electionDefaults, validateBrokerConfig: () => null })
     }
     case 'register': {
       const { id, incarnation, rack } = op
@@ -152,13 +164,28 @@ function decideOperation(image: ClusterImage, op: Operation) {
         peerUrl: null,
         previousEpoch: null,
       }
-      return decideRegisterBroker(image, registration, { minInsyncReplicas: 1, limits: historyLimits, isHeard: false })
+      return decideRegisterBroker(image, registration, { ...electionDefaults, limits: historyLimits, isHeard: false })
     }
     default: {
       const broker = image.brokers.get(toNodeId(op.id))
       if (broker === undefined) return { records: [], response: null }
-      const decideChange = { fence: decideFence, unfence: decideUnfence, drain: decideDrain }[op.kind]
-      return decideChange(image, broker, { minInsyncReplicas: 1 })
+      return decideAboutBroker(image, broker, op.kind)
+    }
+  }
+}
+
+function decideAboutBroker(image: ClusterImage, broker: BrokerImage, kind: BrokerOperation) {
+  switch (kind) {
+    case 'fence':
+      return decideFence(image, broker, electionDefaults)
+    case 'hear':
+    case 'hear unfit':
+      return decideHeard(image, broker, kind === 'hear unfit', electionDefaults)
+    case 'shut down':
+      return decideShutdown(image, broker, electionDefaults)
+    default: {
+      const request = { session: null, timeoutMs: 0, nodeId: broker.nodeId, isDraining: kind === 'drain' }
+      return decideDrainBroker(image, request, electionDefaults)
     }
   }
 }

@@ -13,6 +13,7 @@ interface ModelBroker {
   incarnation: number
   isFenced: boolean
   isDraining: boolean
+  isUnfit: boolean
 }
 
 /** The words of the request, carried out on plain maps. */
@@ -22,7 +23,7 @@ class Model {
   readonly answered = new Map<string, { requestId: number; response: unknown }>()
 
   available(): number {
-    return [...this.brokers.values()].filter(b => !b.isFenced && !b.isDraining).length
+    return [...this.brokers.values()].filter(b => !b.isFenced && !b.isDraining && !b.isUnfit).length
   }
 
   /** The error each topic of a request meets; creates those that meet none. */
@@ -65,7 +66,7 @@ class Model {
     const broker = this.brokers.get(id)
     if (broker === undefined && this.brokers.size >= historyLimits.brokersMax) return 'POLICY_VIOLATION'
     if (broker?.incarnation === incarnation) broker.isFenced = false
-    else this.brokers.set(id, { incarnation, isFenced: false, isDraining: false })
+    else this.brokers.set(id, { incarnation, isFenced: false, isDraining: false, isUnfit: false })
     return null
   }
 }
@@ -119,8 +120,12 @@ function checkAnswer(model: Model, op: Operation, outcome: ReturnType<typeof dec
     default: {
       const broker = model.brokers.get(op.id)
       if (broker === undefined) return
-      if (op.kind === 'drain') broker.isDraining ||= !broker.isFenced
-      else broker.isFenced = op.kind === 'fence'
+      if (op.kind === 'drain' || op.kind === 'end drain') broker.isDraining = op.kind === 'drain'
+      else if (op.kind === 'shut down') broker.isUnfit ||= !broker.isFenced
+      else {
+        broker.isFenced = op.kind === 'fence'
+        if (op.kind !== 'fence') broker.isUnfit = op.kind === 'hear unfit'
+      }
     }
   }
 }
@@ -133,8 +138,8 @@ function checkSame(model: Model, image: ClusterImage): void {
     ]),
   )
   assert.deepEqual(topics, model.topics)
-  const brokers = [...image.brokers.values()].map(({ nodeId, incarnationId, isFenced, isDraining }) => {
-    const broker: ModelBroker = { incarnation: Number(incarnationId.slice(1)), isFenced, isDraining }
+  const brokers = [...image.brokers.values()].map(({ nodeId, incarnationId, isFenced, isDraining, isUnfit }) => {
+    const broker: ModelBroker = { incarnation: Number(incarnationId.slice(1)), isFenced, isDraining, isUnfit }
     return [nodeId as number, broker] as const
   })
   assert.deepEqual(new Map(brokers), model.brokers)
@@ -145,7 +150,9 @@ function checkSame(model: Model, image: ClusterImage): void {
 function checkPartition(image: ClusterImage, { replicas, isr, elr, leaderId }: PartitionImage): void {
   const isAlive = (id: number): boolean => image.brokers.get(id as never)?.isFenced === false
   assert(leaderId === null || isr.includes(leaderId))
+  const isFit = (id: number): boolean => isAlive(id) && !image.brokers.get(id as never)!.isUnfit
   assert(isr.every(isAlive), 'nobody fenced is in sync')
+  if ([...isr, ...elr].some(isFit)) assert(isr.every(isFit), 'nobody unfit is in sync where others can be')
   assert(isr.every(id => replicas.includes(id)) && elr.every(id => replicas.includes(id)))
   assert(isr.length + elr.length > 0, 'somebody has every committed record')
   if (leaderId === null) assert(![...isr, ...elr].some(isAlive), 'a partition that can have a leader has one')

@@ -48,7 +48,14 @@ const change: RecordOf<'partitionChange'> = {
   removingReplicas: null,
   isUnclean: false,
 }
-const brokerChange = { kind: 'brokerChange', nodeId: one, epoch, isFenced: true, isDraining: null } as const
+const brokerChange = {
+  kind: 'brokerChange',
+  nodeId: one,
+  epoch,
+  isFenced: true,
+  isDraining: null,
+  isUnfit: null,
+} as const
 const topicConfig = { kind: 'config', resourceType: 'topic', resource: topicId, key: 'k', value: 'v' } as const
 const session = {
   kind: 'session',

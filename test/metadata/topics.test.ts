@@ -12,14 +12,14 @@ import { uuidFrom } from '../../src/util/uuid.ts'
 import { Cluster } from './cluster.ts'
 import { type AlterConfigsRequest, createRequest, type Topic, topicFacts, topicRequest } from './history.ts'
 
-test('more than one replica is refused, in whatever way it is asked for', () => {
+test('more replicas than there may be are refused, in whatever way they are asked for', () => {
   const { image } = new Cluster(1, 2)
   const facts = topicFacts(1, { replicationFactorMax: 1 })
   const errorOf = (topic: Topic) => {
     const { errorCode, errorMessage } = decideCreateTopics(image, createRequest(topic), facts).response.topics[0]!
     return [errorName(errorCode), errorMessage]
   }
-  const refusal = ['INVALID_REPLICATION_FACTOR', 'This version of Millrace keeps one replica of a partition.']
+  const refusal = ['INVALID_REPLICATION_FACTOR', 'A partition may have 1 replicas at most.']
   assert.deepEqual(errorOf(topicRequest('t', { replicationFactor: 2 })), refusal)
   assert.deepEqual(errorOf(topicRequest('t', { assignments: [[1, 2]] })), refusal)
   assert.deepEqual(errorOf(topicRequest('t', { replicationFactor: 1 })), [null, null])
@@ -257,6 +257,7 @@ const alterCases: [what: string, resource: Resource, expected: string | null][] 
 ]
 const configFacts = {
   minInsyncReplicas: 1,
+  isUncleanAllowed: false,
   validateBrokerConfig: (key: string) =>
     key === 'log.retention.ms' ? null : ({ error: 'INVALID_CONFIG', message: `${key} is fixed.` } as const),
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import type { Controller } from '../../src/controller/types.ts'
+import type { BrokerWants, Controller } from '../../src/controller/types.ts'
 import { ApiError } from '../../src/protocol/errors.ts'
 import type { QuorumStatus } from '../../src/quorum/types.ts'
 import { MajorityWatch } from '../../src/server/majority-watch.ts'
@@ -34,6 +34,7 @@ function setUp() {
   const refusals: ApiError[] = []
   let mayStop = true
   let isSilent = false
+  let fenceReason: string | null = null
   const reachedListeners = new Set<() => void>()
   const leaderListeners = new Set<(leaderId: NodeId | null) => void>()
   const refuse = (): void => {
@@ -46,8 +47,8 @@ function setUp() {
       refuse()
       return toBrokerEpoch(++registrations)
     },
-    async heartbeat(_id: number, epoch: BrokerEpoch, wantsShutdown: boolean) {
-      calls.push(`${wantsShutdown ? 'stop' : 'beat'} ${epoch}`)
+    async heartbeat(_id: number, epoch: BrokerEpoch, wants: BrokerWants) {
+      calls.push(`${{ serve: 'beat', fence: 'unfit', shutdown: 'stop' }[wants]} ${epoch}`)
       refuse()
       if (isSilent) await new Promise(() => {})
       return { isFenced: false, mayStop }
@@ -68,6 +69,7 @@ function setUp() {
       logger: silentLogger,
       heartbeatIntervalMs: 2_000,
       sessionTimeoutMs: 9_000,
+      fenceReason: () => fenceReason,
       onReached: listener => stopping(reachedListeners, listener),
     })
   return {
@@ -78,6 +80,7 @@ function setUp() {
     open,
     letStop: (may: boolean) => (mayStop = may),
     answerNothing: () => (isSilent = true),
+    fence: (reason: string | null) => (fenceReason = reason),
     reach(): void {
       for (const listener of reachedListeners) listener()
     },
@@ -155,6 +158,17 @@ describe('membership', () => {
     membership[Symbol.dispose]()
     assert.equal(t.listening(), 0)
     assert.equal(t.clock.nextEventMs(), null)
+  })
+
+  test('says that it is unfit as long as there is a reason', async () => {
+    const t = setUp()
+    const membership = await t.open()
+    t.fence('the disk is full')
+    await t.advance(2_000, 2)
+    t.fence(null)
+    await t.advance(2_000)
+    assert.deepEqual(t.calls, ['register', 'unfit 1', 'unfit 1', 'beat 1'])
+    membership[Symbol.dispose]()
   })
 
   test('drains until the controller lets it go, and no longer than its grace', async () => {

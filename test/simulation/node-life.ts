@@ -40,7 +40,7 @@ export const simulatedSettings: NodeSettings = {
   peerTiming: {},
   quorumTiming: {},
   quorumSnapshots: { entriesMax: 50, retainedEntries: 5 },
-  topicCreation: { numPartitions: 1, replicationFactor: 1, minInsyncReplicas: 1 },
+  topicCreation: { numPartitions: 1, replicationFactor: 1, minInsyncReplicas: -1, isUncleanAllowed: false },
   topicDefaults: new Map(),
   describeConfig: () => [],
   validateBrokerConfig: () => null,

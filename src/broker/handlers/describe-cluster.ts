@@ -14,12 +14,13 @@ export function describeClusterHandler(broker: BrokerRuntime): Handler {
     return {
       clusterId: broker.clusterId,
       controllerId: broker.controllerId() ?? -1,
-      brokers: brokers.map(({ nodeId, url, rack, epoch, isFenced, isDraining }) => ({
+      brokers: brokers.map(({ nodeId, url, rack, epoch, isFenced, isDraining, isUnfit }) => ({
         nodeId,
         url,
         rack,
         epoch,
-        state: isFenced ? ('fenced' as const) : isDraining ? ('draining' as const) : ('active' as const),
+        // Nobody counts on the unfit, either.
+        state: isFenced || isUnfit ? ('fenced' as const) : isDraining ? ('draining' as const) : ('active' as const),
       })),
     }
   })

@@ -9,11 +9,16 @@ export const configSpecs: ReadonlyMap<string, ConfigSpec> = new Map<string, Conf
   [...Object.entries<ConfigSpec>(nodeSettings), ...topicConfigs.map(topicDefault)].sort(([a], [b]) => (a < b ? -1 : 1)),
 )
 
+function nameOf({ type }: TopicConfigSpec): string {
+  if (type.kind === 'one-of') return type.values.join(' or ')
+  return type.rule === undefined ? 'integer' : `${type.rule}, or integer`
+}
+
 function topicDefault(topic: TopicConfigSpec): [key: string, spec: ConfigSpec] {
   const bounds =
     topic.type.kind === 'integer' ? { unit: topic.type.unit, min: topic.type.min, max: topic.type.max } : {}
   const kind: Kind<string> = {
-    name: topic.type.kind === 'integer' ? 'integer' : topic.type.values.join(' or '),
+    name: nameOf(topic),
     ...bounds,
     fault: text => topicConfigFault(topic, text),
     parse: text => text,

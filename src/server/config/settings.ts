@@ -4,7 +4,7 @@
  * name. The defaults of topics (`log.retention.ms`, …) come from the table of topic configs; schema.ts joins the two.
  */
 import { dayMs, GiB, hourMs, KiB, MiB, minuteMs, secondMs } from '../../util/units.ts'
-import { type ConfigSpec, setting } from './spec.ts'
+import { type ConfigSpec, dynamicSetting, setting } from './spec.ts'
 import * as type from './types.ts'
 import { bytes, count, ms } from './types.ts'
 
@@ -132,9 +132,9 @@ export const nodeSettings = {
   'num.partitions': setting('topics', count(1, 10_000), 1, 'Partitions of a topic that is created without a number.'),
   'default.replication.factor': setting(
     'topics',
-    count(1, 100),
+    count(1, 15),
     1,
-    'Replicas of a partition that is created without a number.',
+    'Replicas of a partition that is created without a number. In a cluster of three nodes or more: 3.',
   ),
   'auto.create.topics.enable': setting(
     'topics',
@@ -187,6 +187,18 @@ export const nodeSettings = {
     256 * MiB,
     'Bytes of records that the answers of all fetches under way hold.',
   ),
+  'replica.lag.time.max.ms': setting(
+    'broker',
+    ms(100, hourMs),
+    10 * secondMs,
+    'A follower that has not had everything of its leader for this long leaves the in-sync replicas, so that acks=all does not wait for it.',
+  ),
+  'replica.catchup.rate.bytes.per.second': dynamicSetting(
+    'broker',
+    type.rateOrNone,
+    -1,
+    'How fast this broker, as a leader, feeds replicas that are not in sync, all of them together; -1: as fast as it goes.',
+  ),
   'broker.session.timeout.ms': setting(
     'broker',
     ms(100, hourMs),
@@ -212,6 +224,18 @@ export const nodeSettings = {
     'How long this node waits for the controller or another node.',
   ),
 
+  'auto.leader.rebalance.enable': setting(
+    'controller',
+    type.boolean,
+    'true',
+    'Give partitions back to their preferred leaders, the first of their replicas, once these are in sync again.',
+  ),
+  'leader.imbalance.check.interval.seconds': setting(
+    'controller',
+    type.seconds(1, 86_400),
+    300,
+    'How often partitions whose preferred leader does not lead are looked for.',
+  ),
   'controller.quorum.voters': setting(
     'controller',
     type.voters,

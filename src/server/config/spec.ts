@@ -18,3 +18,8 @@ export type Section = 'node' | 'network' | 'topics' | 'log' | 'broker' | 'contro
 export function setting<T>(section: Section, kind: Kind<T>, value: string | number, doc: string): ConfigSpec<T> {
   return { section, kind, default: String(value), doc, isDynamic: false, topicKey: null }
 }
+
+/** May be altered in the metadata, for one broker at a time, while it runs. */
+export function dynamicSetting<T>(section: Section, kind: Kind<T>, value: string | number, doc: string): ConfigSpec<T> {
+  return { ...setting(section, kind, value, doc), isDynamic: true }
+}

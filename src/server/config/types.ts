@@ -1,7 +1,8 @@
 /** The kinds of setting there are: what each accepts as text, and what it becomes. */
+import { KiB } from '../../util/units.ts'
 import { type Listener, listenersFault, parseListeners, parseVoters, type Voter, votersFault } from './addresses.ts'
 
-export type Unit = 'bytes' | 'ms' | 'count'
+export type Unit = 'bytes' | 'ms' | 'seconds' | 'count'
 
 export interface Kind<T> {
   /** For the table: `integer`, `sync or os`. */
@@ -41,6 +42,17 @@ export function bytes(min: number, max: number): Kind<number> {
 
 export function ms(min: number, max: number): Kind<number> {
   return integer(min, max, 'ms')
+}
+
+export function seconds(min: number, max: number): Kind<number> {
+  return integer(min, max, 'seconds')
+}
+
+/** Bytes per second; -1 for no limit. */
+export const rateOrNone: Kind<number> = {
+  ...integer(KiB, Number.MAX_SAFE_INTEGER, 'bytes'),
+  name: '-1, or integer',
+  fault: text => (text === '-1' ? null : integer(KiB, Number.MAX_SAFE_INTEGER, 'bytes').fault(text)),
 }
 
 export const boolean: Kind<boolean> = {

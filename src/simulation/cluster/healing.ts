@@ -153,6 +153,7 @@ function standing({ id, isBroker, isRetired }: Machine, image: MetadataImage): s
   if (isRetired) return broker === undefined || broker.isFenced ? null : `broker ${id} is away and not fenced`
   if (broker === undefined) return `broker ${id} is not registered`
   if (broker.isFenced) return `broker ${id} is fenced`
+  if (broker.isUnfit) return `broker ${id} is unfit`
   return broker.isDraining ? `broker ${id} is draining` : null
 }
 

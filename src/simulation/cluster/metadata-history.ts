@@ -87,8 +87,8 @@ export class MetadataHistory {
 export function digestOf(image: MetadataImage): string {
   const brokers = [...image.brokers.values()]
     .sort((a, b) => a.nodeId - b.nodeId)
-    .map(({ nodeId, epoch, incarnationId, isFenced, isDraining, url }) =>
-      [nodeId, epoch, incarnationId, isFenced, isDraining, url].join(' '),
+    .map(({ nodeId, epoch, incarnationId, isFenced, isDraining, isUnfit, url }) =>
+      [nodeId, epoch, incarnationId, isFenced, isDraining, isUnfit, url].join(' '),
     )
   const topics = [...image.topics.byId.values()]
     .map(({ id, name, partitions }) => `${name} ${id} ${JSON.stringify(partitions)}`)

@@ -122,7 +122,7 @@ function settingsOf({ machine, world, voters }: NodeLifeOptions): NodeSettings {
     peerTiming: {},
     quorumTiming: world.timing,
     quorumSnapshots: world.snapshots,
-    topicCreation: { numPartitions: 1, replicationFactor: 1, minInsyncReplicas: 1 },
+    topicCreation: { numPartitions: 1, replicationFactor: 1, minInsyncReplicas: -1, isUncleanAllowed: false },
     topicDefaults: new Map(),
     describeConfig: () => [],
     validateBrokerConfig: () => null,

@@ -1,0 +1,74 @@
+/**
+ * Moving a partition to other brokers (KIP-455). While a move is under way the replicas are those it shall have in the
+ * end, in their order, then those that go; the ones that are added catch up, and once they are in sync the others go.
+ */
+import type { NodeId } from '../util/numbers.ts'
+import { effectiveMinIsr, type Standing, withIsr } from './election.ts'
+
+export function isReassigning({ addingReplicas, removingReplicas }: Standing): boolean {
+  return addingReplicas.length > 0 || removingReplicas.length > 0
+}
+
+/** The replicas a partition has once no move is under way: now, or in the end. */
+export function finalReplicas({ replicas, removingReplicas }: Standing): readonly NodeId[] {
+  return replicas.filter(id => !removingReplicas.includes(id))
+}
+
+/**
+ * The move is over when everyone it adds is in sync and the replicas that remain can commit without those that go. A
+ * leader that goes leads no more.
+ */
+export function completed<S extends Standing>(standing: S, minInsyncReplicas: number): S {
+  const { isr, addingReplicas, leaderId } = standing
+  if (!isReassigning(standing) || !addingReplicas.every(id => isr.includes(id))) return standing
+  const replicas = finalReplicas(standing)
+  const inSync = isr.filter(id => replicas.includes(id))
+  if (inSync.length < effectiveMinIsr(minInsyncReplicas, replicas.length)) return standing
+  return {
+    ...standing,
+    replicas,
+    isr: inSync,
+    elr: [],
+    addingReplicas: [],
+    removingReplicas: [],
+    leaderId: leaderId !== null && replicas.includes(leaderId) ? leaderId : null,
+  }
+}
+
+/**
+ * The move to `target` begins, in the place of one under way. Replicas that only the old move added are gone at once;
+ * `null` when nobody in sync would be left.
+ */
+export function begun<S extends Standing>(standing: S, target: readonly NodeId[], minInsyncReplicas: number): S | null {
+  const before = standing.replicas.filter(id => !standing.addingReplicas.includes(id))
+  const removingReplicas = before.filter(id => !target.includes(id))
+  return withReplicas(
+    standing,
+    {
+      replicas: [...target, ...removingReplicas],
+      addingReplicas: target.filter(id => !before.includes(id)),
+      removingReplicas,
+    },
+    minInsyncReplicas,
+  )
+}
+
+/** The move under way is given up: whom it added is gone. `null` when nobody in sync would be left. */
+export function cancelled<S extends Standing>(standing: S, minInsyncReplicas: number): S | null {
+  const replicas = standing.replicas.filter(id => !standing.addingReplicas.includes(id))
+  return withReplicas(standing, { replicas, addingReplicas: [], removingReplicas: [] }, minInsyncReplicas)
+}
+
+function withReplicas<S extends Standing>(
+  standing: S,
+  placed: Pick<Standing, 'replicas' | 'addingReplicas' | 'removingReplicas'>,
+  minInsyncReplicas: number,
+): S | null {
+  const isKept = (id: NodeId): boolean => placed.replicas.includes(id)
+  const isr = standing.isr.filter(isKept)
+  // Without a leader nobody is in sync, and nobody will be before an eligible one is back.
+  if (isr.length === 0 && standing.isr.length > 0) return null
+  const elr = standing.elr.filter(isKept)
+  if (isr.length + elr.length === 0) return null
+  return withIsr({ ...standing, ...placed, elr, isr }, isr, minInsyncReplicas)
+}
