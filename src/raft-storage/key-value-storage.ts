@@ -19,6 +19,8 @@ import type { Change, KeyValueStore } from './key-value-store.ts'
 import { readAll, readIdentity } from './load.ts'
 import { isSuperseded, rangeAfterInstall, rangeAfterPersist, rangeAfterSnapshot } from './log-range.ts'
 import * as records from './records.ts'
+import type { RunIndex } from './runs.ts'
+import { upgrade } from './upgrade.ts'
 
 /** How much of a snapshot, or of what it makes superfluous, goes into one commit that proposals may have to wait for. */
 export interface PieceLimits {
@@ -49,7 +51,8 @@ export async function openKeyValueStorage(store: KeyValueStore, options: KeyValu
     const commits = new CommitQueue(store, options)
     if (identity.format < records.formatVersion) {
       options.logger.info({ from: identity.format, to: records.formatVersion }, 'upgrading the raft storage')
-      await commits.add([records.identityRecord(options.nodeId, diskId)], null)
+      const { changes, state } = upgrade(store)
+      await commits.add([...changes, records.identityRecord(options.nodeId, diskId)], state)
     }
     return new KeyValueStorage(store, diskId, commits, options)
   } catch (error) {
@@ -76,6 +79,8 @@ class KeyValueStorage implements RaftStorage {
   readonly #pieces: PieceLimits
   /** As of the last call, durable or not; `null` before `load`. */
   #state: records.StoredState | null = null
+  /** As the state says. */
+  #runs!: RunIndex
   /** Snapshots, and the removals behind them, take turns. */
   #lastTurn: Promise<void> = Promise.resolve()
   #nextSnapshotNumber = 1
@@ -95,10 +100,11 @@ class KeyValueStorage implements RaftStorage {
     if (this.#closing !== null) throw this.#closedError()
     // What was written so far is read back, and after a failure nothing is.
     await this.#commits.settled()
-    const { state, loaded, leftovers } = readAll(this.#store)
+    const { state, runs, loaded, leftovers } = readAll(this.#store)
     // Later ones are for tests: what they find unnamed may be a snapshot that is being staged.
     if (this.#state === null) {
       this.#state = state
+      this.#runs = runs
       this.#nextSnapshotNumber = (state.snapshot?.number ?? 0) + 1
       if (leftovers.length > 0) {
         this.#logger.info({ records: leftovers.length }, 'removing what an unfinished save left in the raft storage')
@@ -112,12 +118,13 @@ class KeyValueStorage implements RaftStorage {
     const before = this.#writableState()
     assert(!this.#isInstalling, 'nothing is written while a snapshot is installed')
     const range = rangeAfterPersist(before.range, batch)
-    // Entries that are written again need no removal; those behind the new end do.
-    const removals = removalsOf(entryKeys(range.endIndex, before.range.endIndex))
-    const changes = [...records.encodeEntries(batch.entries), ...removals]
     const hardState = batch.hardState ?? before.hardState
-    if (changes.length === 0 && isSame(hardState, before.hardState)) return this.#commits.settled()
-    this.#state = { ...before, hardState, range }
+    const isSameLog = batch.entries.length === 0 && range.endIndex === before.range.endIndex
+    if (isSameLog && isSame(hardState, before.hardState)) return this.#commits.settled()
+    // In this order: the first of the new entries may be where a run was that is gone.
+    const removals = removalsOf(batch.truncateFrom === null ? [] : this.#runs.truncate(batch.truncateFrom))
+    const changes = [...removals, ...this.#runs.append(batch.entries)]
+    this.#state = { ...before, hardState, range, lastRun: this.#runs.last }
     return this.#commits.add(changes, this.#state)
   }
 
@@ -131,9 +138,10 @@ class KeyValueStorage implements RaftStorage {
       const { stored, lastChunk } = await this.#stage(snapshot)
       const before = this.#state!
       const range = rangeAfterSnapshot(before.range, snapshot.meta, discardUpTo)
-      this.#state = { ...before, range, snapshot: stored }
+      const covered = this.#runs.discard(range.firstIndex, range.endIndex)
+      this.#state = { ...before, range, lastRun: this.#runs.last, snapshot: stored }
       await this.#commits.add(lastChunk, this.#state)
-      this.#removeLater(coveredKeys(before, range.firstIndex))
+      this.#removeLater([...covered, ...chunkKeys(before.snapshot)])
     })
   }
 
@@ -145,13 +153,13 @@ class KeyValueStorage implements RaftStorage {
       const { stored, lastChunk } = await this.#stage(snapshot)
       const before = this.#state!
       const range = rangeAfterInstall(before.range, snapshot.meta)
-      this.#state = { hardState, range, snapshot: stored }
-      this.#isInstalling = false
       // Entries from the new range on may be written again at once: those that are there leave with the same commit.
-      const { firstIndex, endIndex } = before.range
-      const replaced = removalsOf(entryKeys(Math.max(range.firstIndex, firstIndex), endIndex))
+      const replaced = removalsOf(this.#runs.truncate(range.firstIndex))
+      const covered = this.#runs.truncate(0)
+      this.#state = { hardState, range, lastRun: 0, snapshot: stored }
+      this.#isInstalling = false
       await this.#commits.add([...lastChunk, ...replaced], this.#state)
-      this.#removeLater(coveredKeys(before, Math.min(range.firstIndex, endIndex)))
+      this.#removeLater([...covered, ...chunkKeys(before.snapshot)])
     })
   }
 
@@ -219,16 +227,9 @@ class KeyValueStorage implements RaftStorage {
 
 const isSame = (a: HardState, b: HardState): boolean => a.term === b.term && a.votedFor === b.votedFor
 
-const removalsOf = (keys: Iterable<Uint8Array>): Change[] => Array.from(keys, key => ({ key, value: null }))
+const removalsOf = (keys: readonly Uint8Array[]): Change[] => keys.map(key => ({ key, value: null }))
 
-function* entryKeys(from: number, to: number): Generator<Uint8Array, void, void> {
-  for (let index = from; index < to; index++) yield records.entryKey(index)
-}
-
-/** What a newer snapshot makes superfluous: entries of `before` below `endIndex`, and the snapshot it had. */
-function* coveredKeys(before: records.StoredState, endIndex: number): Generator<Uint8Array, void, void> {
-  yield* entryKeys(before.range.firstIndex, endIndex)
-  const { snapshot } = before
-  if (snapshot === null) return
-  for (let chunk = 0; chunk < snapshot.chunkCount; chunk++) yield records.chunkKey(snapshot.number, chunk)
+function chunkKeys(snapshot: records.StoredSnapshot | null): Uint8Array[] {
+  if (snapshot === null) return []
+  return Array.from({ length: snapshot.chunkCount }, (_, chunk) => records.chunkKey(snapshot.number, chunk))
 }

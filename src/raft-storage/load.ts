@@ -1,19 +1,21 @@
 /**
- * Reads everything back and checks that it is all there: each value by its checksum, the log by its density, and the whole
- * against what the state record says there must be. Nothing damaged is returned.
+ * Reads everything back and checks that it is all there: each value by its checksum, the log from its end to its beginning,
+ * and the whole against what the state record says there must be. Nothing damaged is returned.
  *
  * What a save left behind when the process ended in the middle of it is no damage: pieces of a snapshot that the state
- * record does not name, and entries below the range. Neither is ever looked at again, so neither is verified.
+ * record does not name, and runs of entries that begin below the range and are no part of it. Neither is ever looked at again, so neither is verified.
  */
 import type { LoadedState } from '../raft/storage.ts'
 import type { Entry, Snapshot } from '../raft/types.ts'
 import { CorruptionError } from '../util/errors.ts'
 import { damaged } from './damage.ts'
-import type { KeyValueStore } from './key-value-store.ts'
+import type { KeyValueStore, Pair } from './key-value-store.ts'
 import * as records from './records.ts'
+import { decodeRun, RunIndex } from './runs.ts'
 
 export interface Loaded {
   readonly state: records.StoredState
+  readonly runs: RunIndex
   readonly loaded: LoadedState
   /** Keys of what is not needed any more. */
   readonly leftovers: readonly Uint8Array[]
@@ -40,57 +42,89 @@ export function readIdentity(store: KeyValueStore): records.Identity {
 export function readState(store: KeyValueStore): records.StoredState {
   const value = store.get(records.stateKey)
   if (value === undefined) throw damaged(store.where, 'has no state record')
-  return records.withSnapshotNumber(records.decodeJson<records.StoredState>(store.where, records.stateKey, value))
+  return records.decodeJson<records.StoredState>(store.where, records.stateKey, value)
 }
 
 function read(store: KeyValueStore): Loaded {
   const { where } = store
   const state = readState(store)
-  const { range, snapshot } = state
-  const expected = expectedKeys(state)
-  const entries: Entry[] = []
+  const { hardState, range, snapshot } = state
+  const { runs, chunks, leftovers } = sort(store, state)
+  const { firsts, entries } = readRuns(where, state, runs)
+  const isPart = new Set(firsts)
+  for (const [firstIndex, { key }] of runs) {
+    if (isPart.has(firstIndex)) continue
+    if (firstIndex >= range.firstIndex) throw damaged(where, `${records.describeKey(key)} should not be there`)
+    leftovers.push(key)
+  }
+  const loaded = {
+    hardState,
+    snapshot: snapshot && joinChunks(where, snapshot, chunks),
+    entries: entries.filter(entry => entry.index > range.snapshotIndex),
+  }
+  return { state, runs: new RunIndex(firsts), loaded, leftovers }
+}
+
+interface Sorted {
+  /** By first index. */
+  readonly runs: ReadonlyMap<number, Pair>
+  /** Of the snapshot that counts; all of them, verified. */
+  readonly chunks: readonly Uint8Array[]
+  readonly leftovers: Uint8Array[]
+}
+
+function sort(store: KeyValueStore, { snapshot }: records.StoredState): Sorted {
+  const { where } = store
+  const runs = new Map<number, Pair>()
   const chunks: Uint8Array[] = []
   const leftovers: Uint8Array[] = []
-  let next = expected.next()
-  for (const { key, value } of store.getRange()) {
-    const place = records.placeOf(key)
-    if (place.kind === 'identity' || place.kind === 'state') continue
-    if (isLeftover(place, state)) {
-      leftovers.push(key)
-      continue
+  for (const pair of store.getRange()) {
+    const place = records.placeOf(pair.key)
+    switch (place.kind) {
+      case 'identity':
+      case 'state':
+        break
+      case 'run':
+        runs.set(place.firstIndex, pair)
+        break
+      case 'chunk':
+        if (place.snapshotNumber !== snapshot?.number) leftovers.push(pair.key)
+        else if (place.chunk !== chunks.length) throw missingChunk(where, snapshot, chunks.length)
+        else chunks.push(records.decodeChunk(where, pair.key, pair.value))
+        break
+      case 'unknown':
+        throw damaged(where, `${records.describeKey(pair.key)} should not be there`)
     }
-    if (next.done) throw damaged(where, `${records.describeKey(key)} should not be there`)
-    if (Buffer.compare(key, next.value.key) !== 0)
-      throw damaged(where, `${records.describeKey(next.value.key)} is missing`)
-    if (next.value.isEntry) entries.push(records.decodeEntry(where, key, value))
-    else chunks.push(records.decodeChunk(where, key, value))
-    next = expected.next()
   }
-  if (!next.done) throw damaged(where, `${records.describeKey(next.value.key)} is missing`)
-  const after = entries.filter(entry => entry.index > range.snapshotIndex)
-  const loaded = {
-    hardState: state.hardState,
-    snapshot: snapshot && joinChunks(where, snapshot, chunks),
-    entries: after,
-  }
-  return { state, loaded, leftovers }
+  if (snapshot !== null && chunks.length !== snapshot.chunkCount) throw missingChunk(where, snapshot, chunks.length)
+  return { runs, chunks, leftovers }
 }
 
-function isLeftover(place: records.Place, { range, snapshot }: records.StoredState): boolean {
-  if (place.kind === 'entry') return place.index < range.firstIndex
-  return place.kind === 'chunk' && place.snapshotNumber !== snapshot?.number
+function missingChunk(where: string, { number }: records.StoredSnapshot, chunk: number): CorruptionError {
+  return damaged(where, `${records.describeKey(records.chunkKey(number, chunk))} is missing`)
 }
 
-/** In the order of the keys. */
-function* expectedKeys({
-  range,
-  snapshot,
-}: records.StoredState): Generator<{ key: Buffer; isEntry: boolean }, void, void> {
-  for (let index = range.firstIndex; index < range.endIndex; index++)
-    yield { key: records.entryKey(index), isEntry: true }
-  if (snapshot === null) return
-  for (let chunk = 0; chunk < snapshot.chunkCount; chunk++)
-    yield { key: records.chunkKey(snapshot.number, chunk), isEntry: false }
+/** The runs that the range is made of, and the entries of the range, each ascending. */
+function readRuns(
+  where: string,
+  { range, lastRun }: records.StoredState,
+  runs: ReadonlyMap<number, Pair>,
+): { firsts: readonly number[]; entries: readonly Entry[] } {
+  const firsts: number[] = []
+  const parts: (readonly Entry[])[] = []
+  let firstIndex = lastRun
+  for (let endIndex: number = range.endIndex; endIndex > range.firstIndex; ) {
+    const pair = runs.get(firstIndex)
+    if (pair === undefined) throw damaged(where, `${records.describeKey(records.runKey(firstIndex))} is missing`)
+    const { previous, entries } = decodeRun(where, pair.key, pair.value)
+    if (firstIndex >= endIndex || firstIndex + entries.length < endIndex)
+      throw damaged(where, `${records.describeKey(pair.key)} does not reach to ${endIndex}`)
+    firsts.push(firstIndex)
+    parts.push(entries.slice(Math.max(0, range.firstIndex - firstIndex), endIndex - firstIndex))
+    endIndex = firstIndex
+    firstIndex = previous
+  }
+  return { firsts: firsts.reverse(), entries: parts.reverse().flat() }
 }
 
 function joinChunks(where: string, snapshot: records.StoredSnapshot, chunks: readonly Uint8Array[]): Snapshot {

@@ -5,22 +5,21 @@
  *     value:  crc32c:4 (of all that follows)   keyLength:1   key   payload
  *     keys:   "i"                       identity: format version, node id and disk id, JSON
  *             "m"                       state: hard state, range of the log, description of the snapshot, JSON
- *             "e" index:8               entry: term:8 kind:1 data
+ *             "e" index:8               run of entries, of which `index` is the first: see runs.ts
  *             "s" snapshot:8 chunk:4    one chunk of a snapshot's data
  *
  * Numbers are big endian, so keys sort as their numbers do. Each snapshot that is written has a number of its own, so that
  * it can be written in pieces beside the one that counts, which is the one that the state record names.
  */
-import type { Entry, HardState, SnapshotMeta } from '../raft/types.ts'
+import type { HardState, SnapshotMeta } from '../raft/types.ts'
 import { crc32c } from '../util/crc32c.ts'
-import { toLogIndex, toTerm } from '../util/numbers.ts'
-import { MiB } from '../util/units.ts'
+import { toTerm } from '../util/numbers.ts'
 import { damaged } from './damage.ts'
 import type { Change } from './key-value-store.ts'
 import { emptyRange, type LogRange } from './log-range.ts'
 
-/** 1 had no `diskId`, and a snapshot's chunks, of 1 MiB, under its index. */
-export const formatVersion = 2
+/** See upgrade.ts for those before. */
+export const formatVersion = 3
 
 export interface Identity {
   readonly format: number
@@ -41,28 +40,27 @@ export interface StoredSnapshot {
 export interface StoredState {
   readonly hardState: HardState
   readonly range: LogRange
+  /** First index of the last run of entries; 0 for none. Says nothing while the range is empty. */
+  readonly lastRun: number
   readonly snapshot: StoredSnapshot | null
 }
 
 /** What a key stands for. */
 export type Place =
   | { readonly kind: 'identity' | 'state' | 'unknown' }
-  | { readonly kind: 'entry'; readonly index: number }
+  | { readonly kind: 'run'; readonly firstIndex: number }
   | { readonly kind: 'chunk'; readonly snapshotNumber: number; readonly chunk: number }
 
-const kinds = ['data', 'noop', 'configuration'] as const
-const entryPrefix = 0x65
+const runPrefix = 0x65
 const chunkPrefix = 0x73
-/** Checksum, length of the key, key, term, kind. */
-const entryOverheadBytes = 4 + 1 + 9 + 8 + 1
 
 export const identityKey = Buffer.from('i')
 export const stateKey = Buffer.from('m')
 
-export function entryKey(index: number): Buffer {
+export function runKey(firstIndex: number): Buffer {
   const key = Buffer.allocUnsafe(9)
-  key[0] = entryPrefix
-  writeUint64(key, index, 1)
+  key[0] = runPrefix
+  writeUint64(key, firstIndex, 1)
   return key
 }
 
@@ -78,7 +76,7 @@ export function placeOf(key: Uint8Array): Place {
   const view = new DataView(key.buffer, key.byteOffset, key.length)
   if (Buffer.compare(key, identityKey) === 0) return { kind: 'identity' }
   if (Buffer.compare(key, stateKey) === 0) return { kind: 'state' }
-  if (key[0] === entryPrefix && key.length === 9) return { kind: 'entry', index: Number(view.getBigUint64(1)) }
+  if (key[0] === runPrefix && key.length === 9) return { kind: 'run', firstIndex: Number(view.getBigUint64(1)) }
   if (key[0] === chunkPrefix && key.length === 13)
     return { kind: 'chunk', snapshotNumber: Number(view.getBigUint64(1)), chunk: view.getUint32(9) }
   return { kind: 'unknown' }
@@ -88,8 +86,8 @@ export function placeOf(key: Uint8Array): Place {
 export function describeKey(key: Uint8Array): string {
   const place = placeOf(key)
   switch (place.kind) {
-    case 'entry':
-      return `entry ${place.index}`
+    case 'run':
+      return `entries from ${place.firstIndex}`
     case 'chunk':
       return `snapshot ${place.snapshotNumber} chunk ${place.chunk}`
     case 'unknown':
@@ -101,7 +99,7 @@ export function describeKey(key: Uint8Array): string {
 
 /** What a store begins with: in term 0, without a vote, with an empty log. */
 export function initialRecords(nodeId: number, diskId: string): Change[] {
-  const state = { hardState: { term: toTerm(0), votedFor: null }, range: emptyRange, snapshot: null }
+  const state = { hardState: { term: toTerm(0), votedFor: null }, range: emptyRange, lastRun: 0, snapshot: null }
   return [identityRecord(nodeId, diskId), { key: stateKey, value: encodeJson(stateKey, state) }]
 }
 
@@ -109,35 +107,9 @@ export function identityRecord(nodeId: number, diskId: string): Change {
   return { key: identityKey, value: encodeJson(identityKey, { format: formatVersion, nodeId, diskId }) }
 }
 
-/** In format 1 a snapshot's chunks have its index for a number, and each but the last is of 1 MiB. */
-export function withSnapshotNumber(state: StoredState): StoredState {
-  const { snapshot } = state
-  if (snapshot === null) return state
-  const inFormat1 = { number: snapshot.meta.index, chunkCount: Math.ceil(snapshot.sizeBytes / MiB) }
-  return { ...state, snapshot: { ...inFormat1, ...snapshot } }
-}
-
 /** Always memory of its own, as what the functions below return: the store reads it after the call returned. */
 export function encodeJson(key: Uint8Array, value: Identity | StoredState): Buffer {
   return seal(key, Buffer.from(JSON.stringify(value)))
-}
-
-/** All in one piece of memory: to LMDB each piece costs a call of its own. */
-export function encodeEntries(entries: readonly Entry[]): Change[] {
-  let sizeBytes = 0
-  for (const { data } of entries) sizeBytes += entryOverheadBytes + data.length
-  const memory = Buffer.allocUnsafeSlow(sizeBytes)
-  let end = 0
-  return entries.map(({ index, term, kind, data }) => {
-    const key = entryKey(index)
-    const value = memory.subarray(end, (end += entryOverheadBytes + data.length))
-    const payloadAt = beginSeal(value, key)
-    writeUint64(value, term, payloadAt)
-    value[payloadAt + 8] = kinds.indexOf(kind)
-    value.set(data, payloadAt + 9)
-    endSeal(value)
-    return { key, value }
-  })
 }
 
 export function encodeChunk(key: Uint8Array, data: Uint8Array): Buffer {
@@ -146,14 +118,6 @@ export function encodeChunk(key: Uint8Array, data: Uint8Array): Buffer {
 
 export function decodeJson<T extends Identity | StoredState>(where: string, key: Uint8Array, value: Uint8Array): T {
   return JSON.parse(Buffer.from(unseal(where, key, value)).toString()) as T
-}
-
-export function decodeEntry(where: string, key: Uint8Array, value: Uint8Array): Entry {
-  const payload = Buffer.from(unseal(where, key, value))
-  const kind = kinds[payload[8] ?? 255]
-  if (kind === undefined) throw damaged(`${where}, ${describeKey(key)}`, 'not an entry')
-  const index = toLogIndex(Number(Buffer.from(key).readBigUInt64BE(1)))
-  return { index, term: toTerm(Number(payload.readBigUInt64BE())), kind, data: Uint8Array.from(payload.subarray(9)) }
 }
 
 export function decodeChunk(where: string, key: Uint8Array, value: Uint8Array): Uint8Array {
@@ -167,18 +131,20 @@ function seal(key: Uint8Array, payload: Uint8Array): Buffer {
   return value
 }
 
-/** Where the payload begins. */
-function beginSeal(value: Buffer, key: Uint8Array): number {
+/** Puts the key into `value`, whose payload follows at the place that is returned; `endSeal` comes when it is written. */
+export function beginSeal(value: Buffer, key: Uint8Array): number {
   value[4] = key.length
   value.set(key, 5)
   return 5 + key.length
 }
 
-function endSeal(value: Buffer): void {
+/** Puts the checksum of all the rest into `value`. */
+export function endSeal(value: Buffer): void {
   value.writeUInt32BE(crc32c(value, 4, value.length))
 }
 
-function unseal(where: string, key: Uint8Array, value: Uint8Array): Uint8Array {
+/** The payload of `value`, a view of it. Throws `CorruptionError`. */
+export function unseal(where: string, key: Uint8Array, value: Uint8Array): Uint8Array {
   const place = `${where}, ${describeKey(key)}`
   if (value.length < 5 + key.length) throw damaged(place, 'cut short')
   const expected = new DataView(value.buffer, value.byteOffset).getUint32(0)
@@ -189,7 +155,7 @@ function unseal(where: string, key: Uint8Array, value: Uint8Array): Uint8Array {
 }
 
 /** `value` is a safe integer; without a bigint, of which there would be one for each. */
-function writeUint64(into: Buffer, value: number, at: number): void {
+export function writeUint64(into: Buffer, value: number, at: number): void {
   into.writeUInt32BE(Math.floor(value / 0x1_0000_0000), at)
   into.writeUInt32BE(value >>> 0, at + 4)
 }

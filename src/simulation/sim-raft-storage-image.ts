@@ -1,7 +1,8 @@
 /** The bytes of a simulated Raft disk, which of them are damaged, and what they promise. */
 import type { Entry, HardState, SnapshotMeta } from '../raft/types.ts'
 import type { Change, Pair } from '../raft-storage/key-value-store.ts'
-import { decodeEntry, decodeJson, entryKey, type StoredState, stateKey } from '../raft-storage/records.ts'
+import { decodeJson, placeOf, runKey, type StoredState, stateKey } from '../raft-storage/records.ts'
+import { decodeRun, type Run } from '../raft-storage/runs.ts'
 import { CorruptionError } from '../util/errors.ts'
 import type { Random } from '../util/random.ts'
 
@@ -29,7 +30,9 @@ export class RaftDiskImage {
   readonly #pairs = new Map<string, Pair>()
   readonly #damaged = new Set<string>()
   /** By the value they were decoded from: values are never changed in place. */
-  readonly #entries = new WeakMap<Uint8Array, Entry>()
+  readonly #runs = new WeakMap<Uint8Array, Run>()
+  /** First indexes of the runs that are there, descending; `null` until they are asked for again. */
+  #firsts: readonly number[] | null = null
   #state: { readonly value: Uint8Array; readonly decoded: StoredState } | null = null
 
   /** Nothing that is there is damaged; what was written anew since it was hit is whole again. */
@@ -48,6 +51,7 @@ export class RaftDiskImage {
   }
 
   apply(changes: readonly Change[]): void {
+    this.#firsts = null
     for (const { key, value } of changes) {
       const name = nameOf(key)
       this.#damaged.delete(name)
@@ -95,21 +99,44 @@ export class RaftDiskImage {
     return this.#state.decoded
   }
 
+  /** As a load would find it, but that one damaged run makes none of the others unreadable. */
   #entryAt(index: number): Entry | null {
-    const key = entryKey(index)
+    this.#firsts ??= this.#listFirsts()
+    const firsts = this.#firsts
+    const at = firsts.findIndex(first => first <= index)
+    if (at === -1) return null
+    const firstIndex = firsts[at]!
+    // The one behind it names it, or the state: what was in between, and would count, is missing.
+    const behind = firsts[at - 1]
+    const expected = behind === undefined ? this.#decodedState().lastRun : this.#runAt(behind)?.previous
+    if (expected !== undefined && expected !== firstIndex) return null
+    return this.#runAt(firstIndex)?.entries[index - firstIndex] ?? null
+  }
+
+  #listFirsts(): readonly number[] {
+    const firsts: number[] = []
+    for (const { key } of this.#pairs.values()) {
+      const place = placeOf(key)
+      if (place.kind === 'run') firsts.push(place.firstIndex)
+    }
+    return firsts.sort((a, b) => b - a)
+  }
+
+  #runAt(firstIndex: number): Run | null {
+    const key = runKey(firstIndex)
     const value = this.get(key)
     if (value === undefined) return null
-    let entry = this.#entries.get(value)
-    if (entry === undefined || entry.index !== index) {
+    let run = this.#runs.get(value)
+    if (run === undefined || run.entries[0]?.index !== firstIndex) {
       try {
-        entry = decodeEntry('simulated disk', key, value)
+        run = decodeRun('simulated disk', key, value)
       } catch (error) {
         if (error instanceof CorruptionError) return null
         throw error
       }
-      this.#entries.set(value, entry)
+      this.#runs.set(value, run)
     }
-    return entry
+    return run
   }
 }
 

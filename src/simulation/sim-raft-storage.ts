@@ -75,11 +75,6 @@ export class SimRaftDisk {
     return this.#image.isIntact
   }
 
-  /** How many keys have a value. */
-  get recordCount(): number {
-    return this.#image.sorted().length
-  }
-
   /** A fault hit a commit of the life that is open: the process must end. */
   get hasFailed(): boolean {
     return this.#hasFailed

@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import type { LoadedState, PersistBatch, RaftStorage } from '../../src/raft/storage.ts'
 import type { Entry, HardState, Snapshot } from '../../src/raft/types.ts'
-import { chunkKey, entryKey, identityKey, stateKey } from '../../src/raft-storage/records.ts'
+import { chunkKey, identityKey, runKey, stateKey } from '../../src/raft-storage/records.ts'
 import { type DamageKind, damageKinds } from '../../src/simulation/sim-raft-storage-image.ts'
 import { AssertionError, CorruptionError, StorageError } from '../../src/util/errors.ts'
 import { toLogIndex, toNodeId, toTerm } from '../../src/util/numbers.ts'
@@ -268,14 +268,19 @@ export function raftStorageContract(name: string, hasBytes: boolean, makeDisk: (
   const places: Array<[name: string, key: Uint8Array]> = [
     ['identity', identityKey],
     ['state', stateKey],
-    ['entry 9', entryKey(9)],
+    ['entries from 1', runKey(1)],
+    ['entries from 6', runKey(6)],
+    ['entries from 8', runKey(8)],
     ['snapshot 1 chunk 0', chunkKey(1, 0)],
   ]
   for (const kind of hasBytes ? damageKinds : []) {
     for (const [place, key] of places) {
       onDisk(`${kind} of ${place}: the place is named, and the way back`, async disk => {
         await life(disk, async storage => {
+          // What was cut off is still on the disk, behind what the first two left of it.
           await storage.persist(batchOf({ hardState: hardStateOf(1, 1), entries: entriesOf(1, 11, 1) }))
+          await storage.persist(batchOf({ truncateFrom: 6, entries: entriesOf(6, 11, 2) }))
+          await storage.persist(batchOf({ truncateFrom: 8, entries: entriesOf(8, 11, 3) }))
           await storage.saveSnapshot(snapshotOf(5, 1, 100), toLogIndex(3))
         })
         await disk.damage!(kind, key)

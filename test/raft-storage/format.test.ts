@@ -4,11 +4,14 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import type { Entry } from '../../src/raft/types.ts'
+import type { Change } from '../../src/raft-storage/key-value-store.ts'
 import { createDirectory } from '../../src/raft-storage/lmdb-directory.ts'
 import { openLmdbStorage } from '../../src/raft-storage/lmdb-storage.ts'
 import { memoryStorage } from '../../src/raft-storage/memory-storage.ts'
 import * as records from '../../src/raft-storage/records.ts'
-import { ConfigError } from '../../src/util/errors.ts'
+import { crc32c } from '../../src/util/crc32c.ts'
+import { ConfigError, CorruptionError } from '../../src/util/errors.ts'
 import { silentLogger } from '../../src/util/logger.ts'
 import { MiB } from '../../src/util/units.ts'
 import { batchOf, entriesOf, hardStateOf, snapshotOf } from '../contract/raft-storage.ts'
@@ -22,6 +25,19 @@ async function inDirectory(run: (path: string) => Promise<void>): Promise<void> 
   } finally {
     rmSync(directory, { recursive: true, force: true })
   }
+}
+
+/** Each in a record of its own, as formats 1 and 2 had them. */
+function entriesOfFormat2(entries: readonly Entry[]): Change[] {
+  return entries.map(({ index, term, kind, data }) => {
+    const key = Buffer.from(records.runKey(index))
+    const head = Buffer.alloc(9)
+    head.writeBigUInt64BE(BigInt(term))
+    head[8] = ['data', 'noop', 'configuration'].indexOf(kind)
+    const value = Buffer.concat([Buffer.alloc(4), Buffer.of(key.length), key, head, data])
+    value.writeUInt32BE(crc32c(value, 4, value.length))
+    return { key, value }
+  })
 }
 
 /** The number of the newest transaction, from the two meta pages. */
@@ -81,7 +97,7 @@ test('format 1 is upgraded in place: a disk id for good, and the snapshot where 
     await createDirectory({ path }, [
       { key: records.identityKey, value: records.encodeJson(records.identityKey, { format: 1, nodeId: 1 }) },
       { key: records.stateKey, value: records.encodeJson(records.stateKey, state as unknown as records.StoredState) },
-      ...records.encodeEntries(entries),
+      ...entriesOfFormat2(entries),
       ...chunks,
     ])
     const diskIds = new Set<string>()
@@ -108,6 +124,45 @@ test('format 1 is upgraded in place: a disk id for good, and the snapshot where 
   })
 })
 
+test('format 2 is upgraded in place, without what an unfinished save left', async () => {
+  await inDirectory(async path => {
+    const entries = entriesOf(7, 600, 2, 900)
+    const snapshot = snapshotOf(6, 2, 500)
+    const key = records.chunkKey(3, 0)
+    const state = {
+      hardState: hardStateOf(3, 1),
+      range: { firstIndex: 7, endIndex: 600, snapshotIndex: 6 },
+      snapshot: { meta: snapshot.meta, sizeBytes: snapshot.data.length, number: 3, chunkCount: 1 },
+    }
+    const identity = { format: 2, nodeId: 1, diskId: 'AAAAAAAAAAAAAAAAAAAAAA' }
+    const initial = [
+      { key: records.identityKey, value: records.encodeJson(records.identityKey, identity) },
+      { key: records.stateKey, value: records.encodeJson(records.stateKey, state as unknown as records.StoredState) },
+      ...entriesOfFormat2(entriesOf(4, 7, 1)),
+      ...entriesOfFormat2(entries),
+      { key, value: records.encodeChunk(key, snapshot.data) },
+    ]
+    await createDirectory({ path }, initial)
+    const expected = { hardState: hardStateOf(3, 1), snapshot, entries }
+    for (let life = 0; life < 2; life++) {
+      const before = lastTransaction(path)
+      const storage = await openLmdbStorage(options(path))
+      assert.equal(lastTransaction(path) - before, life === 0 ? 1 : 0)
+      assert.equal(storage.diskId, identity.diskId)
+      assert.deepEqual(await storage.load(), expected)
+      await storage[Symbol.asyncDispose]()
+    }
+    for (const lost of [10, 599]) {
+      const damaged = `${path}-${lost}`
+      await createDirectory(
+        { path: damaged },
+        initial.filter(change => Buffer.compare(change.key, records.runKey(lost)) !== 0),
+      )
+      await assert.rejects(openLmdbStorage(options(damaged)), CorruptionError)
+    }
+  })
+})
+
 test('a newer format is refused by name', async () => {
   await inDirectory(async path => {
     const identity = { format: records.formatVersion + 1, nodeId: 1, diskId: 'x' }
@@ -116,7 +171,7 @@ test('a newer format is refused by name', async () => {
     ])
     await assert.rejects(openLmdbStorage(options(path)), error => {
       assert.ok(error instanceof ConfigError)
-      assert.match(error.message, /data\.mdb has storage format 3; this version reads up to 2/)
+      assert.match(error.message, /data\.mdb has storage format 4; this version reads up to 3/)
       return true
     })
   })
