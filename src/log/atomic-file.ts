@@ -9,7 +9,12 @@ import type { SyncScheduler } from './sync-scheduler.ts'
 
 const crcLine = 'crc32c: '
 
-export async function replaceFile(disk: Disk, syncs: SyncScheduler, path: string, text: string): Promise<void> {
+export async function replaceFile(
+  disk: Disk,
+  syncs: Pick<SyncScheduler, 'run'>,
+  path: string,
+  text: string,
+): Promise<void> {
   const temporary = path + suffix.temporary
   const file = disk.open(temporary, { create: true })
   try {

@@ -26,6 +26,7 @@ import type { NodeId } from '../util/numbers.ts'
 import type { Random } from '../util/random.ts'
 import { version } from '../util/version.ts'
 import { allOpen } from './all-open.ts'
+import { BrokerEpochs, hasUnflushed } from './broker-epochs.ts'
 import { MajorityWatch } from './majority-watch.ts'
 import { openNodeController } from './node-controller.ts'
 import type { NodePeerPorts, NodePeers } from './node-peers.ts'
@@ -216,8 +217,8 @@ class OpenNode implements Node {
         peerUrl: this.peerUrl,
         rack: settings.rack,
         clusterId: this.clusterId,
-        previousEpoch: null,
       },
+      epochs: this.#openEpochs(),
       clock,
       logger,
       onReached: listener => this.peerNetwork?.onReached(listener) ?? (() => {}),
@@ -227,6 +228,19 @@ class OpenNode implements Node {
       ...(signal === undefined ? {} : { signal }),
     })
     await broker.partitions.settled()
+  }
+
+  #openEpochs(): BrokerEpochs {
+    const { settings, ports, controller, broker, logs } = this.#parts
+    const { disk, dataDirectory, logger } = ports
+    return new BrokerEpochs({
+      disk,
+      directory: dataDirectory,
+      logger,
+      wasClean: logs.wasClean,
+      hasUnflushed: () => hasUnflushed(controller.metadata.image(), settings),
+      hasFailed: () => broker.partitions.offlineCount > 0,
+    })
   }
 
   close(graceMs: number = this.#parts.settings.shutdownGraceMs): Promise<void> {

@@ -8,10 +8,13 @@ import type { Clock, Timer } from '../util/clock.ts'
 import { AbortError } from '../util/errors.ts'
 import type { Logger } from '../util/logger.ts'
 import type { BrokerEpoch } from '../util/numbers.ts'
+import type { BrokerEpochs } from './broker-epochs.ts'
 
 export interface RegistrationOptions {
   readonly controller: Controller
-  readonly registration: BrokerRegistration
+  readonly registration: Omit<BrokerRegistration, 'previousEpoch'>
+  /** What this broker remembers of its registrations. */
+  readonly epochs: Pick<BrokerEpochs, 'previous' | 'remember'>
   readonly clock: Clock
   readonly logger: Logger
   /** `broker.heartbeat.interval.ms` */
@@ -57,12 +60,13 @@ export class BrokerMembership implements Disposable {
     ]
   }
 
-  /** Resolves once the registration is committed; tries as long as the failure may pass. */
+  /** Resolves once the registration is committed and remembered; tries as long as the failure may pass. */
   static async open(options: RegistrationOptions): Promise<BrokerMembership> {
-    const { controller, registration, clock, signal } = options
+    const { clock, signal } = options
     const isPassing = untilFormerLifeIsOver(options)
     const patience = signal === undefined ? { isPassing } : { isPassing, signal }
-    const epoch = await untilAnswered(clock, () => controller.registerBroker(registration), patience)
+    const epoch = await untilAnswered(clock, () => register(options), patience)
+    await options.epochs.remember(epoch)
     return new BrokerMembership(options, epoch)
   }
 
@@ -158,14 +162,19 @@ export class BrokerMembership implements Disposable {
   }
 
   async #registerAnew(): Promise<void> {
-    const { controller, registration, logger } = this.#options
+    const { epochs, logger } = this.#options
     try {
-      this.#epoch = await controller.registerBroker(registration)
+      this.#epoch = await register(this.#options)
+      await epochs.remember(this.#epoch)
     } catch (error) {
       this.#isFenced = true
       logger.error({ error }, 'this broker could not register anew; the next heartbeat tries again')
     }
   }
+}
+
+function register({ controller, registration, epochs }: RegistrationOptions): Promise<BrokerEpoch> {
+  return controller.registerBroker({ ...registration, previousEpoch: epochs.previous() })
 }
 
 /**

@@ -142,7 +142,6 @@ export class RealGroup {
           rack: null,
           clusterId: null,
           peerUrl: null,
-          previousEpoch: null,
         }
         await BrokerMembership.open({
           controller,
@@ -151,6 +150,7 @@ export class RealGroup {
           logger: silentLogger,
           heartbeatIntervalMs,
           sessionTimeoutMs,
+          epochs: { previous: () => null, remember: async () => {} },
           fenceReason: () => null,
           onReached: listener => network.onReached(listener),
         })

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import type { BrokerWants, Controller } from '../../src/controller/types.ts'
+import type { BrokerRegistration, BrokerWants, Controller } from '../../src/controller/types.ts'
 import { ApiError } from '../../src/protocol/errors.ts'
 import type { QuorumStatus } from '../../src/quorum/types.ts'
 import { MajorityWatch } from '../../src/server/majority-watch.ts'
@@ -17,7 +17,6 @@ const registration = {
   rack: null,
   clusterId: null,
   peerUrl: null,
-  previousEpoch: null,
 }
 
 /** Adds a listener; returns what takes it away. */
@@ -35,6 +34,7 @@ function setUp() {
   let mayStop = true
   let isSilent = false
   let fenceReason: string | null = null
+  let remembered: BrokerEpoch | null = null
   const reachedListeners = new Set<() => void>()
   const leaderListeners = new Set<(leaderId: NodeId | null) => void>()
   const refuse = (): void => {
@@ -42,8 +42,8 @@ function setUp() {
     if (error !== undefined) throw error
   }
   const controller = {
-    async registerBroker(): Promise<BrokerEpoch> {
-      calls.push('register')
+    async registerBroker({ previousEpoch }: BrokerRegistration): Promise<BrokerEpoch> {
+      calls.push(previousEpoch === null ? 'register' : `register after ${previousEpoch}`)
       refuse()
       return toBrokerEpoch(++registrations)
     },
@@ -69,6 +69,7 @@ function setUp() {
       logger: silentLogger,
       heartbeatIntervalMs: 2_000,
       sessionTimeoutMs: 9_000,
+      epochs: { previous: () => remembered, remember: async epoch => void (remembered = epoch) },
       fenceReason: () => fenceReason,
       onReached: listener => stopping(reachedListeners, listener),
     })
@@ -131,7 +132,7 @@ describe('membership', () => {
     await t.advance(2_000)
     t.refusals.push(new ApiError('STALE_BROKER_EPOCH'))
     await t.advance(2_000, 2)
-    assert.deepEqual(t.calls, ['register', 'beat 1', 'beat 1', 'register', 'beat 2'])
+    assert.deepEqual(t.calls, ['register', 'beat 1', 'beat 1', 'register after 1', 'beat 2'])
     membership[Symbol.dispose]()
   })
 
