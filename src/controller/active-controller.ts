@@ -5,6 +5,7 @@
  */
 import { decideAlterPartition } from '../metadata/alter-partition.ts'
 import type { ClusterImage } from '../metadata/cluster-image.ts'
+import { decideBalance } from '../metadata/elect-leaders.ts'
 import { featureLevelMax } from '../metadata/record-types.ts'
 import type { Api } from '../protocol/api.ts'
 import {
@@ -23,6 +24,7 @@ import { type NodeId, type Term, toBrokerEpoch, toNodeId } from '../util/numbers
 import { BrokerRegistry } from './broker-registry.ts'
 import { type Decide, DecisionWriter, notController } from './decision-writer.ts'
 import { quorumDescription } from './describe-quorum.ts'
+import { balanceElectionsMax, LeaderBalance } from './leader-balance.ts'
 import type { ControllerSettings } from './options.ts'
 import { adminApis, decisionFor, newUuid, timeoutFor } from './requests.ts'
 
@@ -43,6 +45,7 @@ export class ActiveController {
   readonly #committed: () => ClusterImage
   readonly #writer: DecisionWriter
   readonly #brokers: BrokerRegistry
+  readonly #balance: LeaderBalance
   readonly #answers = new Map<number, Answer>()
 
   constructor({ settings, quorum, committed }: ActiveControllerOptions) {
@@ -52,6 +55,16 @@ export class ActiveController {
     const { clock, logger, rules } = settings
     this.#writer = new DecisionWriter({ quorum, committed, clock, logger, rules })
     this.#brokers = new BrokerRegistry(settings, committed, this.#writer)
+    this.#balance = new LeaderBalance({
+      clock,
+      logger,
+      intervalMs: settings.leaderBalanceIntervalMs,
+      balance: () =>
+        this.#writer.submit(
+          image => decideBalance(image, settings.defaults, balanceElectionsMax),
+          settings.requestTimeoutMs,
+        ),
+    })
     this.#serveAdmin()
     this.#serveBrokers()
     this.#serveQuorum()
@@ -75,6 +88,7 @@ export class ActiveController {
     logger.info({ nodeId, term }, 'active controller')
     this.#writer.lead(term)
     this.#brokers.start()
+    this.#balance.start()
     if (this.#committed().clusterId === null) this.#bootstrap()
   }
 
@@ -82,11 +96,13 @@ export class ActiveController {
     const { logger, nodeId } = this.#settings
     logger.info({ nodeId, leaderId: this.#quorum.status().leaderId }, 'not the active controller any more')
     this.#brokers.stop()
+    this.#balance.stop()
     this.#writer.resign()
   }
 
   close(): void {
     this.#brokers.stop()
+    this.#balance.stop()
     this.#writer.close()
   }
 

@@ -36,6 +36,8 @@ export interface ControllerOptions {
    * less than a client waits for a node before it asks another. Default 4,000.
    */
   readonly leaderWaitMs?: number
+  /** How often preferred leaders are given back what they should lead; `null`: never. Default `null`. */
+  readonly leaderBalanceIntervalMs?: number | null
   readonly limits?: Partial<MetadataLimits>
   /** Which broker configs may be altered at run time. By default none. */
   readonly validateBrokerConfig?: ConfigFacts['validateBrokerConfig']
@@ -65,6 +67,7 @@ export function settingsOf(options: ControllerOptions): ControllerSettings {
     brokerGoneGraceMs: options.brokerGoneGraceMs ?? 500,
     requestTimeoutMs: options.requestTimeoutMs ?? 30_000,
     leaderWaitMs: options.leaderWaitMs ?? 4_000,
+    leaderBalanceIntervalMs: options.leaderBalanceIntervalMs ?? null,
     rules: options.rules ?? soundControllerRules,
     limits: { ...defaultLimits, ...options.limits },
     validateBrokerConfig: options.validateBrokerConfig ?? refuseAll,

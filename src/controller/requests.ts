@@ -3,25 +3,32 @@
  * they may take and whether they may be made again when nobody knows what became of them.
  */
 import { decideAlterConfigs } from '../metadata/alter-configs.ts'
+import { decideAlterReassignments } from '../metadata/alter-reassignments.ts'
+import { decideDrainBroker } from '../metadata/brokers.ts'
 import type { ClusterImage } from '../metadata/cluster-image.ts'
 import { decideCreatePartitions } from '../metadata/create-partitions.ts'
 import { decideCreateTopics } from '../metadata/create-topics.ts'
 import type { Decision } from '../metadata/decision.ts'
 import { decideDeleteTopics } from '../metadata/delete-topics.ts'
+import { decideElectLeaders } from '../metadata/elect-leaders.ts'
 import { type ClientSession, decideOnce } from '../metadata/sessions.ts'
 import type { Api } from '../protocol/api.ts'
 import {
   addRaftVoter,
   alterConfigs,
   alterPartition,
+  alterPartitionReassignments,
   brokerHeartbeat,
   brokerRegistration,
   createPartitions,
   createTopics,
   deleteTopics,
   describeQuorum,
+  drainBroker,
+  electLeaders,
   readIndex,
 } from '../protocol/apis/index.ts'
+import type { Failure } from '../protocol/errors.ts'
 import type { Random } from '../util/random.ts'
 import { uuidBytes, uuidFrom } from '../util/uuid.ts'
 import type { Decide } from './decision-writer.ts'
@@ -32,7 +39,7 @@ const placementStarts = 2 ** 30
 
 interface AdminRequest<Request, Response> {
   readonly api: Api<Request, Response>
-  readonly decide: (image: ClusterImage, request: Request, settings: ControllerSettings) => Decision<Response>
+  readonly decide: (image: ClusterImage, request: Request, settings: ControllerSettings) => Decision<Response> | Failure
 }
 
 type AnyApi = Pick<Api, 'key'>
@@ -66,6 +73,12 @@ serve(createPartitions, (image, request, settings) => decideCreatePartitions(ima
 serve(alterConfigs, (image, request, { defaults, validateBrokerConfig }) =>
   decideAlterConfigs(image, request, { ...defaults, validateBrokerConfig }),
 )
+
+serve(electLeaders, (image, request, { defaults }) => decideElectLeaders(image, request, defaults))
+serve(alterPartitionReassignments, (image, request, { defaults, limits }) =>
+  decideAlterReassignments(image, request, { ...defaults, limits }),
+)
+serve(drainBroker, (image, request, { defaults }) => decideDrainBroker(image, request, defaults))
 
 /** Requests that change metadata. */
 export const adminApis: readonly Api[] = [...adminRequests.values()].map(({ api }) => api)

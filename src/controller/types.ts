@@ -19,9 +19,9 @@ export interface Controller extends AsyncDisposable {
   /** Of the cluster this node belongs to, for ever. */
   readonly clusterId: string
   /**
-   * Asks the active controller, wherever it is: createTopics, deleteTopics, createPartitions, alterConfigs (changes, seen
-   * here when they are answered), alterPartition (seen here when the metadata get here), describeQuorum (ReadIndex first),
-   * addRaftVoter, removeRaftVoter, transferLeadership.
+   * Asks the active controller, wherever it is: createTopics, deleteTopics, createPartitions, alterConfigs,
+   * electLeaders, alterPartitionReassignments, drainBroker (changes, seen here when they are answered), alterPartition (seen
+   * here when the metadata get here), describeQuorum (ReadIndex first), addRaftVoter, removeRaftVoter, transferLeadership.
    * Rejects with what it refuses with, `NOT_CONTROLLER` when nobody leads, `REQUEST_TIMED_OUT` when the outcome is open,
    * `NETWORK_EXCEPTION` when it is and the request has no session to be made again with; never guesses.
    */

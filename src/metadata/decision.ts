@@ -2,10 +2,10 @@
  * What decisions have in common. A decision is a function of the image, the request and facts the controller supplies;
  * it changes nothing. Its records, replayed on that very image, make true what its response says.
  */
-import { errorCode, type Failure, noError } from '../protocol/errors.ts'
+import { errorCode, type Failure, isFailure, noError } from '../protocol/errors.ts'
 import type { ClusterImage } from './cluster-image.ts'
 import type { ElectionTerms } from './election.ts'
-import type { TopicImage } from './image.ts'
+import type { PartitionImage, TopicImage } from './image.ts'
 import type { MetadataRecord } from './record-types.ts'
 
 export interface Decision<Response> {
@@ -74,6 +74,18 @@ export function duplicatesIn<T>(values: Iterable<T>): ReadonlySet<T> {
     seen.add(value)
   }
   return duplicates
+}
+
+/** The partition of that number of the topic of that name. */
+export function findPartition(
+  image: ClusterImage,
+  { topic: name, partition: number }: { readonly topic: string; readonly partition: number },
+): { readonly topic: TopicImage; readonly partition: PartitionImage } | Failure {
+  const topic = findTopic(image, name, null)
+  if (isFailure(topic)) return topic
+  const partition = topic.partitions[number]
+  if (partition !== undefined) return { topic, partition }
+  return { error: 'UNKNOWN_TOPIC_OR_PARTITION', message: `Topic ${name} has ${topic.partitions.length} partitions.` }
 }
 
 /** The topic of that name; `id`, when given, must be its id. */

@@ -27,6 +27,17 @@ export function validateAssignments(
   return null
 }
 
+/** The same for the replicas of one partition that exists, however many. */
+export function validateAssignment(
+  image: ClusterImage,
+  replicas: readonly NodeId[],
+  limits: MetadataLimits,
+): Failure | null {
+  if (replicas.length > limits.replicationFactorMax) return tooManyReplicas(limits)
+  const fault = assignmentFault(image, replicas, replicas.length)
+  return fault === null ? null : { error: 'INVALID_REPLICA_ASSIGNMENT', message: `The new replicas: ${fault}.` }
+}
+
 /** `null` when that many replicas can be placed. */
 export function validateReplicationFactor(
   replicationFactor: number,

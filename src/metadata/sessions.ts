@@ -6,7 +6,7 @@
  * it arrives. What only asked (`validateOnly`) has no session.
  */
 import type { Api } from '../protocol/api.ts'
-import type { Failure } from '../protocol/errors.ts'
+import { type Failure, isFailure } from '../protocol/errors.ts'
 import { pack, unpack } from '../protocol/msgpack.ts'
 import { responseFrameLimits } from '../protocol/prescan.ts'
 import { type ClusterImage, sessionsOldestFirst } from './cluster-image.ts'
@@ -28,7 +28,7 @@ export function decideOnce<Response>(
   api: Pick<Api<unknown, Response>, 'key' | 'name' | 'versionMax' | 'response'>,
   session: ClientSession | null,
   limits: MetadataLimits,
-  decide: () => Decision<Response>,
+  decide: () => Decision<Response> | Failure,
 ): Decision<Response> | Failure {
   if (session === null) return decide()
   const { clientId, requestId } = session
@@ -45,7 +45,10 @@ export function decideOnce<Response>(
     const body = unpack(latest.response, responseFrameLimits)
     return { records: [], response: api.response.decode(body, latest.apiVersion, `${api.name}Response`) }
   }
-  const { records, response } = decide()
+  const decision = decide()
+  // What is refused as a whole has no response to keep, and a duplicate of it is refused or decided as a new request.
+  if (isFailure(decision)) return decision
+  const { records, response } = decision
   const apiVersion = api.versionMax
   const bytes = pack(api.response.encode(response, apiVersion, `${api.name}Response`))
   const record: RecordOf<'session'> = {

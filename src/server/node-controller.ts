@@ -115,6 +115,7 @@ function open(settings: NodeSettings, ports: NodePorts, peers: NodePeers | null)
     clusterId: settings.clusterId,
     brokerSessionTimeoutMs: settings.brokerSessionTimeoutMs,
     brokerGoneGraceMs: settings.brokerGoneGraceMs,
+    leaderBalanceIntervalMs: settings.leaderBalanceIntervalMs,
     requestTimeoutMs: settings.controllerRequestTimeoutMs,
     validateBrokerConfig: settings.validateBrokerConfig,
     ...(controllerRules === undefined ? {} : { rules: controllerRules }),

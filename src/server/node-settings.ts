@@ -37,6 +37,8 @@ export interface NodeSettings {
   readonly brokerSessionTimeoutMs: number
   readonly brokerGoneGraceMs: number
   readonly brokerHeartbeatIntervalMs: number
+  /** How often preferred leaders are given back what they should lead; `null`: never. */
+  readonly leaderBalanceIntervalMs: number | null
   readonly controllerRequestTimeoutMs: number
   /** How long a stop waits for others: leaderships to move, requests under way to be answered. */
   readonly shutdownGraceMs: number

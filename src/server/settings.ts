@@ -3,6 +3,7 @@ import type { BrokerConfigEntry } from '../broker/runtime.ts'
 import type { Failure } from '../protocol/errors.ts'
 import { defaultPeerTiming } from '../quorum/network/types.ts'
 import { toNodeId } from '../util/numbers.ts'
+import { secondMs } from '../util/units.ts'
 import { type ConfigEntry, configSpecs, type NodeConfig, voterUrlsOf } from './config/index.ts'
 import type { NodeSettings } from './node-settings.ts'
 
@@ -62,6 +63,9 @@ export function settingsFrom(config: NodeConfig, clusterId: string | null): Node
     brokerSessionTimeoutMs: config.brokerSessionTimeoutMs,
     brokerGoneGraceMs: config.brokerGoneGraceMs,
     brokerHeartbeatIntervalMs: config.brokerHeartbeatIntervalMs,
+    leaderBalanceIntervalMs: config.autoLeaderRebalanceEnable
+      ? config.leaderImbalanceCheckIntervalSeconds * secondMs
+      : null,
     controllerRequestTimeoutMs: config.requestTimeoutMs,
     shutdownGraceMs,
   }

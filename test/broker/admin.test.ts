@@ -3,6 +3,7 @@ import { describe, test } from 'node:test'
 import {
   addRaftVoter,
   alterConfigs,
+  alterPartitionReassignments,
   apis,
   apiVersions,
   createPartitions,
@@ -12,7 +13,10 @@ import {
   describeCluster,
   describeConfigs,
   describeQuorum,
+  drainBroker,
+  electLeaders,
   listOffsets,
+  listPartitionReassignments,
   metadata,
   produce,
   removeRaftVoter,
@@ -200,6 +204,9 @@ describe('what the controller decides', () => {
       h.call(addRaftVoter, { id: 2, url: null, timeoutMs }),
       h.call(removeRaftVoter, { id: 2, timeoutMs }),
       h.call(transferLeadership, { to: null, timeoutMs }),
+      h.call(electLeaders, { session: null, timeoutMs, electionType: 'preferred', partitions: null }),
+      h.call(alterPartitionReassignments, { session: null, timeoutMs, partitions: [] }),
+      h.call(drainBroker, { session: null, timeoutMs, nodeId: 2, isDraining: true }),
     ]) {
       await assert.rejects(refused, { code: 'CLUSTER_AUTHORIZATION_FAILED' })
     }
@@ -228,6 +235,7 @@ describe('reads that must be current', () => {
     h.call(metadata, { topics: null, allowAutoTopicCreation: false, readTimeoutMs }),
     h.call(describeConfigs, { resources: [], readTimeoutMs }),
     h.call(describeCluster, { readTimeoutMs }),
+    h.call(listPartitionReassignments, { topics: null, readTimeoutMs }),
   ]
 
   test('ask the controller first, in the time they have; the others ask nobody', async () => {
@@ -235,7 +243,7 @@ describe('reads that must be current', () => {
     await Promise.all(reads(h, 0))
     assert.deepEqual(h.forwarded, [])
     await Promise.all(reads(h, 70))
-    assert.deepEqual(h.forwarded, new Array(3).fill({ api: 'currentImage', body: 70 }))
+    assert.deepEqual(h.forwarded, new Array(4).fill({ api: 'currentImage', body: 70 }))
   })
 
   test('are refused where nobody can know', async () => {
@@ -289,6 +297,25 @@ describe('describeConfigs', () => {
       ['node.id'],
     )
   })
+})
+
+test('listPartitionReassignments: what moves, of topics that may be seen, in order', async () => {
+  const moving = partitionImage({ replicas: [other, self], addingReplicas: [other], removingReplicas: [self] })
+  const h = await openHarness({
+    topics: ['b', 'a', 'secret'].map(name => topicImage(name, { partitions: [partitionImage(), moving] })),
+    authorizer: guarded,
+  })
+  const listed = async (topics: string[] | null) =>
+    (await h.call(listPartitionReassignments, { topics, readTimeoutMs: 0 }))!.partitions
+  const of = (topic: string) => ({
+    topic,
+    partition: 1,
+    replicas: [other, self],
+    addingReplicas: [other],
+    removingReplicas: [self],
+  })
+  assert.deepEqual(await listed(null), [of('a'), of('b')])
+  assert.deepEqual(await listed(['b', 'gone', 'b', 'secret']), [of('b')])
 })
 
 test('describeCluster gives every registered broker its state', async () => {

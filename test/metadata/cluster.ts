@@ -1,5 +1,6 @@
 /** A cluster to decide about, built step by step. */
 import assert from 'node:assert/strict'
+import { decideAlterConfigs } from '../../src/metadata/alter-configs.ts'
 import { decideAlterPartition } from '../../src/metadata/alter-partition.ts'
 import {
   decideDrainBroker,
@@ -79,6 +80,13 @@ export class Cluster {
     const decision = decideDrainBroker(this.image, request, this.terms)
     assert(!isFailure(decision))
     return this.commit(decision).leaderCount
+  }
+
+  configure(name: string, key: string, value: string): void {
+    const changes = [{ op: 'set' as const, key, value }]
+    const request = { session: null, validateOnly: false, resources: [{ type: 'topic' as const, name, changes }] }
+    const facts = { ...this.terms, validateBrokerConfig: () => null }
+    assert.equal(this.commit(decideAlterConfigs(this.image, request, facts)).resources[0]!.errorMessage, null)
   }
 
   /** The leader says who is in sync, with every epoch as it is; the error, if any. */

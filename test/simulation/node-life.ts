@@ -47,6 +47,7 @@ export const simulatedSettings: NodeSettings = {
   brokerSessionTimeoutMs: 9_000,
   brokerGoneGraceMs: 500,
   brokerHeartbeatIntervalMs: 2_000,
+  leaderBalanceIntervalMs: null,
   controllerRequestTimeoutMs: 30_000,
   shutdownGraceMs: 5_000,
 }

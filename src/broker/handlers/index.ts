@@ -12,7 +12,9 @@ import { describeConfigsHandler } from './describe-configs.ts'
 import { describeQuorumHandler } from './describe-quorum.ts'
 import { fetchHandler } from './fetch.ts'
 import { listOffsetsHandler } from './list-offsets.ts'
+import { listPartitionReassignmentsHandler } from './list-partition-reassignments.ts'
 import { metadataHandler } from './metadata.ts'
+import { alterPartitionReassignmentsHandler, drainBrokerHandler, electLeadersHandler } from './move-partitions.ts'
 import { produceHandler } from './produce.ts'
 
 const factories = [
@@ -27,6 +29,10 @@ const factories = [
   describeConfigsHandler,
   alterConfigsHandler,
   describeClusterHandler,
+  electLeadersHandler,
+  alterPartitionReassignmentsHandler,
+  listPartitionReassignmentsHandler,
+  drainBrokerHandler,
   describeQuorumHandler,
   addRaftVoterHandler,
   removeRaftVoterHandler,

@@ -129,6 +129,7 @@ function settingsOf({ machine, world, voters }: NodeLifeOptions): NodeSettings {
     brokerSessionTimeoutMs: world.brokerSessionTimeoutMs,
     brokerGoneGraceMs: 500,
     brokerHeartbeatIntervalMs: world.brokerHeartbeatIntervalMs,
+    leaderBalanceIntervalMs: null,
     controllerRequestTimeoutMs: 10_000,
     shutdownGraceMs: 2_000,
   }
