@@ -85,7 +85,7 @@ async function askOnce<Item extends TopicPartition, A extends Answer>(
   )
   const asked = groups.map(async ([leaderId, group]) => {
     try {
-      const connection = await cluster.connectTo(leaderId)
+      const connection = await cluster.nodes.connectTo(leaderId)
       const routed = group.map(index => {
         const item = items[index]!
         const { topicId } = cluster.topic(item.topic)!

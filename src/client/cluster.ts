@@ -1,7 +1,7 @@
 /**
- * The client's view of the cluster: brokers, topics, who leads what, and the connections to them. The view is fetched
- * from any node that answers, single-flight; it goes stale at any time, and whoever gets an error that says so asks
- * for a refresh. Leader epochs only move forward: a node that lags cannot turn the view back (KIP-320).
+ * The client's view of the cluster: topics, who leads what, and the nodes. The view is fetched from any node that
+ * answers, single-flight; it goes stale at any time, and whoever gets an error that says so asks for a refresh. Leader
+ * epochs only move forward: a node that lags cannot turn the view back (KIP-320).
  */
 
 import type { ResponseOf } from '../protocol/api.ts'
@@ -11,7 +11,7 @@ import { ApiError, type ErrorName, errorName, errorTable } from '../protocol/err
 import type { Timer } from '../util/clock.ts'
 import { AbortError } from '../util/errors.ts'
 import type { Connect, Connection } from './connection.ts'
-import { ConnectionPool, describe } from './connection-pool.ts'
+import { Nodes } from './nodes.ts'
 import { type ClientSettings, normalUrl } from './options.ts'
 import { backoffDelayMs, sleep } from './wait.ts'
 
@@ -42,10 +42,9 @@ export interface ClusterOptions {
 
 export class Cluster {
   readonly settings: ClientSettings
-  readonly #pool: ConnectionPool
+  readonly nodes: Nodes
   readonly #allowAutoTopicCreation: boolean
   readonly #closing = new AbortController()
-  #brokerUrls = new Map<number, string>()
   #controllerId = -1
   #clusterId: string | null = null
   readonly #topics = new Map<string, TopicMetadata>()
@@ -58,7 +57,7 @@ export class Cluster {
 
   constructor(settings: ClientSettings, connect: Connect, options: ClusterOptions) {
     this.settings = settings
-    this.#pool = new ConnectionPool(settings, connect)
+    this.nodes = new Nodes(settings, connect)
     this.#allowAutoTopicCreation = options.allowAutoTopicCreation
   }
 
@@ -71,10 +70,6 @@ export class Cluster {
     return this.#clusterId
   }
 
-  get connectionsOpened(): number {
-    return this.#pool.opened
-  }
-
   topic(name: string): TopicMetadata | null {
     return this.#topics.get(name) ?? null
   }
@@ -82,46 +77,7 @@ export class Cluster {
   /** The partition with a leader whose address is known; `null` otherwise. */
   leader(topic: string, partition: number): PartitionMetadata | null {
     const found = this.#topics.get(topic)?.partitions[partition]
-    return found !== undefined && this.#brokerUrls.has(found.leaderId) ? found : null
-  }
-
-  /** The open connection to a broker, if there is one. */
-  openTo(nodeId: number): Connection | null {
-    const url = this.#brokerUrls.get(nodeId)
-    return url === undefined ? null : this.#pool.openTo(url)
-  }
-
-  /** A connection to a broker, opened if need be. */
-  connectTo(nodeId: number): Promise<Connection> {
-    const url = this.#brokerUrls.get(nodeId)
-    if (url !== undefined) return this.#pool.get(url)
-    return Promise.reject(new ApiError('LEADER_NOT_AVAILABLE', `the address of node ${nodeId} is not known`))
-  }
-
-  #connectToOrAny(nodeId: number): Promise<Connection> {
-    return this.#brokerUrls.has(nodeId) ? this.connectTo(nodeId) : this.connectToAny()
-  }
-
-  /** Any node: one that is connected if possible, else the first that can be. Rejects with all that was tried. */
-  async connectToAny(): Promise<Connection> {
-    const urls = [...new Set([...this.#brokerUrls.values(), ...this.settings.bootstrap])]
-    const open = urls.flatMap(url => this.#pool.openTo(url) ?? [])
-    if (open.length > 0) return open[this.settings.random.nextInt(open.length)]!
-    const tried: string[] = []
-    for (const url of urls.sort((a, b) => this.#pool.notBeforeMs(a) - this.#pool.notBeforeMs(b))) {
-      try {
-        return await this.#pool.get(url)
-      } catch (error) {
-        if (error instanceof AbortError) throw error
-        tried.push(`${url} (${describe(error)})`)
-      }
-    }
-    throw new ApiError('NETWORK_EXCEPTION', `no node could be reached; tried ${tried.join(', ')}`)
-  }
-
-  /** Gives up a connection whose node answers nothing of use: the next request to any node goes to another, if it can. */
-  discard(connection: Connection): void {
-    this.#pool.discard(connection)
+    return found !== undefined && this.nodes.isKnown(found.leaderId) ? found : null
   }
 
   /** Makes every refresh ask for `topic` from now on. */
@@ -135,7 +91,7 @@ export class Cluster {
     // A request under way does not ask for a topic that became wanted after it left.
     if (current !== null && current.wantedCount === this.#wanted.size) return current.promise
     const before = current === null ? Promise.resolve() : current.promise.catch(() => {})
-    const promise = before.then(async () => this.#apply(await this.fetchMetadata(this.#names())))
+    const promise = before.then(async () => this.#apply(await this.#fetchView()))
     const mine = { wantedCount: this.#wanted.size, promise }
     this.#refreshing = mine
     const done = (): void => {
@@ -147,16 +103,21 @@ export class Cluster {
   }
 
   /**
-   * The metadata of `topics` (`null`: all) as some node sees it; the view is not changed. `isCurrent`: with everything
-   * that any node had acknowledged before the call, which takes a node that reaches a majority of the controllers.
+   * The metadata of `topics` (`null`: all) with everything that any node had acknowledged before the call, which takes a
+   * node that reaches a majority of the controllers; the view is not changed.
    */
-  fetchMetadata(topics: string[] | null, { isCurrent = false } = {}): Promise<MetadataResponse> {
-    const body = { topics, allowAutoTopicCreation: this.#allowAutoTopicCreation }
-    const readTimeoutMs = isCurrent ? this.readTimeoutMs : 0
-    return this.askAny(connection => {
-      const { signal } = this.#closing
-      return connection.request(metadata, { ...body, readTimeoutMs }, { timeoutMs: this.readTimeoutMs, signal })
-    })
+  fetchMetadata(topics: string[] | null): Promise<MetadataResponse> {
+    return this.askAny(connection => this.#requestMetadata(connection, topics, this.readTimeoutMs))
+  }
+
+  /** What the view asks for, as some node has seen it committed: quick, and perhaps a little old. */
+  #fetchView(): Promise<MetadataResponse> {
+    return this.nodes.askInTurn(connection => this.#requestMetadata(connection, this.#names(), 0))
+  }
+
+  #requestMetadata(connection: Connection, topics: string[] | null, readTimeoutMs: number): Promise<MetadataResponse> {
+    const body = { topics, allowAutoTopicCreation: this.#allowAutoTopicCreation, readTimeoutMs }
+    return connection.request(metadata, body, { timeoutMs: this.readTimeoutMs, signal: this.#closing.signal })
   }
 
   /**
@@ -169,7 +130,7 @@ export class Cluster {
 
   /** Asks any node, and another one next time when this one is of no use. */
   async askAny<S>(ask: (connection: Connection) => Promise<S>): Promise<S> {
-    return this.#ask(await this.connectToAny(), ask)
+    return this.#ask(await this.nodes.connectToAny(), ask)
   }
 
   /**
@@ -189,7 +150,8 @@ export class Cluster {
 
   /** Asks a broker if its address is known, else any node, as `askAny`. */
   async askNode<S>(nodeId: number, ask: (connection: Connection) => Promise<S>): Promise<S> {
-    return this.#ask(await this.#connectToOrAny(nodeId), ask)
+    const { nodes } = this
+    return this.#ask(await (nodes.isKnown(nodeId) ? nodes.connectTo(nodeId) : nodes.connectToAny()), ask)
   }
 
   async #ask<S>(connection: Connection, ask: (connection: Connection) => Promise<S>): Promise<S> {
@@ -198,7 +160,7 @@ export class Cluster {
     } catch (error) {
       // It does not answer, or it is cut off from those who decide.
       if (error instanceof ApiError && (error.code === 'REQUEST_TIMED_OUT' || error.code === 'NOT_CONTROLLER')) {
-        this.discard(connection)
+        this.nodes.discard(connection)
       }
       throw error
     }
@@ -206,7 +168,8 @@ export class Cluster {
 
   /**
    * The topic's metadata, fetched until it is there. Rejects after `metadataTimeoutMs` with what stood in the way
-   * last (`UNKNOWN_TOPIC_OR_PARTITION`, `NETWORK_EXCEPTION`), at once with what will not change.
+   * last (`UNKNOWN_TOPIC_OR_PARTITION`, `NETWORK_EXCEPTION`), at once with what will not change, and with
+   * `UNKNOWN_TOPIC_OR_PARTITION` as soon as that is certain and nobody creates topics on the way.
    */
   async topicReady(name: string): Promise<TopicMetadata> {
     const { clock, random, metadataTimeoutMs } = this.settings
@@ -216,15 +179,27 @@ export class Cluster {
       const error = await this.#refreshError(name)
       const topic = this.#topics.get(name)
       if (topic !== undefined) return topic
-      if (!isRetriable(error) || clock.nowMs() >= deadlineMs) throw error
+      if (!isRetriable(error) || clock.nowMs() >= deadlineMs || (await this.#isMissing(name, error))) throw error
       await sleep(clock, backoffDelayMs(this.settings, failures, random), this.#closing.signal)
+    }
+  }
+
+  /** Whether the topic is known not to be there: the node that said so may only have been behind. */
+  async #isMissing(name: string, error: unknown): Promise<boolean> {
+    if (this.#allowAutoTopicCreation || (error as ApiError).code !== 'UNKNOWN_TOPIC_OR_PARTITION') return false
+    try {
+      const { topics } = await this.fetchMetadata([name])
+      return topics.some(topic => topic.name === name && errorName(topic.errorCode) === 'UNKNOWN_TOPIC_OR_PARTITION')
+    } catch (failure) {
+      if (isRetriable(failure)) return false
+      throw failure
     }
   }
 
   async close(): Promise<void> {
     this.#closing.abort(new AbortError('the client is closed'))
     this.#freshTimer?.cancel()
-    await this.#pool.close()
+    await this.nodes.close()
   }
 
   /** What a refresh asks for: everything when it is more than a request can name. */
@@ -246,7 +221,7 @@ export class Cluster {
   #apply(response: MetadataResponse): void {
     this.#clusterId = response.clusterId
     this.#controllerId = response.controllerId
-    this.#brokerUrls = new Map(response.brokers.map(broker => [broker.nodeId, normalUrl(broker.url)]))
+    this.nodes.set(new Map(response.brokers.map(broker => [broker.nodeId, normalUrl(broker.url)])))
     for (const topic of response.topics) {
       const code = errorName(topic.errorCode)
       if (code === null) {

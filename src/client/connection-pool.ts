@@ -5,7 +5,7 @@
 import { ApiError } from '../protocol/errors.ts'
 import { AbortError } from '../util/errors.ts'
 import type { Connect, Connection } from './connection.ts'
-import type { ClientSettings } from './options.ts'
+import { answerLateMs, type ClientSettings } from './options.ts'
 import { backoffDelayMs, sleep } from './wait.ts'
 
 interface Slot {
@@ -16,7 +16,14 @@ interface Slot {
   failures: number
   /** On the monotonic clock: no attempt before this. */
   notBeforeMs: number
+  /** When the attempt under way began, on the monotonic clock. */
+  openingSinceMs: number
+  /** On the monotonic clock: until then others are asked first. */
+  suspectUntilMs: number
 }
+
+/** A suspicion ends by itself: renewed while answers are late, gone soon after they come again. */
+const suspicionMs = 2 * answerLateMs
 
 export class ConnectionPool {
   readonly #settings: ClientSettings
@@ -49,11 +56,38 @@ export class ConnectionPool {
     if (this.#closing.signal.aborted) return Promise.reject(new AbortError('the client is closed'))
     let slot = this.#slots.get(url)
     if (slot === undefined) {
-      slot = { url, connection: null, opening: null, failures: 0, notBeforeMs: 0 }
+      slot = { url, connection: null, opening: null, failures: 0, notBeforeMs: 0, openingSinceMs: 0, suspectUntilMs: 0 }
       this.#slots.set(url, slot)
     }
     slot.opening ??= this.#open(slot)
     return slot.opening
+  }
+
+  /** Whether the last attempt to open failed, or the one under way takes too long. */
+  isUnreachable(url: string): boolean {
+    const slot = this.#slots.get(url)
+    if (slot === undefined || this.openTo(url) !== null) return false
+    const isLate = slot.opening !== null && this.#settings.clock.nowMs() >= slot.openingSinceMs + answerLateMs
+    return slot.failures > 0 || isLate
+  }
+
+  /** There is news of the node: the next attempt need not wait for what earlier ones have earned it. */
+  forgive(url: string): void {
+    const slot = this.#slots.get(url)
+    if (slot === undefined) return
+    slot.notBeforeMs = 0
+    slot.failures = 0
+  }
+
+  isSuspect(url: string): boolean {
+    const slot = this.#slots.get(url)
+    return slot !== undefined && slot.suspectUntilMs > this.#settings.clock.nowMs()
+  }
+
+  suspect(connection: Connection): void {
+    for (const slot of this.#slots.values()) {
+      if (slot.connection === connection) slot.suspectUntilMs = this.#settings.clock.nowMs() + suspicionMs
+    }
   }
 
   /** Gives up a connection whose node answers nothing of use; other nodes are tried before it. */
@@ -77,6 +111,7 @@ export class ConnectionPool {
   async #open(slot: Slot): Promise<Connection> {
     const { clock, random, logger } = this.#settings
     const { signal } = this.#closing
+    slot.openingSinceMs = clock.nowMs()
     try {
       const waitMs = slot.notBeforeMs - clock.nowMs()
       if (waitMs > 0) await sleep(clock, waitMs, signal)

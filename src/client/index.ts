@@ -19,6 +19,7 @@ export type {
   ConsumerStats,
   Deserializer,
   Deserializers,
+  OutOfRangePolicy,
   PartitionProgress,
   StartPosition,
 } from './consumer/types.ts'

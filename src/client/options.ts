@@ -12,6 +12,12 @@ import type { Logger } from '../util/logger.ts'
 import type { Random } from '../util/random.ts'
 import { minuteMs, secondMs } from '../util/units.ts'
 
+/**
+ * After this long an answer is late: whoever waits for it looks elsewhere as well, without giving up on it. Well above
+ * what a healthy node needs, well below what it takes a cluster to replace one that stands still.
+ */
+export const answerLateMs = 500
+
 /** What differs between Node, a browser and a simulation. */
 export interface ClientPorts {
   readonly socketFactory: SocketFactory

@@ -69,11 +69,22 @@ export interface Backoff {
 }
 
 /**
- * Delay before attempt number `failures + 1`: doubles from `backoffMs` up to `backoffMsMax`, and is spread by a fifth
- * either way so that many clients do not come back in step (KIP-580).
+ * Delay before attempt number `failures + 1`: doubles from `backoffMs` up to `backoffMsMax`, and is spread (KIP-580).
  */
 export function backoffDelayMs(backoff: Backoff, failures: number, random: Random): number {
   const exponent = Math.min(Math.max(failures - 1, 0), 30)
-  const delayMs = Math.min(backoff.backoffMs * 2 ** exponent, backoff.backoffMsMax)
+  return spread(Math.min(backoff.backoffMs * 2 ** exponent, backoff.backoffMsMax), random)
+}
+
+/**
+ * Delay before asking a node again that only has to catch up with the rest of the cluster, which takes it moments: begins
+ * at a fifth of `backoffMs`.
+ */
+export function catchUpDelayMs({ backoffMs, backoffMsMax }: Backoff, failures: number, random: Random): number {
+  return backoffDelayMs({ backoffMs: backoffMs / 5, backoffMsMax }, failures, random)
+}
+
+/** A fifth more or less, so that many clients do not come back in step. */
+export function spread(delayMs: number, random: Random): number {
   return delayMs * (0.8 + 0.4 * random.nextFloat())
 }

@@ -74,7 +74,10 @@ export const errorTable = {
   DUPLICATE_VOTER: final(126, 'This node is a voter already.'),
   VOTER_NOT_FOUND: final(127, 'This node is not a voter.'),
   THROTTLING_QUOTA_EXCEEDED: retry(89, 'The quota is used up; try again later.'),
-  DISK_FULL: retry(1000, 'The disk has no room left; nothing was appended. Writes resume when space returns.'),
+  DISK_FULL: stale(
+    1000,
+    'The disk has no room left; nothing was appended. Writes resume when space returns or another leads.',
+  ),
   BROKER_OVERLOADED: retry(1001, 'The node is holding as many bytes in flight as it may.'),
   SHUTTING_DOWN: stale(1002, 'The node is shutting down.'),
 } as const satisfies Record<string, ErrorSpec>

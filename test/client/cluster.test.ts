@@ -58,7 +58,58 @@ test('cluster view: a node that accepts and never answers is given up', async ()
   assert.equal(cluster.connections.size, 0)
   cluster.isSilent = () => false
   await clock.run(v.refresh())
-  assert.equal(v.connectionsOpened, 2)
+  assert.equal(v.nodes.connectionsOpened, 2)
+  await clock.run(v.close())
+})
+
+test('cluster view: a node that stands still is not waited for, and asked last from then on', async () => {
+  const { clock, cluster, view: v } = view(3)
+  await clock.run(v.refresh())
+  cluster.frozenNodes.add(1)
+  const startMs = clock.nowMs()
+  await clock.run(v.refresh())
+  assert.ok(clock.nowMs() - startMs < 600, `${clock.nowMs() - startMs} ms`)
+  const againMs = clock.nowMs()
+  await clock.run(v.refresh())
+  assert.ok(clock.nowMs() - againMs < 20, `${clock.nowMs() - againMs} ms`)
+  await clock.run(v.close())
+})
+
+test('cluster view: a topic is known to be missing once a node says so that is not behind', async () => {
+  const { clock, cluster, view: v } = view(2)
+  const startMs = clock.nowMs()
+  await assert.rejects(clock.run(v.topicReady('t')), { code: 'UNKNOWN_TOPIC_OR_PARTITION' })
+  assert.ok(clock.nowMs() - startMs < 100, `${clock.nowMs() - startMs} ms`)
+
+  const known = { errorCode: 0, name: 't', topicId: 'id', isInternal: false, partitions: [] }
+  const unknown = { ...known, errorCode: 3, topicId: null }
+  let isBehind = true
+  const brokers = [1, 2].map(nodeId => ({ nodeId, url: cluster.urlOf(nodeId), rack: null }))
+  cluster.handlers.set('Metadata', ({ readTimeoutMs }: { readTimeoutMs: number }) => {
+    const topics = [isBehind && readTimeoutMs === 0 ? unknown : known]
+    return { clusterId: 'fake', controllerId: 1, brokers, topics }
+  })
+  const ready = v.topicReady('t')
+  await clock.advance(1_000)
+  isBehind = false
+  assert.equal((await clock.run(ready)).topicId, 'id')
+  await clock.run(v.close())
+})
+
+test('cluster view: a broker that is back is tried at once, whatever came of earlier attempts', async () => {
+  const { clock, cluster, view: v } = view(2)
+  await clock.run(v.refresh())
+  cluster.downNodes.add(2)
+  for (let attempt = 0; attempt < 6; attempt++) await clock.run(v.nodes.connectTo(2).catch(() => {}))
+  assert.ok(v.nodes.isUnreachable(2))
+  cluster.fencedNodes.add(2)
+  await clock.run(v.refresh())
+  cluster.downNodes.delete(2)
+  cluster.fencedNodes.delete(2)
+  await clock.run(v.refresh())
+  const startMs = clock.nowMs()
+  await clock.run(v.nodes.connectTo(2))
+  assert.ok(clock.nowMs() - startMs < 10, `${clock.nowMs() - startMs} ms`)
   await clock.run(v.close())
 })
 

@@ -1,22 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { BatchBuilder } from '../../src/protocol/batch/builder.ts'
 import { ApiError } from '../../src/protocol/errors.ts'
-import { startFake, take, text } from './harness.ts'
+import { batchOf, startFake, take, text } from './harness.ts'
 
 const isApiError = (code: string) => (error: unknown) => error instanceof ApiError && error.code === code
-
-/** One batch with these values. */
-function batchOf(
-  values: readonly string[],
-  options: { timestamp?: number; compression?: 'none' | 'gzip' } = {},
-): Uint8Array {
-  const compression = options.compression ?? 'none'
-  const codec = compression === 'none' ? null : startFake().ports.codecs.gzip
-  const builder = new BatchBuilder({ bytesMax: 1 << 20, compression, codec })
-  for (const value of values) builder.tryAppend(null, value, null, options.timestamp ?? 1_000)
-  return builder.finish() as Uint8Array
-}
 
 /** A topic `t` with partitions of `perPartition` records each, three to a batch. */
 function filled(perPartition: readonly number[], options: { seed?: number; nodes?: number } = {}) {
@@ -274,6 +261,55 @@ test('consumer: a position that is gone is an error, or the start, or the end, a
     }
     await clock.run(c.close())
   }
+})
+
+test('consumer: until the end, a position beyond it is no success', async () => {
+  for (const policy of [undefined, 'start', 'end'] as const) {
+    const { clock, consumer } = filled([5])
+    const assignments = [{ topic: 't', partition: 0, offset: 6 }]
+    const c = consumer({ assignments, until: 'end', onOffsetOutOfRange: policy })
+    const reading = clock.run(take(c, 9))
+    if (policy === undefined) {
+      await assert.rejects(reading, (error: ApiError) => {
+        assert.equal(error.code, 'OFFSET_OUT_OF_RANGE')
+        assert.match(error.message, /t-0: offset 6 is beyond the end, which is 5/)
+        return true
+      })
+    } else assert.equal((await reading).length, policy === 'start' ? 5 : 0)
+    const atEnd = consumer({ assignments: [{ topic: 't', partition: 0, offset: 5 }], until: 'end' })
+    assert.deepEqual(await clock.run(take(atEnd, 1)), [])
+    await clock.run(Promise.all([c.close(), atEnd.close()]))
+  }
+})
+
+test('consumer: a position that is reset by policy is in the log of the client', async () => {
+  const { clock, cluster, ports, consumer } = filled([12])
+  const warnings: unknown[] = []
+  const logger = { ...ports.logger, warn: (fields: object, message?: string) => warnings.push({ ...fields, message }) }
+  cluster.partition('t', 0).logStartOffset = 6
+  const assignments = [{ topic: 't', partition: 0, offset: 1 }]
+  const c = consumer({ assignments, onOffsetOutOfRange: 'start', logger })
+  assert.equal((await clock.run(take(c, 1)))[0]!.offset, 6)
+  assert.match(JSON.stringify(warnings), /"topic":"t","partition":0,"resetTo":"start".*the position was reset/)
+  await clock.run(c.close())
+})
+
+test('consumer: the high watermark it shows never goes back, though a new leader may know less', async () => {
+  const { clock, cluster, consumer } = filled([9], { nodes: 2 })
+  const c = consumer({ topics: ['t'], from: 'start' })
+  await clock.run(take(c, 9))
+  const shown = () => c.progress()[0]!.highWatermark
+  assert.equal(shown(), 9)
+  const partition = cluster.partition('t', 0)
+  cluster.moveLeader('t', 0, 2)
+  partition.highWatermark = 7
+  cluster.append('t', 0, batchOf(['10th']))
+  await clock.advance(1_000)
+  assert.equal(shown(), 9)
+  partition.highWatermark = null
+  assert.equal((await clock.run(take(c, 1)))[0]!.offset, 9)
+  assert.equal(shown(), 10)
+  await clock.run(c.close())
 })
 
 test('consumer: a partition that is added later is read from its start', async () => {

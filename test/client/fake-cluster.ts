@@ -1,7 +1,8 @@
 /**
  * A cluster without a wire: speaks request and response bodies through fake connections, keeps real record batches,
- * and can be told to move leaders, break connections, refuse, delay. Requests of a connection arrive in order after a
- * random delay and are answered after another.
+ * and can be told to move leaders, break connections, refuse, delay, kill and freeze nodes. Requests of a connection
+ * arrive in order after a random delay and are answered after another. Followers have everything at once unless a test
+ * says otherwise.
  */
 
 import type { Connect, Connection } from '../../src/client/connection.ts'
@@ -23,6 +24,9 @@ export interface FakePartition {
   leaderEpoch: number
   logStartOffset: number
   endOffset: number
+  /** End of what the leader, and of what followers know to be committed; `null`: everything. */
+  highWatermark: number | null
+  followerEnd: number | null
   batches: Uint8Array[]
   /** All records in the order they were appended. */
   records: DecodedRecord[]
@@ -41,8 +45,16 @@ export class FakeCluster {
   readonly random: Random
   readonly topics = new Map<string, FakeTopic>()
   readonly downNodes = new Set<number>()
-  /** A connection to one of these is refused only after five seconds, as by a process that stands still. */
+  /**
+   * Stand still, as a process that was stopped: connections to them stay as they are, what arrives is served once they
+   * go on (`thaw`), and a new connection is given up after five seconds.
+   */
   readonly frozenNodes = new Set<number>()
+  readonly #thawing = new Map<number, Array<() => void>>()
+  /** Not named as brokers, as the controller does with those it has not heard of. */
+  readonly fencedNodes = new Set<number>()
+  /** For whoever reads with a rack: the replica the leader names. -1 for none. */
+  preferredReplica = -1
   readonly connections = new Set<FakeConnection>()
   nodeCount: number
   /** Longest delay of a message, each way. */
@@ -84,6 +96,46 @@ export class FakeCluster {
     const found = this.partition(topic, partition)
     found.leaderId = leaderId
     found.leaderEpoch++
+  }
+
+  /** The process ends: its connections break, and others are refused. */
+  kill(nodeId: number): void {
+    this.downNodes.add(nodeId)
+    this.breakConnections(nodeId)
+  }
+
+  /** What the controller does once it misses a broker: all it leads gets the next node as leader. */
+  failOver(nodeId: number): void {
+    this.fencedNodes.add(nodeId)
+    const successor = (nodeId % this.nodeCount) + 1
+    for (const [name, { partitions }] of this.topics) {
+      for (const [i, partition] of partitions.entries()) {
+        if (partition.leaderId === nodeId) this.moveLeader(name, i, successor)
+      }
+    }
+  }
+
+  /** A node stands still, is replaced, and goes on as if nothing had been. Not while another one does. */
+  freezeForAWhile(nodeId: number): void {
+    if (this.frozenNodes.size > 0) return
+    this.frozenNodes.add(nodeId)
+    this.clock.setTimer(1_500, () => this.failOver(nodeId))
+    this.clock.setTimer(3_000, () => {
+      this.thaw(nodeId)
+      this.fencedNodes.delete(nodeId)
+    })
+  }
+
+  /** A frozen node goes on, with all that has arrived meanwhile. */
+  thaw(nodeId: number): void {
+    this.frozenNodes.delete(nodeId)
+    for (const go of this.#thawing.get(nodeId)?.splice(0) ?? []) go()
+  }
+
+  onThaw(nodeId: number, go: () => void): void {
+    const waiting = this.#thawing.get(nodeId) ?? []
+    this.#thawing.set(nodeId, waiting)
+    waiting.push(go)
   }
 
   breakConnections(nodeId: number): void {
@@ -131,6 +183,8 @@ export class FakeCluster {
       leaderEpoch: 1,
       logStartOffset: 0,
       endOffset: 0,
+      highWatermark: null,
+      followerEnd: null,
       batches: [],
       records: [],
     }
@@ -141,7 +195,9 @@ export class FakeCluster {
     return {
       clusterId: 'fake',
       controllerId: this.controllerId,
-      brokers: nodeIds.map(nodeId => ({ nodeId, url: this.urlOf(nodeId), rack: null })),
+      brokers: nodeIds
+        .filter(nodeId => !this.fencedNodes.has(nodeId))
+        .map(nodeId => ({ nodeId, url: this.urlOf(nodeId), rack: null })),
       topics: (request.topics ?? [...this.topics.keys()]).map(name => {
         const topic = this.topics.get(name)
         if (topic === undefined) {
@@ -173,18 +229,20 @@ export class FakeCluster {
   #check(
     at: { topic: string; topicId: string | null; partition: number; leaderEpoch: number },
     nodeId: number,
+    isFollowerAllowed = false,
   ): ErrorName | null {
     const topic = this.topics.get(at.topic)
     const found = topic?.partitions[at.partition]
     if (found === undefined) return 'UNKNOWN_TOPIC_OR_PARTITION'
     if (at.topicId !== null && at.topicId !== topic!.topicId) return 'UNKNOWN_TOPIC_ID'
     if (at.leaderEpoch >= 0 && at.leaderEpoch < found.leaderEpoch) return 'FENCED_LEADER_EPOCH'
-    if (found.leaderId !== nodeId) return 'NOT_LEADER_OR_FOLLOWER'
+    if (found.leaderId !== nodeId && !isFollowerAllowed) return 'NOT_LEADER_OR_FOLLOWER'
     return null
   }
 
   /** Faults by partition: `faultOf` is asked with the single partition. */
-  partitionFault: (topic: string, partition: number, records: Uint8Array) => ErrorName | null = () => null
+  partitionFault: (topic: string, partition: number, records: Uint8Array, nodeId: number) => ErrorName | null = () =>
+    null
 
   #produce(request: ProduceRequest, nodeId: number): ResponseOf<typeof apis.produce> {
     const partitions = request.partitions.map(item => {
@@ -193,7 +251,7 @@ export class FakeCluster {
       const refused =
         this.#check(item, nodeId) ??
         (records.length > this.messageBytesMax ? 'MESSAGE_TOO_LARGE' : null) ??
-        this.partitionFault(topic, partition, records)
+        this.partitionFault(topic, partition, records, nodeId)
       const base = { topic, partition, logAppendTimeMs: -1, logStartOffset: 0 }
       if (refused !== null) {
         return { ...base, errorCode: errorCode(refused), errorMessage: null, baseOffset: -1 }
@@ -220,7 +278,8 @@ export class FakeCluster {
     let budget = request.maxBytes
     const partitions = request.partitions.map(item => {
       const { topic, partition, fetchOffset } = item
-      const fault = this.#check(item, nodeId) ?? this.partitionFault(topic, partition, new Uint8Array(0))
+      const check = this.#check(item, nodeId, request.rack !== null)
+      const fault = check ?? this.partitionFault(topic, partition, new Uint8Array(0), nodeId)
       const failed = (code: ErrorName) => ({
         topic,
         partition,
@@ -235,11 +294,24 @@ export class FakeCluster {
       if (fault !== null) return failed(fault)
       const found = this.partition(topic, partition)
       if (fetchOffset < found.logStartOffset || fetchOffset > found.endOffset) return failed('OFFSET_OUT_OF_RANGE')
+      const isFollower = found.leaderId !== nodeId
+      const readableEnd = (isFollower ? found.followerEnd : found.highWatermark) ?? found.endOffset
+      if (fetchOffset > readableEnd && isFollower) return failed('OFFSET_NOT_AVAILABLE')
+      const ends = {
+        highWatermark: readableEnd,
+        lastStableOffset: readableEnd,
+        logStartOffset: found.logStartOffset,
+      }
+      const answer = { topic, partition, errorCode: 0, errorMessage: null, ...ends }
+      const { preferredReplica } = this
+      if (request.rack !== null && !isFollower && preferredReplica >= 0 && preferredReplica !== nodeId) {
+        return { ...answer, records: new Uint8Array(0), preferredReadReplica: preferredReplica }
+      }
       const taken: Uint8Array[] = []
       let partitionBudget = Math.min(item.maxBytes, budget)
       for (const batch of found.batches) {
         const { baseOffset, lastOffsetDelta } = readBatchHeader(batch, 0)
-        if (baseOffset + lastOffsetDelta < fetchOffset) continue
+        if (baseOffset + lastOffsetDelta < fetchOffset || baseOffset >= readableEnd) continue
         if (batch.length > partitionBudget && taken.length > 0) break
         if (budget <= 0) break
         taken.push(batch)
@@ -247,9 +319,7 @@ export class FakeCluster {
         budget -= batch.length
       }
       const records = new Uint8Array(Buffer.concat(taken))
-      const { endOffset, logStartOffset } = found
-      const ends = { highWatermark: endOffset, lastStableOffset: endOffset, logStartOffset }
-      return { topic, partition, errorCode: 0, errorMessage: null, ...ends, records, preferredReadReplica: -1 }
+      return { ...answer, records, preferredReadReplica: -1 }
     })
     return { partitions }
   }
@@ -278,7 +348,10 @@ export class FakeCluster {
 type FetchResponse = ResponseOf<typeof apis.fetch>
 
 function isEmpty(response: FetchResponse): boolean {
-  return response.partitions.every(({ errorCode: code, records }) => code === 0 && records.length === 0)
+  return response.partitions.every(
+    ({ errorCode: code, records, preferredReadReplica }) =>
+      code === 0 && records.length === 0 && preferredReadReplica < 0,
+  )
 }
 
 interface Waiting {
@@ -361,6 +434,10 @@ export class FakeConnection implements Connection {
   #arrive(api: Api, body: unknown, answer: (error: Error | null, response: unknown) => void, waitedMs = 0): void {
     if (this.isClosed) return
     const cluster = this.#cluster
+    if (cluster.frozenNodes.has(this.nodeId)) {
+      cluster.onThaw(this.nodeId, () => this.#arrive(api, body, answer, waitedMs))
+      return
+    }
     const fault = cluster.faultOf(api, body)
     if (waitedMs === 0) cluster.requests.push({ api: api.name, nodeId: this.nodeId, body })
     if (fault === 'break before') {

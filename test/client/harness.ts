@@ -6,6 +6,7 @@ import type { ClientPorts } from '../../src/client/options.ts'
 import { Producer } from '../../src/client/producer/producer.ts'
 import type { ProducerOptions } from '../../src/client/producer/types.ts'
 import { nodeCodecs } from '../../src/platform/codecs.ts'
+import { BatchBuilder } from '../../src/protocol/batch/builder.ts'
 import { silentLogger } from '../../src/util/logger.ts'
 import { seededRandom } from '../../src/util/random.ts'
 import { FakeCluster } from './fake-cluster.ts'
@@ -30,13 +31,25 @@ export function startFake(options: { seed?: number; nodes?: number } = {}) {
     ports,
     producer: (more: Partial<ProducerOptions> = {}) => new Producer({ bootstrap, ...more, ...ports }, cluster.connect),
     consumer: <K = Uint8Array | null, V = Uint8Array | null>(more: Partial<ConsumerOptions<K, V>> = {}) =>
-      new Consumer<K, V>({ bootstrap, ...more, ...ports }, cluster.connect),
+      new Consumer<K, V>({ bootstrap, ...more, ...ports, logger: more.logger ?? silentLogger }, cluster.connect),
     admin: (more: { requestTimeoutMs?: number } = {}) => new Admin({ bootstrap, ...more, ...ports }, cluster.connect),
   }
 }
 
 export const text = (bytes: Uint8Array | null): string | null =>
   bytes === null ? null : new TextDecoder().decode(bytes)
+
+/** One batch with these values. */
+export function batchOf(
+  values: readonly string[],
+  options: { timestamp?: number; compression?: 'none' | 'gzip' } = {},
+): Uint8Array {
+  const compression = options.compression ?? 'none'
+  const codec = compression === 'none' ? null : nodeCodecs.gzip
+  const builder = new BatchBuilder({ bytesMax: 1 << 20, compression, codec })
+  for (const value of values) builder.tryAppend(null, value, null, options.timestamp ?? 1_000)
+  return builder.finish() as Uint8Array
+}
 
 /** Reads `count` records in one loop. */
 export async function take<K, V>(

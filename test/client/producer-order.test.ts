@@ -1,5 +1,5 @@
 /**
- * Properties of the producer over a cluster that breaks connections, moves leaders and refuses: what was acknowledged
+ * Properties of the producer over a cluster that breaks connections, moves leaders, stands still and refuses: what was acknowledged
  * is where the acknowledgement says, nothing is lost, order per partition is kept, and nothing is written twice unless
  * an answer was lost.
  */
@@ -22,6 +22,7 @@ const scenario = fc.record({
   lingerMs: fc.constantFrom(0, 2),
   breaks: fc.boolean(),
   moves: fc.boolean(),
+  freezes: fc.boolean(),
   refusals: fc.boolean(),
   tooLarge: fc.boolean(),
 })
@@ -43,6 +44,10 @@ test('producer: acknowledged, complete and in order over random failures', async
           troubleLeft--
           cluster.moveLeader('t', random.nextInt(s.partitionCount), 1 + random.nextInt(3))
         }
+        if (s.freezes && chance(0.05)) {
+          troubleLeft -= 5
+          cluster.freezeForAWhile(1 + random.nextInt(3))
+        }
         if (!s.breaks || !chance(0.15)) return 'none'
         troubleLeft--
         // Answers of earlier requests that are still on their way are lost as well.
@@ -62,7 +67,8 @@ test('producer: acknowledged, complete and in order over random failures', async
 
       const { inFlightMax, batchBytes, bufferBytes, lingerMs } = s
       const compression = s.compression as 'none' | 'gzip'
-      const p = producer({ inFlightMax, batchBytes, bufferBytes, compression, lingerMs })
+      const bootstrap = [1, 2, 3].map(cluster.urlOf)
+      const p = producer({ bootstrap, inFlightMax, batchBytes, bufferBytes, compression, lingerMs })
       const sent: Array<{ values: string[]; promise: Promise<RecordMetadata[]> }> = []
       let next = 0
       for (let i = 0; i < s.sendCount; i++) {
@@ -104,8 +110,8 @@ test('producer: acknowledged, complete and in order over random failures', async
       assert.equal(seen.length, next, 'every record once, in one partition')
       const { bufferedBytes, sendsWaiting, batchesRetried, batchesSplit } = p.stats()
       assert.deepEqual({ bufferedBytes, sendsWaiting }, { bufferedBytes: 0, sendsWaiting: 0 })
-      // What the network still carries arrives nowhere.
-      await clock.advance(100)
+      // What the network still carries, or a frozen node holds, arrives nowhere.
+      await clock.advance(10_000)
       assert.equal(clock.timerCount, 0, 'no timer is left')
       retried += batchesRetried
       split += batchesSplit

@@ -99,7 +99,7 @@ export class Admin implements AsyncDisposable {
 
   /** All topics that exist at the time of the call, sorted by name; without those the cluster keeps for itself unless asked for. */
   async listTopics(request: { includeInternal?: boolean } = {}): Promise<TopicListing[]> {
-    const { topics } = await this.#requests.retry(() => this.#cluster.fetchMetadata(null, { isCurrent: true }))
+    const { topics } = await this.#requests.retry(() => this.#cluster.fetchMetadata(null))
     return topics
       .filter(topic => topic.errorCode === 0 && (request.includeInternal === true || !topic.isInternal))
       .map(({ name, topicId, isInternal, partitions }) => ({

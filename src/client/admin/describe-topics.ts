@@ -29,7 +29,7 @@ async function describeSome(
   names: readonly string[],
 ): Promise<TopicDescription[]> {
   const topics = await requests.retry(async () => {
-    const response = await cluster.fetchMetadata([...names], { isCurrent: true })
+    const response = await cluster.fetchMetadata([...names])
     const byName = new Map(response.topics.map(topic => [topic.name, topic]))
     return names.map(name => existing(byName.get(name), name))
   })

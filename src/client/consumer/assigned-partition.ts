@@ -11,6 +11,14 @@ import { assert } from '../../util/assert.ts'
 import { Deque } from '../deque.ts'
 import type { StartPosition } from './types.ts'
 
+/** A fetch that is on its way, for one partition. */
+export interface PartitionFetch {
+  /** The partition's when it was sent: an answer to an older one is about a position that was left. */
+  readonly generation: number
+  readonly nodeId: number
+  readonly leaderEpoch: number
+}
+
 /** Bytes that wait in all partitions of a consumer together. */
 export interface Budget {
   bytes: number
@@ -29,8 +37,12 @@ export class AssignedPartition {
   fetchOffset = -1
   generation = 0
   isPaused = false
-  /** It is part of a fetch that is not answered. */
-  isFetching = false
+  /** The fetch whose answer counts; `null` for none, or when nobody waits for it any more. */
+  fetch: PartitionFetch | null = null
+  /** A nearer replica that the leader has named, and until when to read there, on the monotonic clock. */
+  nearest: { readonly nodeId: number; readonly untilMs: number } | null = null
+  /** On the monotonic clock: until then the leader is read, because the replica it named was of no use. */
+  leaderOnlyUntilMs = 0
   /** It is in the line of partitions that have something for the application. */
   isReady = false
   readonly batches = new Deque<Uint8Array>()
@@ -44,6 +56,10 @@ export class AssignedPartition {
   /** Attempts in a row that failed, and until when to wait for the next, on the monotonic clock. */
   failures = 0
   notBeforeMs = 0
+  /** Leader epoch of the last failure that a newer leader may put right; -1 for none. */
+  failedEpoch = -1
+  /** Another node may lead it since. */
+  wantsSuccessor = false
   /** Since when the cluster does not know it, on the monotonic clock; `null` while it does. */
   unknownSinceMs: number | null = null
   readonly #budget: Budget
@@ -63,6 +79,8 @@ export class AssignedPartition {
     this.failure = null
     this.failures = 0
     this.notBeforeMs = 0
+    this.failedEpoch = -1
+    this.highWatermark = -1
     const isOffset = typeof start === 'number' && start >= 0
     this.start = isOffset ? null : start
     this.position = isOffset ? start : -1

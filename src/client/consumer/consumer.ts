@@ -162,7 +162,7 @@ export class Consumer<K = Uint8Array | null, V = Uint8Array | null>
 
   stats(): ConsumerStats {
     const bufferedBytes = this.#fetcher.budget.bytes
-    return { ...this.#stats, connectionsOpened: this.#cluster.connectionsOpened, bufferedBytes }
+    return { ...this.#stats, connectionsOpened: this.#cluster.nodes.connectionsOpened, bufferedBytes }
   }
 
   /** Ends iterations and closes the connections. Idempotent. */

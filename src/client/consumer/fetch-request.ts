@@ -3,23 +3,21 @@ import type { ResponseOf } from '../../protocol/api.ts'
 import { fetch } from '../../protocol/apis/index.ts'
 import { ApiError } from '../../protocol/errors.ts'
 import type { Connection } from '../connection.ts'
-import type { AssignedPartition } from './assigned-partition.ts'
+import type { AssignedPartition, PartitionFetch } from './assigned-partition.ts'
 import type { ConsumerSettings } from './types.ts'
 
 export interface FetchItem {
   readonly partition: AssignedPartition
-  /** The partition's when this was sent: an answer to an older one is about a position that was left. */
-  readonly generation: number
-  readonly leaderEpoch: number
+  readonly fetch: PartitionFetch
 }
 
 export type FetchAnswer = ResponseOf<typeof fetch>['partitions'][number]
 
-/** The answers in the order of `items`. Rejects when the request fails as a whole. */
+/** The answers in the order of `items`. `rack`: of the reader, if it may be sent elsewhere. Rejects when the request fails as a whole. */
 export async function sendFetch(
   connection: Connection,
   items: readonly FetchItem[],
-  maxBytes: number,
+  { maxBytes, rack }: { maxBytes: number; rack: string | null },
   settings: ConsumerSettings,
   signal: AbortSignal,
 ): Promise<FetchAnswer[]> {
@@ -30,7 +28,7 @@ export async function sendFetch(
     maxBytes,
     isolationLevel,
     format: 'batches' as const,
-    partitions: items.map(({ partition, leaderEpoch }) => ({
+    partitions: items.map(({ partition, fetch: { leaderEpoch } }) => ({
       topic: partition.topic,
       topicId: partition.topicId,
       partition: partition.partition,
@@ -38,7 +36,7 @@ export async function sendFetch(
       fetchOffset: partition.fetchOffset,
       maxBytes: Math.min(partitionMaxBytes, maxBytes),
     })),
-    rack: null,
+    rack,
   }
   const response = await connection.request(fetch, request, { timeoutMs: requestTimeoutMs + fetchMaxWaitMs, signal })
   const answers = response.partitions

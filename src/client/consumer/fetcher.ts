@@ -4,19 +4,22 @@
  * half of `prefetchBytes` waits, and no answer may be larger than its share of the other half.
  *
  * The offset to fetch moves only with what an answer contains. A lost connection or a new leader therefore leaves
- * neither a gap nor a repeat.
+ * neither a gap nor a repeat, and costs no wait here: the view is refreshed at once, and again at short intervals, and
+ * the new leader is asked as soon as it is known.
  */
-import { ApiError } from '../../protocol/errors.ts'
+import { ApiError, type ErrorName, errorName } from '../../protocol/errors.ts'
 import { KiB } from '../../util/units.ts'
-import { nameOf } from '../by-leader.ts'
 import { type Cluster, isRetriable } from '../cluster.ts'
 import type { Connection } from '../connection.ts'
 import { Deque } from '../deque.ts'
+import { answerLateMs } from '../options.ts'
 import { Staleness } from '../staleness.ts'
-import { backoffDelayMs } from '../wait.ts'
+import { backoffDelayMs, catchUpDelayMs } from '../wait.ts'
 import { WakeTimer } from '../wake-timer.ts'
 import type { AssignedPartition, Budget } from './assigned-partition.ts'
 import { type FetchAnswer, type FetchItem, sendFetch } from './fetch-request.ts'
+import { FetchRoutes } from './fetch-routes.ts'
+import { LateFetches } from './late-fetches.ts'
 import { locate } from './locate.ts'
 import { takeAnswer } from './take-answer.ts'
 import type { ConsumerSettings, ConsumerStats } from './types.ts'
@@ -25,6 +28,16 @@ import type { ConsumerSettings, ConsumerStats } from './types.ts'
 const fetchesInFlightMax = 2
 /** No partition is kept from fetching below this, however many there are. */
 const partitionShareBytesMin = 64 * KiB
+
+/** The node asked has only to catch up with what others know already. */
+const catchingUp: readonly ErrorName[] = ['UNKNOWN_LEADER_EPOCH', 'OFFSET_NOT_AVAILABLE', 'REPLICA_NOT_AVAILABLE']
+
+/** What can be asked of a node in one request. */
+interface Group {
+  readonly nodeId: number
+  readonly rack: string | null
+  readonly items: FetchItem[]
+}
 
 interface Link {
   inFlight: number
@@ -46,6 +59,8 @@ export class Fetcher {
   readonly #connecting = new Set<number>()
   readonly #timer: WakeTimer
   readonly #staleness: Staleness
+  readonly #routes: FetchRoutes
+  readonly #lateFetches: LateFetches
   /** Bytes that wait in all partitions together. */
   readonly budget: Budget = { bytes: 0 }
   #isLocating = false
@@ -65,6 +80,8 @@ export class Fetcher {
     this.#onNews = onNews
     this.#timer = new WakeTimer(settings.clock, () => this.pump())
     this.#staleness = new Staleness(cluster, () => this.pump())
+    this.#routes = new FetchRoutes(settings, cluster, this.#staleness)
+    this.#lateFetches = new LateFetches(cluster, this.#staleness, this.#routes)
   }
 
   add(partition: AssignedPartition): void {
@@ -126,13 +143,11 @@ export class Fetcher {
   pump(): void {
     if (this.#signal.aborted) return
     const nowMs = this.#settings.clock.nowMs()
-    let wakeMs = this.#maybeLocate(nowMs)
+    let wakeMs = Math.min(this.#lateFetches.look(nowMs), this.#maybeLocate(nowMs))
     if (this.budget.bytes < this.#settings.prefetchBytes / 2) {
-      const { byLeader, nextMs } = this.#fetchable(nowMs)
+      const { groups, nextMs } = this.#fetchable(nowMs)
       wakeMs = Math.min(wakeMs, nextMs)
-      for (const [leaderId, partitions] of byLeader) {
-        wakeMs = Math.min(wakeMs, this.#fetchFrom(leaderId, partitions, nowMs))
-      }
+      for (const group of groups) wakeMs = Math.min(wakeMs, this.#fetchFrom(group, nowMs))
     }
     this.#timer.wakeAt(Math.min(wakeMs, this.#staleness.refreshIfDue(nowMs)))
   }
@@ -144,8 +159,9 @@ export class Fetcher {
     const due = lost.filter(p => p.notBeforeMs <= nowMs)
     if (due.length === 0) return Math.min(...lost.map(p => p.notBeforeMs))
     this.#isLocating = true
-    const { isolationLevel, requestTimeoutMs: timeoutMs } = this.#settings
-    locate(this.#cluster, due, { isolationLevel, timeoutMs, signal: this.#signal }).then(
+    const { isolationLevel, requestTimeoutMs: timeoutMs, onOffsetOutOfRange } = this.#settings
+    const onReset = (partition: AssignedPartition, error: ApiError): void => this.#onReset(partition, error)
+    locate(this.#cluster, due, { isolationLevel, timeoutMs, signal: this.#signal, onOffsetOutOfRange, onReset }).then(
       () => this.#onLocated(due, null),
       (error: unknown) => this.#onLocated(due, error),
     )
@@ -155,7 +171,7 @@ export class Fetcher {
   #onLocated(partitions: readonly AssignedPartition[], error: unknown): void {
     this.#isLocating = false
     for (const partition of partitions) {
-      if (partition.isLocated) continue
+      if (partition.isLocated && partition.failure === null) continue
       if (error !== null && !isRetriable(error)) partition.failure = error as Error
       else this.#backOff(partition)
       this.line(partition)
@@ -164,122 +180,141 @@ export class Fetcher {
     this.#onNews()
   }
 
-  /** Partitions to fetch from, by leader, and when another may become so. */
-  #fetchable(nowMs: number): { byLeader: Map<number, AssignedPartition[]>; nextMs: number } {
-    const byLeader = new Map<number, AssignedPartition[]>()
+  /** Partitions to fetch, by the node that has them, and when another may become so. */
+  #fetchable(nowMs: number): { groups: Iterable<Group>; nextMs: number } {
+    const groups = new Map<string, Group>()
     const shareBytes = this.#shareBytes()
     let nextMs = Number.POSITIVE_INFINITY
     for (const partition of this.#partitions) {
-      const { isPaused, isFetching, isLocated, failure, stopOffset, fetchOffset } = partition
-      if (isPaused || isFetching || !isLocated || failure !== null || partition.bufferedBytes >= shareBytes) continue
+      const { isPaused, fetch, isLocated, failure, stopOffset, fetchOffset } = partition
+      if (isPaused || fetch !== null || !isLocated || failure !== null || partition.bufferedBytes >= shareBytes)
+        continue
       if (stopOffset !== null && fetchOffset >= stopOffset) continue
-      if (partition.notBeforeMs > nowMs) nextMs = Math.min(nextMs, partition.notBeforeMs)
-      else {
-        const leaderId = this.#leaderOf(partition, nowMs)
-        if (leaderId === null) continue
-        const group = byLeader.get(leaderId)
-        if (group === undefined) byLeader.set(leaderId, [partition])
-        else group.push(partition)
+      const route = this.#routes.find(partition, nowMs)
+      if (route === null) continue
+      if (route instanceof ApiError) {
+        this.#fail(partition, route)
+        continue
       }
+      // A new leader need not wait for what the last one has earned.
+      const mustWait = partition.notBeforeMs > nowMs && route.leaderEpoch <= partition.failedEpoch
+      if (mustWait) {
+        if (partition.wantsSuccessor) this.#staleness.mark()
+        nextMs = Math.min(nextMs, partition.notBeforeMs)
+        continue
+      }
+      const { nodeId, rack } = route
+      const key = `${nodeId} ${rack === null}`
+      const group = groups.get(key) ?? { nodeId, rack, items: [] }
+      groups.set(key, group)
+      const { generation } = partition
+      group.items.push({ partition, fetch: { generation, nodeId, leaderEpoch: route.leaderEpoch } })
     }
-    return { byLeader, nextMs }
-  }
-
-  /** The leader to ask; `null` when there is none now, or the topic is not what it was. */
-  #leaderOf(partition: AssignedPartition, nowMs: number): number | null {
-    const topic = this.#cluster.topic(partition.topic)
-    if (topic === null) {
-      partition.unknownSinceMs ??= nowMs
-      if (nowMs - partition.unknownSinceMs > this.#settings.metadataTimeoutMs) {
-        this.#fail(partition, new ApiError('UNKNOWN_TOPIC_OR_PARTITION', `${nameOf(partition)}: the topic is gone`))
-      } else this.#staleness.mark()
-      return null
-    }
-    partition.unknownSinceMs = null
-    partition.topicId ??= topic.topicId
-    if (partition.topicId !== topic.topicId) {
-      const message = `${nameOf(partition)}: the topic was deleted and created anew; its offsets begin again: seek`
-      this.#fail(partition, new ApiError('UNKNOWN_TOPIC_ID', message))
-      return null
-    }
-    const leader = this.#cluster.leader(partition.topic, partition.partition)
-    if (leader === null) this.#staleness.mark()
-    return leader?.leaderId ?? null
+    return { groups: groups.values(), nextMs }
   }
 
   /** Returns when to look again. */
-  #fetchFrom(leaderId: number, partitions: readonly AssignedPartition[], nowMs: number): number {
-    let link = this.#links.get(leaderId)
-    if (link === undefined) this.#links.set(leaderId, (link = { inFlight: 0, failures: 0, notBeforeMs: 0 }))
-    if (link.notBeforeMs > nowMs) return link.notBeforeMs
+  #fetchFrom(group: Group, nowMs: number): number {
+    const { nodeId } = group
+    let link = this.#links.get(nodeId)
+    if (link === undefined) this.#links.set(nodeId, (link = { inFlight: 0, failures: 0, notBeforeMs: 0 }))
+    if (link.notBeforeMs > nowMs) {
+      this.#staleness.mark()
+      return link.notBeforeMs
+    }
     if (link.inFlight >= fetchesInFlightMax) return Number.POSITIVE_INFINITY
-    const connection = this.#cluster.openTo(leaderId)
-    if (connection === null) this.#connect(leaderId)
-    else this.#fetch(connection, link, partitions)
-    return Number.POSITIVE_INFINITY
+    const connection = this.#cluster.nodes.openTo(nodeId)
+    if (connection !== null) return this.#fetch(connection, link, group, nowMs)
+    this.#connect(nodeId)
+    return nowMs + answerLateMs
   }
 
-  #connect(leaderId: number): void {
-    if (this.#connecting.has(leaderId)) return
-    this.#connecting.add(leaderId)
+  #connect(nodeId: number): void {
+    // While it cannot be reached, another may become leader in its place.
+    if (this.#cluster.nodes.isUnreachable(nodeId)) this.#staleness.mark()
+    if (this.#connecting.has(nodeId)) return
+    this.#connecting.add(nodeId)
     const onDone = (): void => {
-      this.#connecting.delete(leaderId)
+      this.#connecting.delete(nodeId)
       this.pump()
     }
-    this.#cluster.connectTo(leaderId).then(onDone, () => {
-      this.#staleness.mark()
-      onDone()
-    })
+    this.#cluster.nodes.connectTo(nodeId).then(onDone, onDone)
   }
 
-  #fetch(connection: Connection, link: Link, partitions: readonly AssignedPartition[]): void {
-    const { prefetchBytes, fetchMaxBytes } = this.#settings
+  #fetch(connection: Connection, link: Link, { items, rack }: Group, nowMs: number): number {
+    const { prefetchBytes, fetchMaxBytes, fetchMaxWaitMs } = this.#settings
     const share = Math.ceil(prefetchBytes / 2 / fetchesInFlightMax / Math.max(1, this.#links.size))
-    const items = partitions.map(partition => {
-      partition.isFetching = true
+    for (const { partition, fetch } of items) {
+      partition.fetch = fetch
       // Served first is last the next time: the limit of an answer must not always hit the same ones.
       this.#partitions.delete(partition)
       this.#partitions.add(partition)
-      const leader = this.#cluster.leader(partition.topic, partition.partition)!
-      return { partition, generation: partition.generation, leaderEpoch: leader.leaderEpoch }
-    })
+    }
     link.inFlight++
     this.#stats.fetchesSent++
-    sendFetch(connection, items, Math.min(fetchMaxBytes, share), this.#settings, this.#signal).then(
+    const sent = { connection, items, lateAtMs: nowMs + fetchMaxWaitMs + answerLateMs }
+    this.#lateFetches.add(sent)
+    const limits = { maxBytes: Math.min(fetchMaxBytes, share), rack }
+    sendFetch(connection, items, limits, this.#settings, this.#signal).then(
       answers => {
         link.inFlight--
         link.failures = 0
+        this.#lateFetches.remove(sent)
         for (const [i, item] of items.entries()) this.#onAnswer(item, answers[i]!)
         this.pump()
         this.#onNews()
       },
       (error: unknown) => {
         link.inFlight--
-        for (const { partition } of items) partition.isFetching = false
-        if (this.#signal.aborted) return
-        this.#stats.fetchesFailed++
-        this.#backOff(link)
-        if (error instanceof ApiError && error.code === 'REQUEST_TIMED_OUT') this.#cluster.discard(connection)
-        if (error instanceof ApiError && (error.isRetriable || error.code === 'UNKNOWN_SERVER_ERROR')) {
-          this.#staleness.mark()
-        } else for (const { partition } of items) this.#fail(partition, error as Error)
-        this.pump()
-        this.#onNews()
+        this.#lateFetches.remove(sent)
+        this.#onFetchFailed(connection, link, items, error)
       },
     )
+    return sent.lateAtMs
   }
 
-  #onAnswer({ partition, generation }: FetchItem, answer: FetchAnswer): void {
-    partition.isFetching = false
-    if (partition.generation !== generation) return
+  #onFetchFailed(connection: Connection, link: Link, items: readonly FetchItem[], error: unknown): void {
+    // What was given up already is fetched elsewhere.
+    const own = items.filter(({ partition, fetch }) => partition.fetch === fetch)
+    for (const { partition } of own) partition.fetch = null
+    if (this.#signal.aborted) return
+    this.#stats.fetchesFailed++
+    this.#backOff(link)
+    if (error instanceof ApiError && error.code === 'REQUEST_TIMED_OUT') this.#cluster.nodes.discard(connection)
+    if (error instanceof ApiError && (error.isRetriable || error.code === 'UNKNOWN_SERVER_ERROR')) {
+      this.#staleness.mark()
+      const nowMs = this.#settings.clock.nowMs()
+      for (const { partition, fetch } of own) this.#routes.onFailed(partition, fetch.nodeId, error.code, nowMs)
+    } else for (const { partition } of own) this.#fail(partition, error as Error)
+    this.pump()
+    this.#onNews()
+  }
+
+  #onAnswer({ partition, fetch }: FetchItem, answer: FetchAnswer): void {
+    if (partition.fetch !== fetch) return
+    partition.fetch = null
+    if (partition.generation !== fetch.generation) return
+    const { clock, onOffsetOutOfRange } = this.#settings
+    const nowMs = clock.nowMs()
+    const code = errorName(answer.errorCode)
+    if (code !== null && this.#routes.onFailed(partition, fetch.nodeId, code, nowMs)) return
     this.#stats.bytesFetched += answer.records.length
-    const outcome = takeAnswer(partition, answer, this.#settings.onOffsetOutOfRange)
+    const outcome = takeAnswer(partition, answer, onOffsetOutOfRange)
     if (outcome.kind === 'taken') this.line(partition)
+    else if (outcome.kind === 'named') this.#routes.onNamed(partition, outcome.nodeId, nowMs)
+    else if (outcome.kind === 'reset') this.#onReset(partition, outcome.error)
     else if (outcome.kind === 'failed') this.#fail(partition, outcome.error)
     else {
+      partition.failedEpoch = fetch.leaderEpoch
+      partition.wantsSuccessor = outcome.refreshMetadata
       if (outcome.refreshMetadata) this.#staleness.mark()
-      this.#backOff(partition)
+      this.#backOff(partition, catchingUp.includes(outcome.code) ? catchUpDelayMs : backoffDelayMs)
     }
+  }
+
+  /** The application asked for it, and may have lost records by it: whoever reads the log should know. */
+  #onReset({ topic, partition, start }: AssignedPartition, error: ApiError): void {
+    this.#settings.logger.warn({ topic, partition, resetTo: start, error: error.message }, 'the position was reset')
   }
 
   #fail(partition: AssignedPartition, error: Error): void {
@@ -288,9 +323,9 @@ export class Fetcher {
     this.#onNews()
   }
 
-  #backOff(waiting: { failures: number; notBeforeMs: number }): void {
+  #backOff(waiting: { failures: number; notBeforeMs: number }, delayOf = backoffDelayMs): void {
     waiting.failures++
     const { clock, random } = this.#settings
-    waiting.notBeforeMs = clock.nowMs() + backoffDelayMs(this.#settings, waiting.failures, random)
+    waiting.notBeforeMs = clock.nowMs() + delayOf(this.#settings, waiting.failures, random)
   }
 }

@@ -1,32 +1,39 @@
 /** What the answer of a fetch means for a partition. */
 import { splitBatches } from '../../protocol/batch/decoder.ts'
-import { ApiError, errorName, errorTable } from '../../protocol/errors.ts'
+import { ApiError, type ErrorName, errorName, errorTable } from '../../protocol/errors.ts'
 import { nameOf } from '../by-leader.ts'
 import type { AssignedPartition } from './assigned-partition.ts'
 import type { FetchAnswer } from './fetch-request.ts'
+import type { OutOfRangePolicy } from './types.ts'
 
 export type AnswerOutcome =
   | { readonly kind: 'taken' }
+  /** Nothing was taken: another replica is nearer. */
+  | { readonly kind: 'named'; readonly nodeId: number }
   /** Nothing was taken; ask again after a while, of another leader if `refreshMetadata`. */
-  | { readonly kind: 'retry'; readonly refreshMetadata: boolean }
+  | { readonly kind: 'retry'; readonly code: ErrorName; readonly refreshMetadata: boolean }
+  /** The position was not in the log any more, and is now where the policy says. */
+  | { readonly kind: 'reset'; readonly error: ApiError }
   | { readonly kind: 'failed'; readonly error: ApiError }
 
 /** Takes in the batches of an answer, or says why there are none. */
 export function takeAnswer(
   partition: AssignedPartition,
   answer: FetchAnswer,
-  onOffsetOutOfRange: 'start' | 'end' | 'error',
+  onOffsetOutOfRange: OutOfRangePolicy,
 ): AnswerOutcome {
   const code = errorName(answer.errorCode)
   if (code === null) {
+    if (answer.preferredReadReplica >= 0) return { kind: 'named', nodeId: answer.preferredReadReplica }
     partition.failures = 0
-    partition.highWatermark = answer.highWatermark
+    // A new leader may know less of what is committed than the last one did, and a follower less than its leader.
+    partition.highWatermark = Math.max(partition.highWatermark, answer.highWatermark)
     partition.logStartOffset = answer.logStartOffset
     return takeBatches(partition, answer.records as Uint8Array)
   }
   const error = new ApiError(code, `${nameOf(partition)}: ${answer.errorMessage ?? errorTable[code].message}`)
   if (code === 'OFFSET_OUT_OF_RANGE') return outOfRange(partition, error, onOffsetOutOfRange)
-  if (error.isRetriable) return { kind: 'retry', refreshMetadata: errorTable[code].refreshMetadata }
+  if (error.isRetriable) return { kind: 'retry', code, refreshMetadata: errorTable[code].refreshMetadata }
   return { kind: 'failed', error }
 }
 
@@ -46,13 +53,13 @@ function takeBatches(partition: AssignedPartition, records: Uint8Array): AnswerO
   return { kind: 'failed', error: new ApiError('CORRUPT_MESSAGE', message) }
 }
 
-function outOfRange(partition: AssignedPartition, error: ApiError, policy: 'start' | 'end' | 'error'): AnswerOutcome {
+function outOfRange(partition: AssignedPartition, error: ApiError, policy: OutOfRangePolicy): AnswerOutcome {
   if (policy === 'error') {
     const advice = `Offset ${partition.fetchOffset} was asked for; seek, or set onOffsetOutOfRange to 'start' or 'end'.`
     return { kind: 'failed', error: new ApiError('OFFSET_OUT_OF_RANGE', `${error.message} ${advice}`) }
   }
   // What was fetched before is handed out first; by the next attempt it may be.
-  if (partition.batches.length > 0) return { kind: 'retry', refreshMetadata: false }
+  if (partition.batches.length > 0) return { kind: 'retry', code: error.code, refreshMetadata: false }
   partition.jump(policy)
-  return { kind: 'taken' }
+  return { kind: 'reset', error }
 }

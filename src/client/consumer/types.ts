@@ -1,5 +1,6 @@
 /** What a caller of the consumer sees: options, records, batches, counters. */
 import type { RecordHeader } from '../../protocol/batch/types.ts'
+import { limits } from '../../protocol/common.ts'
 import { ConfigError } from '../../util/errors.ts'
 import { KiB, MiB } from '../../util/units.ts'
 import type { TopicPartition } from '../by-leader.ts'
@@ -11,6 +12,9 @@ import { type ClientOptions, type ClientSettings, integer, oneOf, resolveClient,
  * below zero, that many records before the end.
  */
 export type StartPosition = OffsetSpec | number
+
+/** What becomes of a position that is not in the log: an error, or a jump, which the log of the client mentions. */
+export type OutOfRangePolicy = 'start' | 'end' | 'error'
 
 export interface Assignment extends TopicPartition {
   /** By default what `from` says. */
@@ -69,7 +73,7 @@ export interface ConsumerOptions<K = Uint8Array | null, V = Uint8Array | null> e
   readonly until?: 'end' | undefined
   readonly deserializers?: Deserializers<K, V> | undefined
   /** What to do when a position is not in the log any more. Default `error`. */
-  readonly onOffsetOutOfRange?: 'start' | 'end' | 'error' | undefined
+  readonly onOffsetOutOfRange?: OutOfRangePolicy | undefined
   /** A fetch is answered once this many bytes are there. Default 1. */
   readonly fetchMinBytes?: number | undefined
   /** … or after this long. Default 500. */
@@ -80,6 +84,11 @@ export interface ConsumerOptions<K = Uint8Array | null, V = Uint8Array | null> e
   readonly partitionMaxBytes?: number | undefined
   /** Bytes fetched ahead of the application; beyond, nothing is fetched. One batch larger than that still passes. Default 16 MiB. */
   readonly prefetchBytes?: number | undefined
+  /**
+   * Name of the rack, or zone, this consumer is in, as brokers name theirs in `broker.rack`: what can be is read from a
+   * replica there instead of the leader (KIP-392). By default leaders are read.
+   */
+  readonly rack?: string | undefined
   /** `read_committed` leaves out what belongs to a transaction that is open. Default `read_uncommitted`. */
   readonly isolationLevel?: 'read_uncommitted' | 'read_committed' | undefined
   /** Ends the iteration with the signal's reason, and closes the consumer. */
@@ -93,13 +102,15 @@ export interface ConsumerSettings extends ClientSettings {
   readonly assignments: readonly Assignment[]
   readonly from: StartPosition
   readonly untilEnd: boolean
-  readonly onOffsetOutOfRange: 'start' | 'end' | 'error'
+  readonly onOffsetOutOfRange: OutOfRangePolicy
   readonly fetchMinBytes: number
   readonly fetchMaxWaitMs: number
   readonly fetchMaxBytes: number
   readonly partitionMaxBytes: number
   readonly prefetchBytes: number
   readonly isolationLevel: 0 | 1
+  /** `null`: leaders are read. */
+  readonly rack: string | null
 }
 
 export function resolveConsumer(options: WithPorts<ConsumerOptions<unknown, unknown>>): ConsumerSettings {
@@ -134,7 +145,14 @@ export function resolveConsumer(options: WithPorts<ConsumerOptions<unknown, unkn
     partitionMaxBytes: integer('partitionMaxBytes', options.partitionMaxBytes, MiB, 1),
     prefetchBytes: integer('prefetchBytes', options.prefetchBytes, 16 * MiB, KiB),
     isolationLevel: isolation === 'read_committed' ? 1 : 0,
+    rack: checkRack(options.rack),
   }
+}
+
+function checkRack(rack: string | undefined): string | null {
+  if (rack === undefined) return null
+  if (typeof rack === 'string' && rack !== '' && rack.length <= limits.rackLength) return rack
+  throw new ConfigError('rack', `rack: expected a name of 1 to ${limits.rackLength} characters, found ${String(rack)}`)
 }
 
 /** Throws `ConfigError` unless `assignment` names a partition. */

@@ -10,7 +10,10 @@ import type { ProducerSettings } from './types.ts'
 export interface ProduceItem {
   readonly queue: PartitionQueue
   readonly batch: ProducerBatch
+  /** The batch's `attempts` with this one. */
+  readonly attempt: number
   readonly topicId: string | null
+  readonly leaderId: number
   readonly leaderEpoch: number
 }
 
@@ -18,6 +21,8 @@ export interface BatchError {
   readonly cause: Error
   readonly isRetriable: boolean
   readonly refreshMetadata: boolean
+  /** The node has not heard yet what we know: it soon will have. */
+  readonly isLagging: boolean
   /** The batch, not necessarily a record of it, is larger than the broker takes. */
   readonly isTooLarge: boolean
 }
@@ -87,7 +92,7 @@ function outcomeOf({ batch }: ProduceItem, answer: ResponseOf<typeof produce>['p
 function batchError(cause: unknown): BatchError {
   if (!(cause instanceof ApiError)) {
     const error = cause instanceof Error ? cause : new Error(String(cause))
-    return { cause: error, isRetriable: false, refreshMetadata: false, isTooLarge: false }
+    return { cause: error, isRetriable: false, refreshMetadata: false, isLagging: false, isTooLarge: false }
   }
   const { code } = cause
   return {
@@ -95,6 +100,7 @@ function batchError(cause: unknown): BatchError {
     isRetriable: errorTable[code].retriable,
     // A node that is gone, or silent, may have lost its partitions to another.
     refreshMetadata: errorTable[code].refreshMetadata || code === 'NETWORK_EXCEPTION' || code === 'REQUEST_TIMED_OUT',
+    isLagging: code === 'UNKNOWN_LEADER_EPOCH',
     isTooLarge: code === 'MESSAGE_TOO_LARGE' || code === 'RECORD_LIST_TOO_LARGE',
   }
 }

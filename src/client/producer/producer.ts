@@ -25,11 +25,11 @@ import {
 /**
  * Sends records. Connects when it is first used; follows leaders; is bounded in memory (`bufferBytes`).
  *
- * Delivery is at least once: when a connection breaks before the answer comes, the batch may have been written and is
- * sent again (idempotence is not part of this version). Order per partition is kept over retries, leader changes and
- * broken connections. One exception: with several requests in flight, a broker that refuses a batch for a passing
- * reason (`NOT_ENOUGH_REPLICAS`, `DISK_FULL`, `BROKER_OVERLOADED`) or because it must be split (`MESSAGE_TOO_LARGE`) may
- * accept those behind it; `inFlightMax: 1` rules that out.
+ * Delivery is at least once: a batch whose answer does not come, because its connection breaks or its leader falls silent
+ * and is replaced, may have been written and is sent again (idempotence is not part of this version). Order per partition
+ * is kept over retries, leader changes and broken connections. One exception: with several requests in flight, a broker
+ * that refuses a batch for a passing reason (`NOT_ENOUGH_REPLICAS`, `DISK_FULL`, `BROKER_OVERLOADED`) or because it must be
+ * split (`MESSAGE_TOO_LARGE`) may accept those behind it; `inFlightMax: 1` rules that out.
  */
 export class Producer implements AsyncDisposable {
   readonly #settings: ProducerSettings
@@ -101,7 +101,7 @@ export class Producer implements AsyncDisposable {
   stats(): ProducerStats {
     return {
       ...this.#stats,
-      connectionsOpened: this.#cluster.connectionsOpened,
+      connectionsOpened: this.#cluster.nodes.connectionsOpened,
       bufferedBytes: this.#accumulator.bufferedBytes,
       sendsWaiting: this.#accumulator.waitingCount,
     }

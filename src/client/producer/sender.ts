@@ -4,16 +4,19 @@
  * filling: the slower the broker, the larger the batches (natural batching), with no linger needed.
  *
  * What comes back with an error that may pass is put back at its old place (`PartitionQueue` keeps the order); what is
- * not delivered by its deadline is given up.
+ * not delivered by its deadline is given up. A leader that dies costs no wait here: the view is refreshed at once, and
+ * again at short intervals, and as soon as it names another leader the batches leave for it.
  */
 import { ApiError } from '../../protocol/errors.ts'
 import { KiB } from '../../util/units.ts'
 import type { Cluster } from '../cluster.ts'
 import type { Connection } from '../connection.ts'
+import { answerLateMs } from '../options.ts'
 import { Staleness } from '../staleness.ts'
-import { backoffDelayMs } from '../wait.ts'
+import { backoffDelayMs, catchUpDelayMs } from '../wait.ts'
 import { WakeTimer } from '../wake-timer.ts'
 import type { Accumulator } from './accumulator.ts'
+import { LateAnswers } from './late-answers.ts'
 import type { PartitionQueue } from './partition-queue.ts'
 import { type BatchOutcome, type ProduceItem, sendProduce } from './produce-request.ts'
 import type { ProducerBatch } from './producer-batch.ts'
@@ -42,6 +45,7 @@ export class Sender {
   #isStopped = false
   readonly #timer: WakeTimer
   readonly #staleness: Staleness
+  readonly #lateAnswers: LateAnswers
   /** Of the last failed attempt to reach a leader. */
   #lastError: Error | null = null
 
@@ -52,6 +56,7 @@ export class Sender {
     this.#stats = stats
     this.#timer = new WakeTimer(settings.clock, () => this.schedule())
     this.#staleness = new Staleness(cluster, () => this.schedule())
+    this.#lateAnswers = new LateAnswers(cluster, this.#staleness)
   }
 
   /** Looks at everything once, at the end of this turn. */
@@ -80,13 +85,15 @@ export class Sender {
 
   #pump(): void {
     const nowMs = this.#settings.clock.nowMs()
-    let wakeMs = this.#expire(nowMs)
+    const lookMs = this.#lateAnswers.look(nowMs, (item, batchCount) => this.#onTakenBack(item, batchCount))
+    let wakeMs = Math.min(lookMs, this.#expire(nowMs))
     // A request takes one batch of a partition; further rounds fill what is left of `inFlightMax`.
     for (let hasSent = true; hasSent; ) {
       const plans = new Map<Connection, ProduceItem[]>()
       for (const queue of [...this.#accumulator.active]) wakeMs = Math.min(wakeMs, this.#plan(queue, plans, nowMs))
       hasSent = plans.size > 0
       for (const [connection, items] of plans) this.#send(connection, items)
+      if (hasSent) wakeMs = Math.min(wakeMs, nowMs + answerLateMs)
     }
     this.#timer.wakeAt(Math.min(wakeMs, this.#staleness.refreshIfDue(nowMs)))
   }
@@ -98,16 +105,20 @@ export class Sender {
       this.#accumulator.active.delete(queue)
       return Number.POSITIVE_INFINITY
     }
-    if (queue.notBeforeMs > nowMs) return queue.notBeforeMs
     const leader = this.#cluster.leader(queue.topic, queue.partition)
     if (leader === null) {
       this.#staleness.mark()
       return first.deadlineMs
     }
-    const connection = this.#cluster.openTo(leader.leaderId)
+    const notBeforeMs = queue.notBeforeMs(leader.leaderEpoch)
+    if (notBeforeMs > nowMs) {
+      if (queue.wantsSuccessorOf(leader.leaderEpoch)) this.#staleness.mark()
+      return notBeforeMs
+    }
+    const connection = this.#cluster.nodes.openTo(leader.leaderId)
     if (connection === null) {
       this.#connect(leader.leaderId)
-      return first.deadlineMs
+      return Math.min(first.deadlineMs, nowMs + answerLateMs)
     }
     if (!this.#hasRoom(connection) || !queue.maySend(connection, leader.leaderEpoch)) return first.deadlineMs
     const items = plans.get(connection) ?? []
@@ -119,7 +130,8 @@ export class Sender {
     queue.closed.shift()
     queue.onSent(first, connection, leader.leaderEpoch)
     const topicId = this.#cluster.topic(queue.topic)!.topicId
-    items.push({ queue, batch: first, topicId, leaderEpoch: leader.leaderEpoch })
+    const { leaderId, leaderEpoch } = leader
+    items.push({ queue, batch: first, attempt: first.attempts, topicId, leaderId, leaderEpoch })
     plans.set(connection, items)
     // Served: the others' turn comes first the next time.
     this.#accumulator.active.delete(queue)
@@ -157,22 +169,24 @@ export class Sender {
   }
 
   #connect(nodeId: number): void {
+    // While it cannot be reached, another may become leader in its place.
+    if (this.#cluster.nodes.isUnreachable(nodeId)) this.#staleness.mark()
     if (this.#connecting.has(nodeId)) return
     this.#connecting.add(nodeId)
     const onDone = (): void => {
       this.#connecting.delete(nodeId)
       this.schedule()
     }
-    this.#cluster.connectTo(nodeId).then(onDone, (error: Error) => {
+    this.#cluster.nodes.connectTo(nodeId).then(onDone, (error: Error) => {
       this.#lastError = error
-      // The node may be gone for good, and its partitions led by another.
-      this.#staleness.mark()
       onDone()
     })
   }
 
   #send(connection: Connection, items: ProduceItem[]): void {
     const link = this.#linkOf(connection)
+    const request = { connection, items, sentAtMs: this.#settings.clock.nowMs() }
+    this.#lateAnswers.add(request)
     this.#stats.requestsSent++
     for (const { batch } of items) this.#stats.bytesSent += batch.bytes!.length
     link.inFlight++
@@ -180,18 +194,20 @@ export class Sender {
       onSettled: (item, outcome) => this.#onOutcome(item, outcome),
       onDone: error => {
         link.inFlight--
+        this.#lateAnswers.remove(request)
         // A node that does not answer in time may answer much later: what is sent again goes over another connection.
-        if (error instanceof ApiError && error.code === 'REQUEST_TIMED_OUT') this.#cluster.discard(connection)
+        if (error instanceof ApiError && error.code === 'REQUEST_TIMED_OUT') this.#cluster.nodes.discard(connection)
         this.schedule()
       },
     })
   }
 
-  #onOutcome({ queue, batch }: ProduceItem, outcome: BatchOutcome): void {
+  #onOutcome({ queue, batch, attempt }: ProduceItem, outcome: BatchOutcome): void {
+    if (!queue.isInFlight(batch, attempt)) return
     if (outcome.error === null) {
       this.#stats.batchesSent++
       this.#stats.recordsSent += batch.recordCount
-      queue.onDone()
+      queue.onDone(batch)
       this.#settle(batch, outcome.baseOffset, null)
       return
     }
@@ -206,20 +222,28 @@ export class Sender {
         { topic: batch.topic, partition: batch.partition, attempts: batch.attempts, error: cause.message },
         'a batch will be sent again',
       )
-      const delayMs = backoffDelayMs(this.#settings, batch.attempts, this.#settings.random)
-      queue.onRetry(batch, nowMs + delayMs, cause)
+      const delayOf = error.isLagging ? catchUpDelayMs : backoffDelayMs
+      const delayMs = delayOf(this.#settings, batch.attempts, this.#settings.random)
+      queue.onRetry(batch, { error: cause, notBeforeMs: nowMs + delayMs, isViewStale: error.refreshMetadata })
       this.#accumulator.active.add(queue)
     } else {
-      queue.onDone()
+      queue.onDone(batch)
       this.#fail(batch, error.cause)
     }
+  }
+
+  #onTakenBack({ queue, leaderId }: ProduceItem, batchCount: number): void {
+    const { topic, partition } = queue
+    this.#stats.batchesRetried += batchCount
+    this.#settings.logger.warn({ topic, partition, leaderId, batchCount }, 'a silent leader has a successor')
+    this.#accumulator.active.add(queue)
   }
 
   /** The parts take the batch's place; nothing else of the partition leaves before they are there. */
   #split(queue: PartitionQueue, batch: ProducerBatch): void {
     this.#stats.batchesSplit++
     this.#accumulator.onTooLarge(batch)
-    queue.onSplit()
+    queue.onSplit(batch)
     splitBatch(batch, this.#settings).then(
       parts => {
         queue.isSplitting = false
