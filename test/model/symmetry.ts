@@ -12,18 +12,26 @@ export function renamings(serverCount: number, configurations: readonly Configur
   })
 }
 
-/** Of the renamings that put the servers' signatures in order (mostly there is one) the one with the least key. */
 export function canonicalKey(state: State, all: readonly Renaming[]): string {
   const signatures = state.servers.map((_, i) => signature(state, i))
+  return leastKey(signatures, all, order => encode(state, order, signatures))
+}
+
+/** Of the renamings that put the servers' signatures in order (mostly there is one) the one with the least key. */
+export function leastKey(
+  signatures: readonly string[],
+  all: readonly Renaming[],
+  encode: (order: Renaming) => string,
+): string {
   let orders: Renaming[] = []
   for (const order of all) {
     const comparison = orders.length === 0 ? -1 : compareThrough(signatures, order, orders[0]!)
     if (comparison < 0) orders = [order]
     else if (comparison === 0) orders.push(order)
   }
-  let least = encode(state, orders[0]!, signatures)
+  let least = encode(orders[0]!)
   for (let i = 1; i < orders.length; i++) {
-    const key = encode(state, orders[i]!, signatures)
+    const key = encode(orders[i]!)
     if (key < least) least = key
   }
   return least
