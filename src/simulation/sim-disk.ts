@@ -36,7 +36,7 @@ export interface SimOperation {
 export interface SimDiskOptions {
   /** With it, a sync takes `syncDelayMs` of virtual time; without, it is done in the next microtask. */
   readonly clock?: Clock
-  readonly syncDelayMs?: number
+  readonly syncDelayMs?: number | (() => number)
   /** All file bytes together; a write beyond it fails with ENOSPC after a part of it was written. */
   readonly capacityBytes?: number
 }
@@ -81,6 +81,22 @@ export class SimDisk implements Disk {
   /** What is certain to survive a power cut: the image an acknowledgement may rely on. */
   durable(): SimDisk {
     return new SimDisk({}, durableImage(this.#root))
+  }
+
+  /** For observers, also of a disk that has crashed: a file by the names that the process sees, or those on the platter. */
+  look(path: string, isDurable: boolean): SimInode | null {
+    const entry = this.#find(path, isDurable)
+    return entry instanceof SimInode ? entry : null
+  }
+
+  /** For observers: names in a directory, sorted. */
+  namesIn(path: string, isDurable: boolean): string[] {
+    const entry = this.#find(path, isDurable)
+    return entry instanceof SimDirectory ? [...(isDurable ? entry.durable : entry.names).keys()].sort() : []
+  }
+
+  get usedBytes(): number {
+    return this.#root.totalBytes()
   }
 
   /** Bit rot: flips one bit, in what the process reads and on the platter alike. */
@@ -240,7 +256,8 @@ export class SimDisk implements Disk {
   #syncDelay(): Promise<void> {
     const { clock, syncDelayMs } = this.#options
     if (clock === undefined || syncDelayMs === undefined) return Promise.resolve()
-    return new Promise(resolve => clock.setTimer(syncDelayMs, resolve))
+    const delayMs = typeof syncDelayMs === 'number' ? syncDelayMs : syncDelayMs()
+    return new Promise(resolve => clock.setTimer(delayMs, resolve))
   }
 
   #die(): never {
@@ -253,8 +270,14 @@ export class SimDisk implements Disk {
   }
 
   #entry(path: string): Inode | undefined {
+    return this.#find(path, false)
+  }
+
+  #find(path: string, isDurable: boolean): Inode | undefined {
     let entry: Inode | undefined = this.#root
-    for (const name of partsOf(path)) entry = entry instanceof SimDirectory ? entry.names.get(name) : undefined
+    for (const name of partsOf(path)) {
+      entry = entry instanceof SimDirectory ? (isDurable ? entry.durable : entry.names).get(name) : undefined
+    }
     return entry
   }
 

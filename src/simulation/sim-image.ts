@@ -15,35 +15,64 @@ type FileChange = { position: number; bytes: Uint8Array } | { truncatedTo: numbe
 
 /** One file: what the process sees (`bytes`), what was on the platter at the last sync, and the changes between. */
 export class SimInode {
-  bytes: Uint8Array = new Uint8Array(0)
   durable: Uint8Array = new Uint8Array(0)
   unsynced: FileChange[] = []
+  /** Grows with everything but appends: whoever has read a part of the file must read it again. */
+  generation = 0
+  durableGeneration = 0
+  /** Longer than the file, so that appending does not copy it. */
+  #buffer: Uint8Array = new Uint8Array(0)
+  #bytes: Uint8Array = this.#buffer
+  /** Below, others hold views of the buffer: what changes there changes a copy. */
+  #sharedBytes = 0
   #syncsBegun = 0
   #syncsDone = 0
 
   static of(bytes: Uint8Array): SimInode {
     const inode = new SimInode()
-    inode.bytes = bytes
+    inode.#hold(bytes)
     inode.durable = bytes
     return inode
   }
 
+  get bytes(): Uint8Array {
+    return this.#bytes
+  }
+
   write(bytes: Uint8Array, position: number): void {
-    this.#apply({ position, bytes: bytes.slice() })
+    const sizeBytes = this.#bytes.length
+    this.unsynced.push({ position, bytes: bytes.slice() })
+    if (position < sizeBytes) this.generation++
+    this.#resize(Math.max(sizeBytes, position + bytes.length), Math.min(sizeBytes, position))
+    this.#buffer.set(bytes, position)
   }
 
   truncate(sizeBytes: number): void {
-    this.#apply({ truncatedTo: sizeBytes })
+    this.unsynced.push({ truncatedTo: sizeBytes })
+    this.generation++
+    this.#resize(sizeBytes, Math.min(sizeBytes, this.#bytes.length))
   }
 
-  #apply(change: FileChange): void {
-    this.unsynced.push(change)
-    this.bytes = applied(this.bytes, change)
+  /** What lies at `changedFrom` or above may be written afterwards; what is new is zero. */
+  #resize(sizeBytes: number, changedFrom: number): void {
+    const before = this.#bytes
+    if (changedFrom < Math.min(this.#sharedBytes, sizeBytes) || sizeBytes > this.#buffer.length) {
+      this.#buffer = new Uint8Array(Math.max(sizeBytes, this.#buffer.length, 2 * before.length))
+      this.#buffer.set(before.subarray(0, sizeBytes))
+      this.#sharedBytes = 0
+    } else if (sizeBytes > before.length) this.#buffer.fill(0, before.length, sizeBytes)
+    this.#bytes = this.#buffer.subarray(0, sizeBytes)
+  }
+
+  #hold(bytes: Uint8Array): void {
+    this.#buffer = this.#bytes = bytes
+    this.#sharedBytes = bytes.length
   }
 
   /** A sync covers what was changed before it began; the returned function completes it. */
   captureSync(): () => void {
-    const bytes = this.bytes
+    const { bytes, generation } = this
+    this.#sharedBytes = Math.max(this.#sharedBytes, bytes.length)
     const covered = new Set(this.unsynced)
     const sequence = ++this.#syncsBegun
     return () => {
@@ -51,14 +80,17 @@ export class SimInode {
       if (sequence > this.#syncsDone) {
         this.#syncsDone = sequence
         this.durable = bytes
+        this.durableGeneration = generation
       }
       this.unsynced = this.unsynced.filter(change => !covered.has(change))
     }
   }
 
   flipBit(position: number, bit: number): void {
-    this.bytes = this.bytes.slice()
-    this.bytes[position]! ^= 1 << bit
+    this.#hold(this.#bytes.slice())
+    this.#bytes[position]! ^= 1 << bit
+    this.generation++
+    this.durableGeneration++
     if (position < this.durable.length) {
       this.durable = this.durable.slice()
       this.durable[position]! ^= 1 << bit

@@ -67,6 +67,9 @@ const definite: readonly string[] = [
   'UNSUPPORTED_COMPRESSION_TYPE',
 ]
 
+/** Before reading is tried again after an error. */
+const recoverMs = 100
+
 const decoder = new TextDecoder()
 
 export class RecordsRecorder {
@@ -124,7 +127,10 @@ export class RecordsRecorder {
   /** Reads until it is stopped, which closes the consumer. An error that does not pass ends the reading. */
   consume(consumer: Consumer): Load {
     const load = this.#load('c', async (name, state) => {
-      while (!state.isStopped) await this.#read(consumer, name, () => void state.done++)
+      while (!state.isStopped) {
+        await this.#read(consumer, name, () => void state.done++)
+        await recover(consumer)
+      }
     })
     const { stop: whenOver } = load
     const stop = async (): Promise<void> => {
@@ -211,6 +217,14 @@ export class RecordsRecorder {
         if (failure !== null) throw failure.error
       },
     }
+  }
+}
+
+/** An error of a partition lasts until somebody seeks: here to where it was. */
+async function recover(consumer: Consumer): Promise<void> {
+  await pause(recoverMs)
+  for (const { topic, partition, position } of consumer.progress()) {
+    if (position !== null) consumer.seek({ topic, partition, offset: position })
   }
 }
 

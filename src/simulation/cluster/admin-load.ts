@@ -5,20 +5,15 @@
 import { Admin } from '../../client/admin/admin.ts'
 import { socketConnect } from '../../client/socket-connect.ts'
 import { ApiError } from '../../protocol/errors.ts'
-import { silentLogger } from '../../util/logger.ts'
 import type { NodeId } from '../../util/numbers.ts'
 import type { Random } from '../../util/random.ts'
 import type { History, Invocation } from '../linearizability.ts'
 import { type TopicsInput, type TopicsOutput, topicsModel } from '../linearizability-models.ts'
-import { forkRandom } from '../quorum/cluster.ts'
 import { Violation } from '../quorum/invariants/invariant.ts'
-import { SimProcess } from '../quorum/process.ts'
+import { ClientMachine, requestTimeoutMs } from './client-machine.ts'
 import type { NodeCluster } from './cluster.ts'
 import { clientUrlOf } from './machine.ts'
 
-/** For all attempts of one operation. */
-const requestTimeoutMs = 6_000
-const connectTimeoutMs = 1_000
 /** An answer that takes longer is not that of the first attempt: the client gives each a third. */
 const firstAttemptMs = requestTimeoutMs / 3
 
@@ -29,7 +24,7 @@ export class AdminClient {
   readonly #cluster: NodeCluster
   readonly #history: History<TopicsInput, TopicsOutput>
   readonly #random: Random
-  readonly #process: SimProcess
+  readonly #machine: ClientMachine
   readonly #topicNames: readonly string[]
   #admin: Admin
   #isBusy = false
@@ -40,9 +35,9 @@ export class AdminClient {
     this.#cluster = cluster
     this.#history = history
     this.#random = random
-    this.#process = new SimProcess(cluster.timeline, 1, 0)
+    this.#machine = new ClientMachine(id, cluster, random)
     this.#topicNames = Array.from({ length: cluster.world.topicNameCount }, (_, at) => `t${at + 1}`)
-    this.#admin = this.#newAdmin(this.#somewhere())
+    this.#admin = this.#newAdmin()
   }
 
   /** True when it waits for no answer. */
@@ -71,7 +66,7 @@ export class AdminClient {
     timeline.after(this.#random.nextFloat() * 2 * world.thinkMs, () => {
       if (this.#isRetired) return
       // Another process, another session, another node that it knows first.
-      if (this.#random.nextInt(8) === 0) this.#renew(this.#somewhere())
+      if (this.#random.nextInt(8) === 0) this.#renew()
       this.#do(this.#draw()).then(
         () => this.#think(),
         error => this.#cluster.fail(error),
@@ -128,7 +123,8 @@ export class AdminClient {
         await this.#admin.describeTopics({ topics: [input.topic] })
         return 'ok'
       case 'list':
-        return (await this.#admin.listTopics()).map(({ name }) => name)
+        // Those of others are none of this object's.
+        return (await this.#admin.listTopics()).map(({ name }) => name).filter(name => this.#topicNames.includes(name))
     }
   }
 
@@ -150,30 +146,13 @@ export class AdminClient {
     return input.kind === 'create' || input.kind === 'delete' ? 'unknown' : 'fail'
   }
 
-  #renew(bootstrap: readonly string[]): void {
+  #renew(bootstrap?: readonly string[]): void {
     this.#admin[Symbol.asyncDispose]().catch(error => this.#cluster.fail(error))
     this.#admin = this.#newAdmin(bootstrap)
   }
 
-  /** One node, or several. */
-  #somewhere(): readonly string[] {
-    const urls = this.#cluster.ids.map(clientUrlOf)
-    const known = urls.filter(() => this.#random.nextInt(2) === 0)
-    return known.length > 0 ? known : [urls[this.#random.nextInt(urls.length)]!]
-  }
-
-  #newAdmin(bootstrap: readonly string[]): Admin {
-    const options = {
-      bootstrap,
-      connectTimeoutMs,
-      requestTimeoutMs,
-      metadataTimeoutMs: requestTimeoutMs,
-      socketFactory: this.#cluster.sockets.attach({ id: this.id, process: this.#process }),
-      codecs: { gzip: null, snappy: null, lz4: null, zstd: null },
-      clock: this.#process,
-      random: forkRandom(this.#random),
-      logger: silentLogger,
-    }
+  #newAdmin(bootstrap?: readonly string[]): Admin {
+    const options = this.#machine.options(bootstrap)
     return new Admin(options, socketConnect(options))
   }
 }

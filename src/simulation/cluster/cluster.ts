@@ -15,6 +15,8 @@ import { Timeline } from '../quorum/timeline.ts'
 import type { Trace } from '../quorum/trace.ts'
 import { SimDisk } from '../sim-disk.ts'
 import { SimRaftDisk } from '../sim-raft-storage.ts'
+import { mayLoseCaches } from './fault-atlas.ts'
+import { LogDiskFaults } from './log-disk-faults.ts'
 import { clientUrlOf, Machine, peerUrlOf } from './machine.ts'
 import { MetadataHistory } from './metadata-history.ts'
 import { NodeLife } from './node-life.ts'
@@ -119,16 +121,18 @@ export class NodeCluster {
     life.open()
   }
 
-  /** The process ends between two events, whatever it was doing; `isSilent`: with the power of its machine. */
+  /**
+   * The process ends between two events, whatever it was doing; `isSilent`: without a word to those it talked to, as with
+   * the power of its machine, which takes the caches of its disks along unless the only copy of something is in them.
+   */
   crash(id: NodeId, isSilent = false): void {
     const machine = this.machine(id)
     if (machine.life === null) return
     this.note(isSilent ? 'power loss' : 'crash', id)
+    const losesCaches = isSilent && mayLoseCaches(this, id)
     machine.life.process.kill()
-    machine.life = null
     this.sockets.detach(id, isSilent)
-    machine.raftDisk.crash()
-    machine.logDisk = isSilent ? machine.logDisk.crash(this.#random) : machine.logDisk.kill()
+    machine.endLife(losesCaches, this.#random)
   }
 
   /** The process is told to stop; `ended` is called when it has, or was killed because it did not. */
@@ -184,7 +188,9 @@ export class NodeCluster {
       writeDelayMs: () => -Math.log(1 - random.nextFloat()) * writeDelayMeanMs,
     })
     const clock = clockOn(() => this.machine(id).life!.process)
-    this.machines.set(id, new Machine(world, raftDisk, new SimDisk({ clock, syncDelayMs })))
+    const logFaults = new LogDiskFaults(forkRandom(random), syncDelayMs, () => this.timeline.nowMs)
+    const logDisk = new SimDisk({ clock, syncDelayMs: logFaults.syncDelay })
+    this.machines.set(id, new Machine(world, { raftDisk, logDisk, logFaults }))
     this.sockets.place(clientUrlOf(id), id)
     this.sockets.place(peerUrlOf(id), id)
   }
@@ -211,13 +217,14 @@ export class NodeCluster {
   #onFatal(machine: Machine, life: NodeLife, error: Error): void {
     if (machine.life !== life || !life.process.isAlive) return
     this.note('fatal', machine.id, error)
-    const { hasFailed, counts } = machine.raftDisk
-    if (!(error instanceof StorageError) || (!hasFailed && counts.stall === 0)) {
+    const { raftDisk, logFaults } = machine
+    const hasFailed = raftDisk.hasFailed || raftDisk.counts.stall > 0 || logFaults.hasFailed
+    if (!(error instanceof StorageError) || !hasFailed) {
       const message = `node ${machine.id} failed: ${error.name}: ${error.message}`
       this.fail(new Violation(message, { cause: error }))
       return
     }
-    this.sometimes.diskFailed++
+    this.sometimes[logFaults.hasFailed ? 'logDiskFailed' : 'diskFailed']++
     // It ends a moment later, and keeps still by itself until then.
     this.timeline.after(1, () => {
       if (machine.life === life) this.crash(machine.id)

@@ -10,6 +10,7 @@ import type { Random } from '../../util/random.ts'
 import { hold, Violation } from '../quorum/invariants/invariant.ts'
 import type { AdminClient } from './admin-load.ts'
 import type { NodeCluster } from './cluster.ts'
+import type { DataLoad } from './data-load.ts'
 import type { Machine } from './machine.ts'
 import { digestOf } from './metadata-history.ts'
 
@@ -20,12 +21,14 @@ const checkIntervalMs = 100
 export class ClusterHealing {
   readonly #cluster: NodeCluster
   readonly #clients: readonly AdminClient[]
+  readonly #data: DataLoad
   readonly #random: Random
   #phaseBeganMs = 0
   isDone = false
 
-  constructor(cluster: NodeCluster, clients: readonly AdminClient[], random: Random) {
+  constructor(cluster: NodeCluster, clients: readonly AdminClient[], data: DataLoad, random: Random) {
     this.#cluster = cluster
+    this.#data = data
     this.#clients = clients
     this.#random = random
   }
@@ -34,6 +37,7 @@ export class ClusterHealing {
     const { links, sockets, world, machines, history } = this.#cluster
     this.#cluster.note('healing')
     for (const client of this.#clients) client.retire()
+    this.#data.retire()
     links.calm(world.links)
     sockets.mended()
     // To found a cluster takes all of its controllers.
@@ -43,6 +47,9 @@ export class ClusterHealing {
       machine.raftDisk.stall(0)
       machine.isRetired = absent.has(id)
       this.#cluster.resume(id)
+      // What waits for a disk that never answers, or has given up a partition, is ended by whoever repairs the disk.
+      if (machine.logFaults.hasFailed) this.#cluster.crash(id)
+      machine.logFaults.end(machine.logDisk)
       if (machine.isRetired) this.#cluster.crash(id, true)
       else this.#cluster.start(id)
     }
@@ -73,12 +80,14 @@ export class ClusterHealing {
       this.#cluster.start(id)
     }
     this.#within('with everybody', () => {
-      this.#askEverybody().then(
-        () => {
-          this.isDone = true
-        },
-        error => this.#cluster.fail(error),
-      )
+      this.#askEverybody()
+        .then(() => this.#data.readAll())
+        .then(
+          () => {
+            this.isDone = true
+          },
+          error => this.#cluster.fail(error),
+        )
     })
   }
 
@@ -104,6 +113,7 @@ export class ClusterHealing {
   /** `null`: nothing, the cluster is one. */
   #whatIsMissing(): string | null {
     if (!this.#clients.every(client => client.isIdle)) return 'a client waits for its answer'
+    if (!this.#data.isIdle) return 'a producer waits for its answer'
     const up = [...this.#cluster.machines.values()].filter(({ isRetired }) => !isRetired)
     const leader = this.#cluster.leader()
     if (leader === null) return 'nobody leads'

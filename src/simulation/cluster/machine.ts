@@ -1,31 +1,61 @@
 /** A machine over all lives of the node on it: its two disks outlive them. */
 import type { NodeId } from '../../util/numbers.ts'
+import type { Random } from '../../util/random.ts'
 import type { SimDisk } from '../sim-disk.ts'
 import type { SimRaftDisk } from '../sim-raft-storage.ts'
+import type { LogDiskFaults } from './log-disk-faults.ts'
 import type { NodeLife } from './node-life.ts'
 import type { MachineWorld } from './world.ts'
+
+export interface MachineDisks {
+  readonly raftDisk: SimRaftDisk
+  /** Of the partitions. */
+  readonly logDisk: SimDisk
+  readonly logFaults: LogDiskFaults
+}
 
 export class Machine {
   readonly id: NodeId
   readonly isController: boolean
   readonly isBroker: boolean
   readonly raftDisk: SimRaftDisk
-  /** Of the partitions. */
-  logDisk: SimDisk
+  readonly logFaults: LogDiskFaults
+  #logDisk: SimDisk
   life: NodeLife | null = null
   /** It stays down: the others must do without it. */
   isRetired = false
 
-  constructor({ id, isController, isBroker }: MachineWorld, raftDisk: SimRaftDisk, logDisk: SimDisk) {
+  constructor({ id, isController, isBroker }: MachineWorld, { raftDisk, logDisk, logFaults }: MachineDisks) {
     this.id = id
     this.isController = isController
     this.isBroker = isBroker
     this.raftDisk = raftDisk
-    this.logDisk = logDisk
+    this.logFaults = logFaults
+    this.#logDisk = logDisk
+    logDisk.intercept = logFaults.intercept
   }
 
   get isUp(): boolean {
     return this.life !== null
+  }
+
+  /** Of the partitions. */
+  get logDisk(): SimDisk {
+    return this.#logDisk
+  }
+
+  /** A disk that failed or lost its power is the same one for the next life, with what is left on it. */
+  endLife(losesCaches: boolean, random: Random): void {
+    this.life = null
+    this.raftDisk.crash()
+    this.#insert(losesCaches ? this.#logDisk.crash(random) : this.#logDisk.kill())
+  }
+
+  #insert(disk: SimDisk): void {
+    disk.capacityBytes = this.#logDisk.capacityBytes
+    disk.intercept = this.logFaults.intercept
+    this.#logDisk = disk
+    this.logFaults.hasFailed = false
   }
 }
 

@@ -5,6 +5,7 @@ import type { Random } from '../../util/random.ts'
 import type { WriteFault } from '../sim-raft-storage.ts'
 import type { NodeCluster } from './cluster.ts'
 import { bridging, type Cut, isolating, oneWay, splitting } from './cuts.ts'
+import type { Machine } from './machine.ts'
 import type { ClusterFault } from './world.ts'
 
 const diskFaults: readonly WriteFault[] = ['EIO', 'ENOSPC', 'hang']
@@ -60,6 +61,10 @@ export class ClusterNemesis {
     transfer: () => this.#transfer(),
     diskStall: () => this.#cluster.machine(this.#leaderOrAny()).raftDisk.stall(this.#awayMs()),
     diskFailure: () => this.#cluster.machine(this.#leaderOrAny()).raftDisk.failNext(this.#diskFault()),
+    logDiskFailure: () =>
+      this.#logDisk(({ logFaults }) => logFaults.failNext(this.#random.nextInt(3) ? 'EIO' : 'hang')),
+    logDiskSlow: () => this.#logDisk(({ logFaults }) => logFaults.slowDown(1_000, this.#awayMs())),
+    logDiskFull: () => this.#logDisk(machine => this.#fill(machine)),
   }
 
   #any(): NodeId {
@@ -114,6 +119,21 @@ export class ClusterNemesis {
     this.#cluster.pause(id)
     this.#cluster.timeline.after(this.#awayMs(), () => this.#cluster.resume(id))
     return true
+  }
+
+  #logDisk(act: (machine: Machine) => void): boolean {
+    const brokers = [...this.#cluster.machines.values()].filter(({ isBroker }) => isBroker)
+    act(brokers[this.#random.nextInt(brokers.length)]!)
+    return true
+  }
+
+  #fill(machine: Machine): void {
+    const { timeline, sometimes } = this.#cluster
+    machine.logFaults.fill(machine.logDisk)
+    timeline.after(this.#awayMs(), () => {
+      if (machine.life?.node?.logs.stats().isDiskFull === true) sometimes.logDiskWasFull++
+      machine.logFaults.end(machine.logDisk)
+    })
   }
 
   #cut(isCut: Cut): boolean {

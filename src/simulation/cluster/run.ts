@@ -13,6 +13,7 @@ import type { Turns } from '../quorum/run.ts'
 import { Trace } from '../quorum/trace.ts'
 import { AdminClient } from './admin-load.ts'
 import { NodeCluster } from './cluster.ts'
+import { DataLoad } from './data-load.ts'
 import { ClusterHealing } from './healing.ts'
 import { ClusterNemesis } from './nemesis.ts'
 import type { ClusterSometimesCounts } from './sometimes.ts'
@@ -48,6 +49,9 @@ const traceLinesKept = 400
 const eventsMax = 2_000_000
 /** Above the nodes' numbers, below 1,024: a wire is known by the two at its ends. */
 const firstClientId = 101
+const firstDataClientId = 201
+/** Everything on the disks is compared so often, and a part of it when something moves. */
+const watchIntervalMs = 25
 
 export async function simulateCluster(options: ClusterRunOptions): Promise<ClusterRunResult> {
   const { seed, turns, broken = {}, onTraceLine = null } = options
@@ -82,6 +86,7 @@ class ClusterRun {
   readonly #cluster: NodeCluster
   readonly #history = new History<TopicsInput, TopicsOutput>()
   readonly #healing: ClusterHealing
+  readonly #data: DataLoad
 
   constructor(cluster: NodeCluster, random: Random) {
     this.#cluster = cluster
@@ -90,14 +95,14 @@ class ClusterRun {
       { length: world.clientCount },
       (_, at) => new AdminClient(toNodeId(firstClientId + at), cluster, this.#history, forkRandom(random)),
     )
-    this.nemesis = new ClusterNemesis(
-      cluster,
-      clients.map(({ id }) => id),
-      forkRandom(random),
-    )
-    this.#healing = new ClusterHealing(cluster, clients, forkRandom(random))
+    this.#data = new DataLoad(cluster, firstDataClientId, forkRandom(random))
+    const clientIds = [...clients.map(({ id }) => id), ...this.#data.ids]
+    this.nemesis = new ClusterNemesis(cluster, clientIds, forkRandom(random))
+    this.#healing = new ClusterHealing(cluster, clients, this.#data, forkRandom(random))
     for (const id of ids) timeline.after(random.nextFloat() * world.startMs, () => cluster.start(id))
     for (const client of clients) client.start()
+    this.#data.start()
+    this.#watch()
     timeline.after(world.faultyMs, () => {
       this.nemesis.rest()
       this.#healing.begin()
@@ -105,7 +110,7 @@ class ClusterRun {
   }
 
   get operations(): number {
-    return this.#history.operations.length
+    return this.#history.operations.length + this.#data.operations
   }
 
   get failure(): Error | null {
@@ -116,6 +121,7 @@ class ClusterRun {
   next(): boolean {
     try {
       if (this.failure !== null) return false
+      this.#data.watch.sample()
       if (this.#healing.isDone) return this.#judge()
       if (++this.events > eventsMax || !this.#cluster.timeline.step()) throw new Violation('the run does not end')
       return true
@@ -129,6 +135,14 @@ class ClusterRun {
     const verdict = checkLinearizable(topicsModel, this.#history.operations)
     if (verdict.kind === 'violation') throw new Violation(`linearizable topics:\n${verdict.account}`)
     this.isUndecided = verdict.kind === 'undecided'
+    this.#data.judge()
     return false
+  }
+
+  #watch(): void {
+    this.#cluster.timeline.after(watchIntervalMs, () => {
+      this.#data.watch.checkAll()
+      this.#watch()
+    })
   }
 }

@@ -16,6 +16,13 @@ export const clusterSometimesNames = [
   'diskFailed',
   'wholeClusterRestarted',
   'healedWithoutSome',
+  'sendAcknowledged',
+  'sendUnknown',
+  'produceRetried',
+  'producedTwice',
+  'readFailed',
+  'logDiskFailed',
+  'logDiskWasFull',
 ] as const
 export type ClusterSometimesName = (typeof clusterSometimesNames)[number]
 export type ClusterSometimesCounts = Record<ClusterSometimesName, number>

@@ -3,6 +3,7 @@ import type { QuorumTiming } from '../../quorum/options.ts'
 import { type NodeId, toNodeId } from '../../util/numbers.ts'
 import type { Random } from '../../util/random.ts'
 import type { LinkConditions } from '../quorum/links.ts'
+import { type DataWorld, drawDataWorld } from './data-world.ts'
 
 /** What the nemesis may do; the number is how often, on average, in a hundred virtual seconds. */
 export type ClusterFault =
@@ -23,6 +24,9 @@ export type ClusterFault =
   | 'transfer'
   | 'diskStall'
   | 'diskFailure'
+  | 'logDiskFailure'
+  | 'logDiskSlow'
+  | 'logDiskFull'
 
 export interface MachineWorld {
   readonly id: NodeId
@@ -42,6 +46,7 @@ export interface ClusterWorld {
   readonly timing: QuorumTiming
   readonly snapshots: { readonly entriesMax: number; readonly retainedEntries: number }
   readonly writeDelayMeanMs: number
+  /** Of the disks with the partitions. */
   readonly syncDelayMs: number
   readonly brokerSessionTimeoutMs: number
   readonly brokerHeartbeatIntervalMs: number
@@ -50,6 +55,7 @@ export interface ClusterWorld {
   readonly thinkMs: number
   /** The fewer, the more often a topic is created anew under an old name. */
   readonly topicNameCount: number
+  readonly data: DataWorld
   readonly faults: Readonly<Partial<Record<ClusterFault, number>>>
   /** How long a crashed or stopped node stays away, on average. */
   readonly awayMeanMs: number
@@ -58,8 +64,9 @@ export interface ClusterWorld {
 export function drawClusterWorld(random: Random): ClusterWorld {
   const upTo = (max: number): number => random.nextFloat() * max
   const between = (min: number, max: number): number => min + random.nextInt(max - min + 1)
+  const machines = drawMachines(random)
   return {
-    machines: drawMachines(random),
+    machines,
     faultyMs: between(10, 20) * 1000,
     startMs: random.nextInt(3) === 0 ? 4000 : 300,
     links: {
@@ -75,12 +82,13 @@ export function drawClusterWorld(random: Random): ClusterWorld {
     timing: { tickMs: 100, electionTimeoutMs: 1000, heartbeatMs: 200, sliceMs: 0 },
     snapshots: { entriesMax: between(5, 100), retainedEntries: between(0, 10) },
     writeDelayMeanMs: upTo(15),
-    syncDelayMs: random.nextInt(3),
+    syncDelayMs: [0, 1, 2, 20][random.nextInt(4)]!,
     brokerSessionTimeoutMs: 3000,
     brokerHeartbeatIntervalMs: 500,
     clientCount: between(2, 4),
     thinkMs: between(50, 400),
     topicNameCount: between(2, 4),
+    data: drawDataWorld(random, machines.filter(({ isBroker }) => isBroker).length),
     faults: { mend: 30, ...drawFaults(random) },
     awayMeanMs: between(300, 4000),
   }
@@ -123,4 +131,7 @@ const faultRates: Partial<Record<ClusterFault, number>> = {
   transfer: 6,
   diskStall: 6,
   diskFailure: 4,
+  logDiskFailure: 4,
+  logDiskSlow: 6,
+  logDiskFull: 6,
 }

@@ -9,6 +9,9 @@ import type { Planned, Timeline } from './timeline.ts'
 /** What waits for a stopped process; the rest is lost, as from a full socket. Timers are few and never lost. */
 const waitingMax = 500
 
+/** A timer that is asked for a rest lost in rounding must move time, or whoever asks again for the rest asks for ever. */
+const timerMinMs = 0.001
+
 export class SimProcess implements Clock {
   readonly #timeline: Timeline
   readonly #rate: number
@@ -70,8 +73,9 @@ export class SimProcess implements Clock {
 
   setTimer(delayMs: number, fn: () => void): Timer {
     const timer = new SimTimer()
+    const trueMs = delayMs / this.#rate
     // Cancelled while it waits for a stopped process it must not run either.
-    timer.planned = this.#timeline.after(delayMs / this.#rate, () => {
+    timer.planned = this.#timeline.after(trueMs > 0 ? Math.max(trueMs, timerMinMs) : 0, () => {
       if (this.#state === 'stopped') this.#waiting.push(() => (timer.planned!.isCancelled ? undefined : fn()))
       else if (this.#state === 'running') fn()
     })

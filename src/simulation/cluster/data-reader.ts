@@ -1,0 +1,174 @@
+/** Reads all data topics with the production client, sometimes goes back, sometimes begins anew, and notes what it sees. */
+import { Consumer } from '../../client/consumer/consumer.ts'
+import type { Assignment, ConsumerBatch } from '../../client/consumer/types.ts'
+import { socketConnect } from '../../client/socket-connect.ts'
+import { ApiError } from '../../protocol/errors.ts'
+import { Violation } from '../quorum/invariants/invariant.ts'
+import type { PollStep, RecordsHistory } from '../records/operations.ts'
+import type { ClientMachine } from './client-machine.ts'
+import type { DataWorld } from './data-world.ts'
+import type { PartitionWatch } from './partition-watch.ts'
+
+/** An answer to one fetch is not waited for longer. */
+const attemptMs = 2_000
+const fetchMaxWaitMs = 300
+/** Before it is tried again after an error. */
+const recoverMs = 100
+/** Some batches of records, so that a reader far behind needs several fetches. */
+const partitionMaxBytes = 4_000
+
+export interface DataReaderOptions {
+  readonly machine: ClientMachine
+  readonly world: DataWorld
+  readonly history: RecordsHistory
+  readonly watch: PartitionWatch
+  /** A name that no producer or consumer has had. */
+  readonly newName: () => string
+}
+
+const decoder = new TextDecoder()
+
+export class DataReader {
+  readonly #options: DataReaderOptions
+  #consumer: Consumer
+  #name: string
+  #isRetired = false
+
+  constructor(options: DataReaderOptions) {
+    this.#options = options
+    this.#name = options.newName()
+    this.#consumer = this.#newConsumer({})
+  }
+
+  start(): void {
+    this.#readOn(this.#consumer)
+  }
+
+  /** Reads nothing further. */
+  retire(): void {
+    this.#isRetired = true
+    this.#options.machine.restart()
+  }
+
+  /** Everything from the start to what is the end now. */
+  async readAll(): Promise<void> {
+    this.#isRetired = true
+    this.#name = this.#options.newName()
+    const consumer = this.#newConsumer({ until: 'end' })
+    while (!(await this.#readOne(consumer.batches()))) await this.#recover(consumer)
+    await consumer.close()
+  }
+
+  #readOn(consumer: Consumer): void {
+    const { cluster } = this.#options.machine
+    const read = async (): Promise<void> => {
+      while (this.#consumer === consumer && !this.#isRetired) {
+        await this.#readOne(consumer.batches())
+        await this.#recover(consumer)
+      }
+    }
+    read().catch(error => cluster.fail(error))
+  }
+
+  /** Until the iteration ends: with an error that passes, or, then true, because all has been read. */
+  async #readOne(batches: AsyncIterator<ConsumerBatch, undefined>): Promise<boolean> {
+    const { history, machine } = this.#options
+    const name = this.#name
+    for (;;) {
+      const invocation = history.invoke(name, [])
+      try {
+        const { done, value } = await batches.next()
+        if (done === true) {
+          invocation.ok([])
+          return true
+        }
+        invocation.ok([pollOf(value)])
+        this.#onRead(value)
+        if (this.#name !== name) return false
+      } catch (error) {
+        invocation.fail()
+        if (!(error instanceof ApiError)) throw error
+        if (!error.isRetriable) throw new Violation(`${name} reads: ${error.message}`, { cause: error })
+        machine.cluster.sometimes.readFailed++
+        return false
+      }
+    }
+  }
+
+  /** An error of a partition lasts until somebody seeks: here to where it was. */
+  async #recover(consumer: Consumer): Promise<void> {
+    await new Promise<void>(resolve => void this.#options.machine.cluster.timeline.after(recoverMs, resolve))
+    for (const { topic, partition, position } of consumer.progress()) {
+      if (position !== null) consumer.seek({ topic, partition, offset: position })
+    }
+  }
+
+  #onRead({ topic, partition, records }: ConsumerBatch): void {
+    const { machine, watch } = this.#options
+    watch.read(topic, partition, records.at(-1)!.offset + 1)
+    if (this.#isRetired) return
+    const fate = machine.random.nextInt(100)
+    if (fate === 0) this.#restart()
+    else if (fate < 3) this.#goBack(topic, partition, records.at(-1)!.offset)
+  }
+
+  #goBack(topic: string, partition: number, from: number): void {
+    const { machine, history } = this.#options
+    const offset = machine.random.nextInt(from + 1)
+    this.#consumer.seek({ topic, partition, offset })
+    const partitions = this.#assignments().map(({ topic: name, partition: number }) => ({
+      partition: `${name}-${number}`,
+      offset: name === topic && number === partition ? offset : null,
+    }))
+    history.did(this.#name, { kind: 'assign', partitions })
+  }
+
+  /** Killed; the next process begins where this one was, or at the start. */
+  #restart(): void {
+    const { machine, history, newName } = this.#options
+    const progress = machine.random.nextInt(2) === 0 ? this.#consumer.progress() : []
+    machine.restart()
+    this.#name = newName()
+    const starts = new Map(progress.map(({ topic, partition, position }) => [`${topic}-${partition}`, position]))
+    const assignments = this.#assignments().map(({ topic, partition }) => {
+      const position = starts.get(`${topic}-${partition}`) ?? null
+      return { topic, partition, offset: position ?? 0 }
+    })
+    const partitions = assignments.map(({ topic, partition, offset }) => ({
+      partition: `${topic}-${partition}`,
+      offset,
+    }))
+    history.did(this.#name, { kind: 'assign', partitions })
+    this.#consumer = this.#newConsumer({ assignments })
+    this.#readOn(this.#consumer)
+  }
+
+  #assignments(): Assignment[] {
+    return this.#options.world.topics.flatMap(({ name, partitions }) =>
+      Array.from({ length: partitions }, (_, partition) => ({ topic: name, partition, offset: 0 })),
+    )
+  }
+
+  #newConsumer(given: { assignments?: readonly Assignment[]; until?: 'end' }): Consumer {
+    const { machine } = this.#options
+    const options = {
+      ...machine.options(),
+      assignments: this.#assignments(),
+      requestTimeoutMs: attemptMs,
+      fetchMaxWaitMs,
+      partitionMaxBytes,
+      ...given,
+    }
+    return new Consumer(options, socketConnect(options))
+  }
+}
+
+function pollOf({ topic, partition, records, highWatermark }: ConsumerBatch): PollStep {
+  return {
+    kind: 'poll',
+    partition: `${topic}-${partition}`,
+    offsets: records.map(({ offset }) => offset),
+    values: records.map(({ value }) => Number.parseInt(decoder.decode(value!), 10)),
+    highWatermark,
+  }
+}
