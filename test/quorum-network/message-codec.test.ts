@@ -142,6 +142,27 @@ describe('messages', () => {
     assert.ok(refused > 100)
   })
 
+  /** One entry as it is on the wire, with so many bytes of data. */
+  const wireEntry = (term: number, kind: number, length = 0): Uint8Array => {
+    const bytes = Buffer.alloc(13 + length)
+    bytes.writeBigUInt64BE(BigInt(term))
+    bytes[8] = kind
+    bytes.writeUInt32BE(length, 9)
+    return new Uint8Array(bytes)
+  }
+  const append = (entries: unknown): unknown => [5, [1, 1, 3, 1, entries, 0, 0]]
+
+  test('entries are an index and bytes', () => {
+    const decoded = decodeMessage(pack(append([4, Uint8Array.of(...wireEntry(1, 0, 2), ...wireEntry(1, 1))])))
+    assert.deepEqual(
+      (decoded as AppendEntries).entries.map(({ index, term, kind, data }) => [index, term, kind, data.length]),
+      [
+        [4, 1, 'data', 2],
+        [5, 1, 'noop', 0],
+      ],
+    )
+  })
+
   const refusals: ReadonlyArray<readonly [what: string, wire: unknown]> = [
     ['a kind nobody has', [13, [1, 1]]],
     ['a kind that is a name', ['heartbeat', [1, 1, 1, 1]]],
@@ -154,12 +175,16 @@ describe('messages', () => {
     ['a term that is no integer', [11, [1, 1.5]]],
     ['a term beyond what is exact', [11, [1, 2 ** 53]]],
     ['a flag that is a number', [4, [1, 1, 1]]],
-    ['entries that do not follow prevIndex', [5, [1, 1, 3, 1, [5, 1, 0, new Uint8Array()], 0, 0]]],
-    ['entries cut short', [5, [1, 1, 3, 1, [4, 1, 0], 0, 0]]],
-    ['an index without an entry', [5, [1, 1, 3, 1, [4], 0, 0]]],
-    ['an entry of a kind nobody has', [5, [1, 1, 3, 1, [4, 1, 3, new Uint8Array()], 0, 0]]],
-    ['an entry of a kind that is a name', [5, [1, 1, 3, 1, [4, 1, 'length', new Uint8Array()], 0, 0]]],
-    ['an entry whose data is text', [5, [1, 1, 3, 1, [4, 1, 0, 'data'], 0, 0]]],
+    ['entries that do not follow prevIndex', append([5, wireEntry(1, 0)])],
+    ['entries that are all one array', append([4, 1, 0, new Uint8Array()])],
+    ['an index without entries', append([4])],
+    ['an index with no entry', append([4, new Uint8Array()])],
+    ['an index beyond what is exact', append([2 ** 53 - 1, Uint8Array.of(...wireEntry(1, 0), ...wireEntry(1, 0))])],
+    ['entries as text', append([4, 'data'])],
+    ['an entry without an end', append([4, wireEntry(1, 0, 5).subarray(0, -1)])],
+    ['an entry with half a head', append([4, Uint8Array.of(...wireEntry(1, 0, 5), 0, 0)])],
+    ['an entry of a kind nobody has', append([4, wireEntry(1, 3)])],
+    ['an entry of a term beyond what is exact', append([4, wireEntry(2 ** 53, 0)])],
   ]
   for (const [what, wire] of refusals) {
     test(`refuses ${what}`, () => {

@@ -15,14 +15,13 @@ import {
   nullable,
   type StructType,
   struct,
-  type Type,
   uint31,
   uint53,
 } from '../../protocol/schema.ts'
 import type { Message } from '../../raft/messages.ts'
 import type { Entry } from '../../raft/types.ts'
-import { assert } from '../../util/assert.ts'
-import { type LogIndex, type Term, toLogIndex } from '../../util/numbers.ts'
+import type { LogIndex } from '../../util/numbers.ts'
+import { entriesType } from './entries-codec.ts'
 import { snapshotMeta } from './snapshot-codec.ts'
 
 /** Largest encoded message: with its envelope it fits a frame. */
@@ -45,44 +44,7 @@ export function decodeMessage(encoded: Uint8Array): Message {
   return message
 }
 
-const entryKinds = ['data', 'noop', 'configuration'] as const
-const entryKindsByCode = new Map<unknown, Entry['kind']>(entryKinds.map((kind, code) => [code, kind]))
-const entryData = bytes({ lengthMax: limits.recordsBytes })
-
-/** `[first index, term, kind, data, term, kind, data, …]`: entries are dense, so one index tells all. Empty for none. */
-const entriesType: Type<readonly Entry[]> = {
-  name: 'entries',
-  shape: { kind: 'bytes', lengthMax: limits.recordsBytes },
-  encode(entries, version, path = '') {
-    const [first] = entries
-    if (first === undefined) return []
-    const wire: unknown[] = [uint53.encode(first.index, version, path)]
-    for (const [at, { index, term, kind, data }] of entries.entries()) {
-      assert(index === first.index + at, 'the entries of a message are dense')
-      wire.push(uint53.encode(term, version, path), entryKinds.indexOf(kind), entryData.encode(data, version, path))
-    }
-    return wire
-  },
-  decode(wire, version, path) {
-    if (!Array.isArray(wire)) throw new ProtocolError(path, 'an array (entries)', wire)
-    if (wire.length === 0) return []
-    if (wire.length % 3 !== 1 || wire.length === 1)
-      throw new ProtocolError(path, 'an index and three items for each entry', wire)
-    const firstIndex = uint53.decode(wire[0], version, path)
-    const entries: Entry[] = []
-    for (let at = 1; at < wire.length; at += 3) {
-      const kind = entryKindsByCode.get(wire[at + 1])
-      if (kind === undefined) throw new ProtocolError(path, 'the number of a kind of entry', wire[at + 1])
-      entries.push({
-        index: toLogIndex(firstIndex + entries.length),
-        term: uint53.decode(wire[at], version, path) as Term,
-        kind,
-        data: entryData.decode(wire[at + 2], version, path),
-      })
-    }
-    return entries
-  },
-}
+const stateData = bytes({ lengthMax: limits.recordsBytes })
 
 function checkPlace(prevIndex: LogIndex, entries: readonly Entry[]): void {
   const [first] = entries
@@ -138,7 +100,7 @@ const schemas: Readonly<Record<Message['kind'], Schema>> = {
     from,
     term,
     snapshot: field(
-      struct({ meta: field(snapshotMeta, 'What it is of.'), data: field(entryData, 'The state.') }),
+      struct({ meta: field(snapshotMeta, 'What it is of.'), data: field(stateData, 'The state.') }),
       'Whole.',
     ),
     round,
