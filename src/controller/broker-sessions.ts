@@ -30,8 +30,8 @@ export class BrokerSessions {
   readonly #heardMs = new Map<NodeId, number>()
   /** Monotonic time at which the last connection closed, of those not heard since. */
   readonly #goneMs = new Map<NodeId, number>()
-  /** Nodes whose last connection closed, and that were not reached since: remembered from one reign to the next. */
-  readonly #absent = new Set<NodeId>()
+  /** When the last connection of those closed that were not reached since: remembered from one reign to the next. */
+  readonly #absentSinceMs = new Map<NodeId, number>()
   /** No broker counts as silent since before this. */
   #graceFromMs = 0
   /** When this process was last found to have stood still. */
@@ -51,8 +51,8 @@ export class BrokerSessions {
     this.#graceFromMs = this.#nowMs
     this.#stalledMs = null
     this.#schedule()
-    // A leader that was killed took its broker along, and whoever leads now saw it go.
-    for (const nodeId of this.#absent) this.#beginGrace(nodeId)
+    // A leader that was killed took its broker along, and whoever leads now saw it go: its grace began then.
+    for (const [nodeId, sinceMs] of this.#absentSinceMs) this.#beginGrace(nodeId, sinceMs)
   }
 
   stop(): void {
@@ -65,23 +65,23 @@ export class BrokerSessions {
   heard(nodeId: NodeId): void {
     this.#heardMs.set(nodeId, this.#nowMs)
     this.#goneMs.delete(nodeId)
-    this.#absent.delete(nodeId)
+    this.#absentSinceMs.delete(nodeId)
   }
 
   /** There is a connection to it again, which is no sign of the broker's life: that is for the broker to give. */
   reached(nodeId: NodeId): void {
-    this.#absent.delete(nodeId)
+    this.#absentSinceMs.delete(nodeId)
   }
 
   /** Its last connection closed. From now on another process may register under its id. */
   gone(nodeId: NodeId): void {
-    this.#absent.add(nodeId)
+    this.#absentSinceMs.set(nodeId, this.#nowMs)
     if (this.#timer === null) return
     this.#noticeStall()
     this.#heardMs.delete(nodeId)
     // Connections that closed because this process stood still say nothing about the brokers.
     if (this.#stalledMs !== null && this.#nowMs - this.#stalledMs <= this.#options.sessionTimeoutMs) return
-    this.#beginGrace(nodeId)
+    this.#beginGrace(nodeId, this.#nowMs)
   }
 
   /** It was heard of in this reign, not longer ago than a session timeout, and its connection has not closed since. */
@@ -106,10 +106,10 @@ export class BrokerSessions {
     return this.#options.clock.nowMs()
   }
 
-  #beginGrace(nodeId: NodeId): void {
-    this.#goneMs.set(nodeId, this.#nowMs)
+  #beginGrace(nodeId: NodeId, sinceMs: number): void {
+    this.#goneMs.set(nodeId, sinceMs)
     const { clock, goneGraceMs, onCheck } = this.#options
-    const timer = clock.setTimer(goneGraceMs, () => {
+    const timer = clock.setTimer(Math.max(0, sinceMs + goneGraceMs - this.#nowMs), () => {
       this.#graceTimers.delete(timer)
       onCheck()
     })

@@ -119,7 +119,7 @@ export class Peers implements PeerReceiver {
     if (this.#core.isStopped()) return
     this.#book.gone(id, this.#configuration)
     this.#reach()
-    if (this.#role.kind === 'leader') this.#core.drive({ kind: 'unobserve', id })
+    this.#core.drive(this.#role.kind === 'leader' ? { kind: 'unobserve', id } : { kind: 'peerGone', id })
   }
 
   /** After each step of the core: two comparisons, unless something changed. */

@@ -126,6 +126,22 @@ export function isLeaderDefended(raft: Raft): boolean {
   return raft.role.electionElapsedTicks < raft.options.electionTimeoutTicks
 }
 
+/**
+ * A voter whose leader is gone stops waiting for it, and stands after a tick or a few: voters in the order of their
+ * numbers, a tick apart, so that they do not split the vote. Who alone has lost its leader is refused by those who still
+ * hear it (PreVote), and follows again with the next heartbeat.
+ */
+export function onPeerGone(raft: Raft, id: NodeId): void {
+  const { role } = raft
+  if (role.kind !== 'follower' || role.leaderId !== id) return
+  const { voters, oldVoters } = raft.configurations.current
+  const left = [...new Set([...voters, ...oldVoters])].filter(voter => voter !== id).sort((a, b) => a - b)
+  const turn = left.indexOf(raft.id)
+  if (turn < 0) return
+  role.leaderId = null
+  role.electionElapsedTicks = Math.max(role.electionElapsedTicks, role.electionTimeoutTicks - 1 - turn)
+}
+
 function otherVoters(raft: Raft): readonly NodeId[] {
   const { voters, oldVoters } = raft.configurations.current
   return [...new Set([...voters, ...oldVoters])].filter(id => id !== raft.id)

@@ -32,6 +32,8 @@ export type Input =
   | { readonly kind: 'unobserve'; readonly id: NodeId }
   /** To a blank server: begin a cluster of these members. Whoever is fed by another one is never told this. */
   | { readonly kind: 'found'; readonly configuration: Configuration }
+  /** No connection with it is left. If it led, it has probably died: nobody waits for the whole election timeout. */
+  | { readonly kind: 'peerGone'; readonly id: NodeId }
   /** Do not wait for the election timeout. */
   | { readonly kind: 'campaign' }
   /** An own snapshot is on disk; entries up to `discardUpTo` (inclusive) left the disk with the same write. */

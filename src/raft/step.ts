@@ -11,6 +11,7 @@ import {
   campaign,
   isLeaderDefended,
   maybeCountOwnVote,
+  onPeerGone,
   onPreVote,
   onPreVoteReply,
   onRequestVote,
@@ -69,6 +70,9 @@ export function step(raft: Raft, input: Input): readonly Effect[] {
       break
     case 'found':
       onFound(raft, input.configuration)
+      break
+    case 'peerGone':
+      onPeerGone(raft, input.id)
       break
     case 'campaign':
       campaign(raft, false)

@@ -54,6 +54,7 @@ const messages: { readonly [Kind in Message['kind']]: Extract<Message, { kind: K
 
 const inputs: { readonly [Kind in Exclude<Input['kind'], 'message' | 'found' | 'persisted'>]: Input } = {
   tick: { kind: 'tick' },
+  peerGone: { kind: 'peerGone', id: toNodeId(2) },
   campaign: { kind: 'campaign' },
   proposal: { kind: 'proposal', entries: [new Uint8Array(1)] },
   flush: { kind: 'flush' },
@@ -74,6 +75,7 @@ const follows = (what: string): Row => [what, `→ follower, ${what}`, `→ foll
 
 const expected: { readonly [Kind in keyof typeof messages | keyof typeof inputs]: Row } = {
   tick: ['→ preCandidate, preVote', 'preVote', '→ preCandidate, preVote', '→ follower, heartbeat, leadership'],
+  peerGone: ['', '', '', ''],
   campaign: ['→ preCandidate, preVote', 'preVote', '→ preCandidate, preVote', ''],
   proposal: leaderOnly('accepted', 'refused notLeader'),
   flush: ['', '', '', ''],

@@ -211,3 +211,29 @@ function check(log: LogView, model: readonly Entry[]): void {
   const expected = model.findIndex(entry => entry.index > log.baseIndex && entry.term >= term)
   assert.equal(log.firstIndexOfTerm(term), expected === -1 ? model.length + 1 : expected + 1)
 }
+
+test('a voter whose leader is gone stands soon, in its turn; others gone, or a leader of others, change nothing', () => {
+  const ticksUntilCampaign = (gone: number): number => {
+    const raft = create([1, 1])
+    receive(raft, { kind: 'heartbeat', ...from(2, 1), commitIndex: toLogIndex(2), commitTerm: toTerm(1), round: 1 })
+    run(raft, { kind: 'peerGone', id: toNodeId(gone) })
+    let ticks = 0
+    for (; raft.role.kind === 'follower'; ticks++) run(raft, { kind: 'tick' })
+    return ticks
+  }
+  assert.equal(ticksUntilCampaign(2), 1)
+  assert.ok(ticksUntilCampaign(3) >= defaultRaftOptions.electionTimeoutTicks)
+})
+
+test('a voter that alone has lost its leader is refused by those who still hear it', () => {
+  const other = create([1, 1])
+  receive(other, { kind: 'heartbeat', ...from(2, 1), commitIndex: toLogIndex(2), commitTerm: toTerm(1), round: 1 })
+  const ask = { kind: 'preVote', ...from(3, 2), lastIndex: toLogIndex(2), lastTerm: toTerm(1), campaign: 1 } as const
+  const granted = (): boolean[] =>
+    receive(other, ask).flatMap(effect =>
+      effect.kind === 'send' && effect.message.kind === 'preVoteReply' ? [effect.message.isGranted] : [],
+    )
+  assert.ok(!granted().includes(true))
+  run(other, { kind: 'peerGone', id: toNodeId(2) })
+  assert.deepEqual(granted(), [true])
+})
