@@ -12,6 +12,7 @@ import { defaultLimits } from '../../src/metadata/decision.ts'
 import type { MetadataRecord } from '../../src/metadata/record-types.ts'
 import { decodeEntry, encodeEntry } from '../../src/metadata/records.ts'
 import { replayAll } from '../../src/metadata/replay.ts'
+import { soundDecisionRules } from '../../src/metadata/rules.ts'
 import { imageHash, restoreSnapshot, snapshotChunks, writeSnapshot } from '../../src/metadata/snapshot.ts'
 import { isFailure } from '../../src/protocol/errors.ts'
 import { toNodeId } from '../../src/util/numbers.ts'
@@ -45,6 +46,7 @@ function withBrokers(): ClusterImage {
       isHeard: false,
       minInsyncReplicas: 2,
       isUncleanAllowed: false,
+      rules: soundDecisionRules,
     })
     if (!isFailure(decision)) image = replayAll(image, decision.records)
   }

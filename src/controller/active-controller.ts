@@ -127,6 +127,8 @@ export class ActiveController {
   }
 
   #serveBrokers(): void {
+    const settings = this.#settings
+    const { rules } = settings
     this.#serve(brokerRegistration, async body => {
       const epoch = await this.#brokers.register({
         ...body,
@@ -138,8 +140,8 @@ export class ActiveController {
     this.#serve(brokerHeartbeat, body => this.#brokers.heartbeat(body))
     this.#serve(alterPartition, body =>
       this.#writer.submit(
-        image => decideAlterPartition(image, body, this.#settings.defaults),
-        timeoutFor(alterPartition, body, this.#settings),
+        image => decideAlterPartition(image, body, { ...settings.defaults, rules }),
+        timeoutFor(alterPartition, body, settings),
       ),
     )
   }

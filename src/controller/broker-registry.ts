@@ -58,9 +58,9 @@ export class BrokerRegistry {
 
   async register(registration: BrokerRegistration): Promise<BrokerEpoch> {
     const { nodeId } = registration
-    const { limits, defaults, logger } = this.#settings
+    const { limits, defaults, rules, logger } = this.#settings
     const epoch = await this.#writer.submit(image => {
-      const facts = { ...defaults, limits, isHeard: this.#sessions.isHeard(nodeId) }
+      const facts = { ...defaults, limits, rules, isHeard: this.#sessions.isHeard(nodeId) }
       const decision = decideRegisterBroker(image, registration, facts)
       // From here on another process of that id is refused, also while this registration is on its way.
       if (!isFailure(decision)) this.#sessions.heard(nodeId)

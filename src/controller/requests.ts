@@ -70,8 +70,8 @@ serve(createTopics, (image, request, settings) =>
 )
 serve(deleteTopics, decideDeleteTopics)
 serve(createPartitions, (image, request, settings) => decideCreatePartitions(image, request, placementFacts(settings)))
-serve(alterConfigs, (image, request, { defaults, validateBrokerConfig }) =>
-  decideAlterConfigs(image, request, { ...defaults, validateBrokerConfig }),
+serve(alterConfigs, (image, request, { defaults, rules, validateBrokerConfig }) =>
+  decideAlterConfigs(image, request, { ...defaults, rules, validateBrokerConfig }),
 )
 
 serve(electLeaders, (image, request, { defaults }) => decideElectLeaders(image, request, defaults))

@@ -2,7 +2,9 @@
  * The rules of the controller that tests break one at a time to prove that they would see it (planted bugs). Nothing
  * outside `test/` and `simulation/` passes anything but `soundControllerRules`.
  */
-export interface ControllerRules {
+import { type DecisionRules, soundDecisionRules } from '../metadata/rules.ts'
+
+export interface ControllerRules extends DecisionRules {
   /** A retried request gets its first answer and changes nothing (Raft, section 8). */
   readonly answersRetriesOnce: boolean
   /** A read that must be current asks the active controller first (thesis, section 6.4). */
@@ -12,6 +14,7 @@ export interface ControllerRules {
 }
 
 export const soundControllerRules: ControllerRules = {
+  ...soundDecisionRules,
   answersRetriesOnce: true,
   provesReads: true,
   dropsLostRecords: true,

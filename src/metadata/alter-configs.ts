@@ -8,6 +8,7 @@ import { type Decision, duplicatesIn, findTopic, itemDone, itemFailed } from './
 import { type ElectionTerms, minIsrOf, withIsr } from './election.ts'
 import type { TopicImage } from './image.ts'
 import type { MetadataRecord } from './record-types.ts'
+import type { DecisionRules } from './rules.ts'
 import { candidatesIn, electionTermsOf, newPartitionEpoch, settle, standingChange } from './settle.ts'
 import { topicConfigs, validateTopicConfig } from './topic-configs.ts'
 
@@ -17,6 +18,7 @@ type Resource = Request['resources'][number]
 type Change = Resource['changes'][number]
 
 export interface ConfigFacts extends ElectionTerms {
+  readonly rules: DecisionRules
   /** `null` when the broker config may be changed at run time to that value (`null`: back to the default). */
   readonly validateBrokerConfig: (key: string, value: string | null) => Failure | null
 }
@@ -95,7 +97,9 @@ function electionRecords(
     const after = settle(withIsr(partition, partition.isr, minInsyncReplicas), candidates, terms)
     const change = standingChange(topic.id, index, partition, after)
     if (change !== null) return [change]
-    const isHigher = minIsrOf(partition, minInsyncReplicas) > minIsrOf(partition, before.minInsyncReplicas)
+    const isHigher =
+      facts.rules.tellsHigherMinIsr &&
+      minIsrOf(partition, minInsyncReplicas) > minIsrOf(partition, before.minInsyncReplicas)
     return isHigher ? [newPartitionEpoch(topic.id, index)] : []
   })
 }

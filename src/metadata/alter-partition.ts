@@ -13,6 +13,7 @@ import { type Decision, duplicatesIn, itemDone, itemFailed } from './decision.ts
 import { type ElectionTerms, withIsr } from './election.ts'
 import type { PartitionImage, TopicImage } from './image.ts'
 import type { MetadataRecord, RecordOf } from './record-types.ts'
+import type { DecisionRules } from './rules.ts'
 import { candidatesIn, electionTermsOf, settle, standingChange } from './settle.ts'
 
 type Request = RequestOf<typeof alterPartition>
@@ -20,10 +21,14 @@ type Item = Request['partitions'][number]
 type Response = ResponseOf<typeof alterPartition>
 type Answer = Response['partitions'][number]
 
+export interface AlterPartitionFacts extends ElectionTerms {
+  readonly rules: DecisionRules
+}
+
 export function decideAlterPartition(
   image: ClusterImage,
   request: Request,
-  defaults: ElectionTerms,
+  facts: AlterPartitionFacts,
 ): Decision<Response> | Failure {
   const nodeId = toNodeId(request.nodeId)
   const broker = registeredBroker(image, nodeId, toBrokerEpoch(request.brokerEpoch))
@@ -34,10 +39,10 @@ export function decideAlterPartition(
   const partitions = request.partitions.map((item): Answer => {
     const found = duplicates.has(nameOf(item))
       ? invalid('The request names the partition more than once.')
-      : checked(image, nodeId, item)
+      : checked(image, nodeId, item, facts.rules)
     if (isFailure(found)) return refused(item, found)
     const { topic, partition } = found
-    const terms = electionTermsOf(topic, defaults)
+    const terms = electionTermsOf(topic, facts)
     const inSync = new Set(item.newIsr.map(member => member.nodeId))
     const isr = partition.replicas.filter(id => inSync.has(id))
     const after = settle(withIsr(partition, isr, terms.minInsyncReplicas), candidates, terms)
@@ -69,6 +74,7 @@ function checked(
   image: ClusterImage,
   nodeId: NodeId,
   item: Item,
+  rules: DecisionRules,
 ): { readonly topic: TopicImage; readonly partition: PartitionImage } | Failure {
   const topic = image.topics.byId.get(item.topicId)
   if (topic === undefined) return { error: 'UNKNOWN_TOPIC_ID', message: `There is no topic with id ${item.topicId}.` }
@@ -77,10 +83,11 @@ function checked(
     const message = `Topic ${topic.name} has ${topic.partitions.length} partitions.`
     return { error: 'UNKNOWN_TOPIC_OR_PARTITION', message }
   }
-  return epochFault(nodeId, item, partition) ?? isrFault(image, nodeId, item, partition) ?? { topic, partition }
+  const fault = epochFault(nodeId, item, partition, rules) ?? isrFault(image, nodeId, item, partition, rules)
+  return fault ?? { topic, partition }
 }
 
-function epochFault(nodeId: NodeId, item: Item, partition: PartitionImage): Failure | null {
+function epochFault(nodeId: NodeId, item: Item, partition: PartitionImage, rules: DecisionRules): Failure | null {
   const { leaderId, leaderEpoch, partitionEpoch } = partition
   if (leaderId !== nodeId) {
     return { error: 'NOT_LEADER_OR_FOLLOWER', message: `Its leader is ${leaderId ?? 'nobody'}, not ${nodeId}.` }
@@ -89,12 +96,18 @@ function epochFault(nodeId: NodeId, item: Item, partition: PartitionImage): Fail
     const error = item.leaderEpoch < leaderEpoch ? 'FENCED_LEADER_EPOCH' : 'UNKNOWN_LEADER_EPOCH'
     return { error, message: `Its leader epoch is ${leaderEpoch}, not ${item.leaderEpoch}.` }
   }
-  if (item.partitionEpoch === partitionEpoch) return null
+  if (item.partitionEpoch === partitionEpoch || !rules.checksPartitionEpochs) return null
   const message = `Its partition epoch is ${partitionEpoch}, not ${item.partitionEpoch}.`
   return { error: 'INVALID_UPDATE_VERSION', message }
 }
 
-function isrFault(image: ClusterImage, nodeId: NodeId, { newIsr }: Item, partition: PartitionImage): Failure | null {
+function isrFault(
+  image: ClusterImage,
+  nodeId: NodeId,
+  { newIsr }: Item,
+  partition: PartitionImage,
+  rules: DecisionRules,
+): Failure | null {
   const { replicas, isr } = partition
   const members = newIsr.map(member => toNodeId(member.nodeId))
   if (duplicatesIn(members).size > 0) return invalid('A replica stands in the new ISR twice.')
@@ -104,8 +117,8 @@ function isrFault(image: ClusterImage, nodeId: NodeId, { newIsr }: Item, partiti
   for (const member of newIsr) {
     const id = toNodeId(member.nodeId)
     const broker = image.brokers.get(id)
-    const isEligible =
-      broker !== undefined && broker.epoch === member.brokerEpoch && !broker.isFenced && !broker.isUnfit
+    const isThatOne = broker?.epoch === member.brokerEpoch || !rules.checksReplicaEpochs
+    const isEligible = broker !== undefined && isThatOne && !broker.isFenced && !broker.isUnfit
     if (isr.includes(id) || isEligible) continue
     return { error: 'INELIGIBLE_REPLICA', message: `Broker ${id} is fenced, unfit or registered anew.` }
   }

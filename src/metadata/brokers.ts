@@ -12,6 +12,7 @@ import { distrust, type ElectionTerms, leaveIsr } from './election.ts'
 import type { BrokerImage, MetadataImage, PartitionImage } from './image.ts'
 import type { MetadataRecord } from './record-types.ts'
 import { replayAll } from './replay.ts'
+import type { DecisionRules } from './rules.ts'
 import { candidatesIn, electionTermsOf, settle, standingChange } from './settle.ts'
 
 /** What a broker says of itself when it starts. */
@@ -35,6 +36,7 @@ export interface RegistrationFacts extends ElectionTerms {
   readonly limits: MetadataLimits
   /** This controller has heard of the registered broker of that id, and not so long ago that it counts as gone. */
   readonly isHeard: boolean
+  readonly rules: DecisionRules
 }
 
 /**
@@ -58,7 +60,7 @@ export function decideRegisterBroker(
   const epoch = toBrokerEpoch(image.lastOffset + 1)
   const state: BrokerState = { isFenced: false, isDraining: false, isUnfit: false }
   const broker: BrokerImage = { nodeId, epoch, url, peerUrl, rack, incarnationId, ...state }
-  const isTrusted = existing !== undefined && existing.epoch === previousEpoch
+  const isTrusted = existing?.epoch === previousEpoch || !facts.rules.distrustsLostLogs
   const before = candidatesIn(image, { ...broker, isFenced: true })
   const after = candidatesIn(image, broker)
   const changes = changesOf(image, facts, broker, true, (partition, terms) => {

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { decideDrainBroker, decideRegisterBroker, decideShutdown } from '../../src/metadata/brokers.ts'
 import { defaultLimits } from '../../src/metadata/decision.ts'
+import { soundDecisionRules } from '../../src/metadata/rules.ts'
 import { isFailure } from '../../src/protocol/errors.ts'
 import { toNodeId } from '../../src/util/numbers.ts'
 import { Cluster } from './cluster.ts'
@@ -17,7 +18,13 @@ const registration = {
   peerUrl: null,
   previousEpoch: null,
 }
-const facts = { limits: defaultLimits, isHeard: false, minInsyncReplicas: 1, isUncleanAllowed: false }
+const facts = {
+  rules: soundDecisionRules,
+  limits: defaultLimits,
+  isHeard: false,
+  minInsyncReplicas: 1,
+  isUncleanAllowed: false,
+}
 
 test('the epoch of a broker is the offset of its registration', () => {
   const it = new Cluster()

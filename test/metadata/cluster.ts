@@ -15,6 +15,7 @@ import { defaultLimits } from '../../src/metadata/decision.ts'
 import type { BrokerImage, PartitionImage } from '../../src/metadata/image.ts'
 import type { MetadataRecord } from '../../src/metadata/record-types.ts'
 import { replayAll } from '../../src/metadata/replay.ts'
+import { type DecisionRules, soundDecisionRules } from '../../src/metadata/rules.ts'
 import { type ErrorName, errorName, isFailure } from '../../src/protocol/errors.ts'
 import { type BrokerEpoch, toNodeId } from '../../src/util/numbers.ts'
 import { bootstrap, createRequest, type Topic, topicFacts, topicRequest } from './history.ts'
@@ -23,6 +24,7 @@ export class Cluster {
   image: ClusterImage = replayAll(emptyImage, [bootstrap])
   minInsyncReplicas = 1
   isUncleanAllowed = false
+  rules: DecisionRules = soundDecisionRules
 
   constructor(...brokerIds: number[]) {
     for (const id of brokerIds) this.register(id)
@@ -58,7 +60,8 @@ export class Cluster {
   }
 
   get terms() {
-    return { minInsyncReplicas: this.minInsyncReplicas, isUncleanAllowed: this.isUncleanAllowed }
+    const { minInsyncReplicas, isUncleanAllowed, rules } = this
+    return { minInsyncReplicas, isUncleanAllowed, rules }
   }
 
   fence(id: number): void {

@@ -1,6 +1,8 @@
 /** Random histories of a small cluster, made by the decisions themselves: what the property tests run on. */
 import fc from 'fast-check'
 import { decideAlterConfigs } from '../../src/metadata/alter-configs.ts'
+import { decideAlterPartition } from '../../src/metadata/alter-partition.ts'
+import { decideAlterReassignments } from '../../src/metadata/alter-reassignments.ts'
 import {
   decideDrainBroker,
   decideFence,
@@ -13,10 +15,12 @@ import { decideCreatePartitions } from '../../src/metadata/create-partitions.ts'
 import { decideCreateTopics } from '../../src/metadata/create-topics.ts'
 import { defaultLimits, type MetadataLimits, type TopicFacts } from '../../src/metadata/decision.ts'
 import { decideDeleteTopics } from '../../src/metadata/delete-topics.ts'
+import { decideElectLeaders } from '../../src/metadata/elect-leaders.ts'
 import type { ElectionTerms } from '../../src/metadata/election.ts'
 import type { BrokerImage } from '../../src/metadata/image.ts'
 import type { MetadataRecord } from '../../src/metadata/record-types.ts'
 import { replayAll } from '../../src/metadata/replay.ts'
+import { soundDecisionRules } from '../../src/metadata/rules.ts'
 import { type ClientSession, decideOnce } from '../../src/metadata/sessions.ts'
 import type { RequestOf } from '../../src/protocol/api.ts'
 import { type alterConfigs, createTopics, deleteTopics } from '../../src/protocol/apis/index.ts'
@@ -61,7 +65,10 @@ export type Operation =
   | { kind: 'delete'; name: string; session: ClientSession | null }
   | { kind: 'grow'; name: string; count: number; seed: number }
   | { kind: 'configure'; name: string; key: string; value: string | null }
-  | { kind: 'register'; id: number; incarnation: number; rack: string | null }
+  | { kind: 'register'; id: number; incarnation: number; rack: string | null; hasItsLogs: boolean }
+  | { kind: 'alter'; name: string; partition: number; members: number[] }
+  | { kind: 'move'; name: string; partition: number; replicas: number[] | null }
+  | { kind: 'elect'; electionType: 'preferred' | 'unclean' }
   | { kind: BrokerOperation; id: number }
 
 const brokerOperations = ['fence', 'hear', 'hear unfit', 'shut down', 'drain', 'end drain'] as const
@@ -69,6 +76,9 @@ type BrokerOperation = (typeof brokerOperations)[number]
 
 const name = fc.constantFrom('a', 'b', 'c.d', 'c_d', '..', 'e')
 const brokerId = fc.integer({ min: 1, max: 4 })
+/** Topics that are likely to be there. */
+const movedName = fc.constantFrom('a', 'b')
+const partition = fc.constantFrom(0, 0, 0, 1)
 const session = fc.option(
   fc.record({ clientId: fc.constantFrom('x', 'y', 'z'), requestId: fc.integer({ min: 0, max: 30 }) }),
 )
@@ -105,10 +115,44 @@ export const operation: fc.Arbitrary<Operation> = fc.oneof(
       id: brokerId,
       incarnation: fc.integer({ min: 1, max: 3 }),
       rack: fc.constantFrom(null, 'r1', 'r2'),
+      hasItsLogs: fc.boolean(),
     }),
+  },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      kind: fc.constant('alter'),
+      name: movedName,
+      partition,
+      members: fc.array(brokerId, { maxLength: 4 }),
+    }),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      kind: fc.constant('move'),
+      name: movedName,
+      partition,
+      replicas: fc.constantFrom(null, [], [1, 1], [1], [2], [3], [1, 2], [3, 2], [2, 1, 3]),
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({ kind: fc.constant('elect'), electionType: fc.constantFrom('preferred', 'unclean') }),
   },
   { weight: 4, arbitrary: fc.record({ kind: fc.constantFrom(...brokerOperations), id: brokerId }) },
 ) as fc.Arbitrary<Operation>
+
+/** Three brokers and a topic that is on all of them. */
+const begun: Operation[] = [
+  ...[1, 2, 3].map((id): Operation => ({ kind: 'register', id, incarnation: 1, rack: null, hasItsLogs: false })),
+  { kind: 'create', topics: [topicRequest('a', { numPartitions: 2, replicationFactor: 3 })], session: null, seed: 1 },
+]
+
+/** From nothing, or from a cluster that has something to lose. */
+export const history: fc.Arbitrary<Operation[]> = fc
+  .tuple(fc.constantFrom([], begun), fc.array(operation, { minLength: 20, maxLength: 100 }))
+  .map(([before, operations]) => [...before, ...operations])
 
 /** Room for two sessions only, so that eviction happens. */
 export const historyLimits: MetadataLimits = { ...limitsWithReplicas, sessionsMax: 2, brokersMax: 3 }
@@ -151,10 +195,14 @@ function decideOperation(image: ClusterImage, op: Operation) {
         validateOnly: false,
         resources: [{ type: 'topic' as const, name: op.name, changes }],
       }
-      return decideAlterConfigs(image, request, { ...electionDefaults, validateBrokerConfig: () => null })
+      return decideAlterConfigs(image, request, {
+        ...electionDefaults,
+        rules: soundDecisionRules,
+        validateBrokerConfig: () => null,
+      })
     }
     case 'register': {
-      const { id, incarnation, rack } = op
+      const { id, incarnation, rack, hasItsLogs } = op
       const registration = {
         nodeId: toNodeId(id),
         incarnationId: `i${incarnation}`,
@@ -162,9 +210,25 @@ function decideOperation(image: ClusterImage, op: Operation) {
         rack,
         clusterId: null,
         peerUrl: null,
-        previousEpoch: null,
+        previousEpoch: hasItsLogs ? (image.brokers.get(toNodeId(id))?.epoch ?? null) : null,
       }
-      return decideRegisterBroker(image, registration, { ...electionDefaults, limits: historyLimits, isHeard: false })
+      return decideRegisterBroker(image, registration, {
+        ...electionDefaults,
+        rules: soundDecisionRules,
+        limits: historyLimits,
+        isHeard: false,
+      })
+    }
+    case 'alter':
+      return decideAlter(image, op)
+    case 'move': {
+      const { name: topic, partition, replicas } = op
+      const request = { session: null, timeoutMs: 0, partitions: [{ topic, partition, replicas }] }
+      return decideAlterReassignments(image, request, { ...electionDefaults, limits: historyLimits })
+    }
+    case 'elect': {
+      const request = { session: null, timeoutMs: 0, electionType: op.electionType, partitions: null }
+      return decideElectLeaders(image, request, electionDefaults)
     }
     default: {
       const broker = image.brokers.get(toNodeId(op.id))
@@ -172,6 +236,20 @@ function decideOperation(image: ClusterImage, op: Operation) {
       return decideAboutBroker(image, broker, op.kind)
     }
   }
+}
+
+/** The leader, if there is one, says that the members of its wish that are replicas are in sync, with every epoch right. */
+function decideAlter(image: ClusterImage, { name, partition, members }: Operation & { kind: 'alter' }) {
+  const topic = image.topics.byName.get(name)
+  const found = topic?.partitions[partition]
+  if (topic === undefined || found === undefined || found.leaderId === null) return { records: [], response: null }
+  const { replicas, leaderId, leaderEpoch, partitionEpoch } = found
+  const newIsr = replicas
+    .filter(id => id === leaderId || members.includes(id))
+    .map(nodeId => ({ nodeId, brokerEpoch: image.brokers.get(nodeId)?.epoch ?? 0 }))
+  const partitions = [{ topicId: topic.id, partition, leaderEpoch, partitionEpoch, newIsr }]
+  const request = { nodeId: leaderId, brokerEpoch: image.brokers.get(leaderId)!.epoch, partitions }
+  return decideAlterPartition(image, request, { ...electionDefaults, rules: soundDecisionRules })
 }
 
 function decideAboutBroker(image: ClusterImage, broker: BrokerImage, kind: BrokerOperation) {

@@ -3,11 +3,24 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { type ClusterImage, emptyImage } from '../../src/metadata/cluster-image.ts'
-import type { PartitionImage } from '../../src/metadata/image.ts'
+import { minIsrOf } from '../../src/metadata/election.ts'
+import type { PartitionImage, TopicImage } from '../../src/metadata/image.ts'
+import { finalReplicas } from '../../src/metadata/reassignment.ts'
 import { replayAll } from '../../src/metadata/replay.ts'
+import { electionTermsOf } from '../../src/metadata/settle.ts'
 import { errorName } from '../../src/protocol/errors.ts'
+import { toNodeId } from '../../src/util/numbers.ts'
 import { runs } from '../support/depth.ts'
-import { bootstrap, decide, defaults, historyLimits, type Operation, operation, type Topic } from './history.ts'
+import {
+  bootstrap,
+  decide,
+  defaults,
+  electionDefaults,
+  history,
+  historyLimits,
+  type Operation,
+  type Topic,
+} from './history.ts'
 
 interface ModelBroker {
   incarnation: number
@@ -117,6 +130,10 @@ function checkAnswer(model: Model, op: Operation, outcome: ReturnType<typeof dec
     case 'register':
       assert.equal(outcome.failure?.error ?? null, model.register(op.id, op.incarnation))
       break
+    case 'alter':
+    case 'move':
+    case 'elect':
+      break
     default: {
       const broker = model.brokers.get(op.id)
       if (broker === undefined) return
@@ -134,7 +151,7 @@ function checkSame(model: Model, image: ClusterImage): void {
   const topics = new Map(
     [...image.topics.byName].map(([name, { partitions, configs }]) => [
       name,
-      { partitions: partitions.length, replicas: partitions[0]!.replicas.length, configs: new Map(configs) },
+      { partitions: partitions.length, replicas: finalReplicas(partitions[0]!).length, configs: new Map(configs) },
     ]),
   )
   assert.deepEqual(topics, model.topics)
@@ -146,8 +163,15 @@ function checkSame(model: Model, image: ClusterImage): void {
   assert.deepEqual(new Set(image.sessions.byClient.keys()), new Set(model.answered.keys()))
 }
 
+/** Who holds a partition is for moves to say: the model takes it from there. */
+function learnReplicas(model: Model, image: ClusterImage): void {
+  for (const [name, { partitions }] of image.topics.byName)
+    model.topics.get(name)!.replicas = finalReplicas(partitions[0]!).length
+}
+
 /** Only the in-sync lead, only the living are in sync, and whoever can lead does. */
-function checkPartition(image: ClusterImage, { replicas, isr, elr, leaderId }: PartitionImage): void {
+function checkPartition(image: ClusterImage, topic: TopicImage, partition: PartitionImage): void {
+  const { replicas, isr, elr, leaderId, addingReplicas, removingReplicas } = partition
   const isAlive = (id: number): boolean => image.brokers.get(id as never)?.isFenced === false
   assert(leaderId === null || isr.includes(leaderId))
   const isFit = (id: number): boolean => isAlive(id) && !image.brokers.get(id as never)!.isUnfit
@@ -155,35 +179,61 @@ function checkPartition(image: ClusterImage, { replicas, isr, elr, leaderId }: P
   if ([...isr, ...elr].some(isFit)) assert(isr.every(isFit), 'nobody unfit is in sync where others can be')
   assert(isr.every(id => replicas.includes(id)) && elr.every(id => replicas.includes(id)))
   assert(isr.length + elr.length > 0, 'somebody has every committed record')
+  const { minInsyncReplicas } = electionTermsOf(topic, electionDefaults)
+  if (isr.length >= minIsrOf(partition, minInsyncReplicas))
+    assert.deepEqual(elr, [], 'nobody is eligible beside enough')
+  assert(addingReplicas.every(id => replicas.includes(id) && !removingReplicas.includes(id)))
+  assert(removingReplicas.every(id => replicas.includes(id)) && finalReplicas(partition).length > 0)
   if (leaderId === null) assert(![...isr, ...elr].some(isAlive), 'a partition that can have a leader has one')
 }
 
-/** FAULTS.md, invariant 26: the leader epoch rises with every change of leader, only the in-sync and eligible lead. */
-function checkChange(before: PartitionImage, after: PartitionImage): void {
+/**
+ * One decision is one step: the leader epoch rises with every change of leader, by one, as the partition epoch does with
+ * every change. Only the in-sync and the eligible lead, or it is said that it is not so.
+ */
+function checkChange(op: Operation, before: PartitionImage, after: PartitionImage): void {
   if (before === after) return
-  assert(after.partitionEpoch > before.partitionEpoch)
-  assert(after.leaderEpoch >= before.leaderEpoch)
-  if (after.leaderId !== before.leaderId) assert(after.leaderEpoch > before.leaderEpoch)
-  if (after.leaderId !== null) assert([...before.isr, ...before.elr].includes(after.leaderId))
+  assert.equal(after.partitionEpoch, before.partitionEpoch + 1)
+  const reigns = after.leaderEpoch - before.leaderEpoch
+  assert(reigns === 0 || reigns === 1)
+  if (after.leaderId !== before.leaderId) assert.equal(reigns, 1)
+  const isUnclean = after.uncleanEpoch !== before.uncleanEpoch
+  if (isUnclean) assert.equal(after.uncleanEpoch, after.leaderEpoch)
+  const hadAll = [...before.isr, ...before.elr, ...(op.kind === 'alter' ? op.members : [])]
+  if (after.leaderId !== null && !isUnclean) assert(hadAll.includes(after.leaderId))
+}
+
+/** A broker that is back without its logs is in sync or eligible only where nobody else is, and leads only unclean. */
+function checkDistrust(op: Operation, before: ClusterImage, after: ClusterImage, partition: PartitionImage): void {
+  if (op.kind !== 'register' || op.hasItsLogs) return
+  const id = toNodeId(op.id)
+  if (before.brokers.get(id)?.epoch === after.brokers.get(id)?.epoch) return
+  const complete = [...partition.isr, ...partition.elr]
+  if (complete.includes(id)) assert.deepEqual(complete, [id])
+  if (partition.leaderId === id) assert.equal(partition.uncleanEpoch, partition.leaderEpoch)
 }
 
 test('decisions mean what the requests say, replay takes their records, and partitions stay sound', () => {
   let decisions = 0
   let elections = 0
+  let moves = 0
   fc.assert(
-    fc.property(fc.array(operation, { minLength: 20, maxLength: 100 }), operations => {
+    fc.property(history, operations => {
       const model = new Model()
       let image = replayAll(emptyImage, [bootstrap])
       for (const op of operations) {
         const outcome = decide(image, op)
         const next = replayAll(image, outcome.records)
         checkAnswer(model, op, outcome)
+        if (op.kind === 'move') learnReplicas(model, next)
         checkSame(model, next)
         for (const topic of next.topics.byId.values()) {
           for (const [at, partition] of topic.partitions.entries()) {
-            checkPartition(next, partition)
+            checkPartition(next, topic, partition)
+            checkDistrust(op, image, next, partition)
             const before = image.topics.byId.get(topic.id)?.partitions[at]
-            if (before !== undefined) checkChange(before, partition)
+            if (before !== undefined) checkChange(op, before, partition)
+            if (before !== undefined && before.replicas !== partition.replicas) moves++
             if (before !== undefined && before.leaderId !== partition.leaderId) elections++
           }
         }
@@ -193,5 +243,8 @@ test('decisions mean what the requests say, replay takes their records, and part
     }),
     { numRuns: runs(300) },
   )
-  assert(decisions > 5_000 && elections > 100, 'the histories had something in them')
+  assert(
+    decisions > 5_000 && elections > 100 && moves > 50,
+    `${decisions} decisions, ${elections} elections, ${moves} moves`,
+  )
 })

@@ -66,7 +66,7 @@ test('the delta of a batch is what the images differ by', () => {
 })
 
 test('different contents have different hashes', () => {
-  const records = recordsOf([{ kind: 'register', id: 1, incarnation: 1, rack: null }])
+  const records = recordsOf([{ kind: 'register', id: 1, incarnation: 1, rack: null, hasItsLogs: false }])
   const hashes = records.map((_, at) => imageHash(replayAll(emptyImage, records.slice(0, at))))
   assert.equal(new Set(hashes).size, hashes.length)
 })
@@ -74,7 +74,7 @@ test('different contents have different hashes', () => {
 const sample = replayAll(
   emptyImage,
   recordsOf([
-    { kind: 'register', id: 1, incarnation: 1, rack: 'r' },
+    { kind: 'register', id: 1, incarnation: 1, rack: 'r', hasItsLogs: false },
     {
       kind: 'create',
       topics: [{ name: 'a', numPartitions: 30, replicationFactor: 1, assignments: null, configs: [] }],
@@ -128,7 +128,7 @@ test('a large image is written in chunks of bounded size', () => {
   const image = replayAll(
     emptyImage,
     recordsOf([
-      { kind: 'register', id: 1, incarnation: 1, rack: null },
+      { kind: 'register', id: 1, incarnation: 1, rack: null, hasItsLogs: false },
       { kind: 'create', topics, session: null, seed: 3 },
     ]),
   )

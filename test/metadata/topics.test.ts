@@ -7,6 +7,7 @@ import { decideCreateTopics } from '../../src/metadata/create-topics.ts'
 import type { MetadataLimits } from '../../src/metadata/decision.ts'
 import { decideDeleteTopics } from '../../src/metadata/delete-topics.ts'
 import { replayAll } from '../../src/metadata/replay.ts'
+import { soundDecisionRules } from '../../src/metadata/rules.ts'
 import { errorName } from '../../src/protocol/errors.ts'
 import { uuidFrom } from '../../src/util/uuid.ts'
 import { Cluster } from './cluster.ts'
@@ -258,6 +259,7 @@ const alterCases: [what: string, resource: Resource, expected: string | null][] 
 const configFacts = {
   minInsyncReplicas: 1,
   isUncleanAllowed: false,
+  rules: soundDecisionRules,
   validateBrokerConfig: (key: string) =>
     key === 'log.retention.ms' ? null : ({ error: 'INVALID_CONFIG', message: `${key} is fixed.` } as const),
 }

@@ -1,0 +1,21 @@
+/**
+ * The rules of decisions about partitions that tests break one at a time to prove that they would see it (planted bugs).
+ * Nothing outside `test/` and `simulation/` passes anything but `soundDecisionRules`.
+ */
+export interface DecisionRules {
+  /** A leader that does not know the partition as it is decides nothing about it (KIP-497). */
+  readonly checksPartitionEpochs: boolean
+  /** A replica that has been registered anew since it was in sync is not (KIP-903). */
+  readonly checksReplicaEpochs: boolean
+  /** A broker whose logs may lack what it acknowledged is neither in sync nor eligible (KIP-966). */
+  readonly distrustsLostLogs: boolean
+  /** A leader must know of a higher min.insync.replicas before its ISR may shrink. */
+  readonly tellsHigherMinIsr: boolean
+}
+
+export const soundDecisionRules: DecisionRules = {
+  checksPartitionEpochs: true,
+  checksReplicaEpochs: true,
+  distrustsLostLogs: true,
+  tellsHigherMinIsr: true,
+}
