@@ -60,6 +60,27 @@ test('with one rack per replica, no rack loses two replicas', () => {
   }
 })
 
+test('brokers in even racks hold the same, lead the same and take over the same from a leader that is gone', () => {
+  const ring = rackRing([1, 2, 3, 4, 5, 6].map(id => broker(id, `r${id % 3}`)))
+  const held = new Map<number, number>()
+  const heirs = new Map<number, Set<number>>()
+  for (let partition = 0; partition < 60; partition++) {
+    const replicas = placeReplicas(ring, 3, partition, 3)
+    for (const id of replicas) held.set(id, (held.get(id) ?? 0) + 1)
+    heirs.set(replicas[0]!, (heirs.get(replicas[0]!) ?? new Set()).add(replicas[1]!))
+  }
+  assert.deepEqual([...held.values()], [30, 30, 30, 30, 30, 30])
+  for (const [leader, followers] of heirs) assert.equal(followers.size, 4, `all of the other racks, for ${leader}`)
+})
+
+test('a rack of one broker holds a replica of everything: racks come before load', () => {
+  const ring = rackRing([broker(1, 'a'), broker(2, 'a'), broker(3, 'a'), broker(4, 'b'), broker(5, 'c')])
+  for (let partition = 0; partition < 30; partition++) {
+    const replicas = placeReplicas(ring, 0, partition, 3)
+    assert([4, 5].every(id => replicas.includes(toNodeId(id))))
+  }
+})
+
 test('the followers of one leader change from round to round of the ring', () => {
   const ring = rackRing([1, 2, 3, 4].map(id => broker(id, null)))
   const followers = [0, 4, 8].map(partition => placeReplicas(ring, 0, partition, 2)[1])
