@@ -134,14 +134,17 @@ export class LeaderReplica {
     return this.#maybeAdvance()
   }
 
-  /** What to send to a follower now, or `null`: it has everything, or its answer is waited for first. */
-  next(nodeId: NodeId, log: LogView): NextAppend | null {
+  /**
+   * What to send to a follower now, or `null`: it has everything, or its answer is waited for first. `isAsked`: there is
+   * other news for one that has everything, such as a log start.
+   */
+  next(nodeId: NodeId, log: LogView, isAsked = false): NextAppend | null {
     const follower = this.#followers.get(nodeId)
     if (follower === undefined) return null
     const { state, inFlight, generation } = follower
     if (state === 'probe' && inFlight > 0) return null
     const hasNews = follower.nextOffset < log.logEndOffset || follower.sentHighWatermark < this.#highWatermark
-    if (state === 'replicate' && !hasNews) return null
+    if (state === 'replicate' && !hasNews && !isAsked) return null
     if (follower.nextOffset > log.logStartOffset) {
       const fromOffset = follower.nextOffset
       return { generation, fromOffset, prevEpoch: epochBefore(log, fromOffset), readOffset: fromOffset }
@@ -204,7 +207,8 @@ export class LeaderReplica {
     const { isr, replicas, brokerEpochs } = this.#terms
     const isr2 = replicas.filter(id => {
       if (id === this.localId) return true
-      return isr.includes(id) ? !this.#isLagging(id, nowMs, lagMsMax, log) : this.#mayJoin(id)
+      // Whoever is cut off has all that is committed while nothing commits: it would join and leave in turn, for ever.
+      return !this.#isLagging(id, nowMs, lagMsMax, log) && (isr.includes(id) || this.#mayJoin(id))
     })
     const isSame = isr2.length === isr.length && isr2.every(id => isr.includes(id))
     if (isSame) return null
