@@ -5,10 +5,18 @@
 import type { LogManager } from '../log/types.ts'
 import type { Handler } from '../transport/handler.ts'
 import { Disposables } from '../util/disposables.ts'
+import type { BrokerEpoch } from '../util/numbers.ts'
 import { Deadlines } from './deadlines.ts'
 import { FetchMemory } from './fetch-memory.ts'
 import { brokerHandlers } from './handlers/index.ts'
+import { peerHandlers } from './handlers/peer.ts'
+import { HighWatermarkCheckpoint } from './high-watermark-checkpoint.ts'
+import type { Leading } from './leading.ts'
 import { PartitionRegistry } from './partition-registry.ts'
+import { IsrProposer } from './replication/isr-proposer.ts'
+import type { BrokerPeers } from './replication/sender-core.ts'
+import { ReplicaSenders } from './replication/senders.ts'
+import { CatchUpThrottle } from './replication/throttle.ts'
 import { Retention } from './retention.ts'
 import type { BrokerRuntime } from './runtime.ts'
 import { BrokerStats } from './stats.ts'
@@ -17,12 +25,16 @@ export interface BrokerOptions
   extends Omit<BrokerRuntime, 'partitions' | 'deadlines' | 'fetchMemory' | 'stats' | 'isDraining'> {
   /** Stays the caller's: closed after the broker. */
   readonly logs: LogManager
+  /** The way to other brokers; `null`: there is none. */
+  readonly peers: BrokerPeers | null
   /** The process must end: a disk failed in a way that makes every later answer a guess. */
   readonly onFatal: (error: Error) => void
 }
 
 export interface Broker extends AsyncDisposable {
   readonly handlers: readonly Handler[]
+  /** For the listener that other nodes connect to. */
+  readonly peerHandlers: readonly Handler[]
   readonly partitions: PartitionRegistry
   readonly stats: BrokerStats
   /** Fetches and produces that wait now. */
@@ -40,8 +52,34 @@ export async function openBroker(options: BrokerOptions): Promise<Broker> {
   const stats = new BrokerStats()
   const deadlines = new Deadlines(clock)
   owned.defer(() => deadlines.close())
-  const partitions = new PartitionRegistry({ nodeId, incarnationId, metadata, logs, logger, topicDefaults, onFatal })
+  const brokerEpoch = (): BrokerEpoch | null => partitions.brokerEpoch
+  const senders = openSenders(options, deadlines, stats, brokerEpoch)
+  owned.defer(() => senders.close())
+  const { lagMsMax } = settings.replication
+  const proposer = new IsrProposer({ nodeId, clock, logger, controller: options.controller, brokerEpoch, lagMsMax })
+  owned.defer(() => proposer.close())
+  const env = { nodeId, clock, logger, stats, senders, proposer }
+  const partitions = new PartitionRegistry({
+    nodeId,
+    incarnationId,
+    metadata,
+    logs,
+    logger,
+    topicDefaults,
+    onFatal,
+    env,
+  })
   owned.defer(() => partitions.close())
+  proposer.watch(() => leadersOf(partitions))
+  const { highWatermarks } = logs
+  const checkpoint = new HighWatermarkCheckpoint({
+    clock,
+    logger,
+    highWatermarks,
+    partitions: () => partitions.all(),
+    onFatal,
+  })
+  owned.defer(() => checkpoint.close())
   const fetchMemory = new FetchMemory(settings.fetchMemoryBytesMax)
   let isDraining = false
   const runtime = { ...options, partitions, deadlines, fetchMemory, stats, isDraining: () => isDraining }
@@ -50,6 +88,7 @@ export async function openBroker(options: BrokerOptions): Promise<Broker> {
   await partitions.settled()
   return {
     handlers,
+    peerHandlers: peerHandlers(runtime),
     partitions,
     stats,
     get delayedOperations() {
@@ -64,4 +103,34 @@ export async function openBroker(options: BrokerOptions): Promise<Broker> {
     },
     [Symbol.asyncDispose]: () => owned.dispose(),
   }
+}
+
+function openSenders(
+  options: BrokerOptions,
+  deadlines: Deadlines,
+  stats: BrokerStats,
+  brokerEpoch: () => BrokerEpoch | null,
+): ReplicaSenders {
+  const { nodeId, clusterId, peers, clock, random, logger, metadata, settings } = options
+  if (peers === null) return new ReplicaSenders(null)
+  const { inFlightBytesMax, requestTimeoutMs, catchUpBytesPerSecond } = settings.replication
+  return new ReplicaSenders({
+    nodeId,
+    clusterId,
+    peers,
+    clock,
+    random,
+    logger,
+    deadlines,
+    throttle: new CatchUpThrottle(clock, () => catchUpBytesPerSecond(metadata.image())),
+    stats,
+    windowBytes: inFlightBytesMax,
+    requestTimeoutMs,
+    brokerEpoch,
+    urlOf: id => metadata.image().brokers.get(id)?.peerUrl ?? null,
+  })
+}
+
+function* leadersOf(partitions: PartitionRegistry): IterableIterator<Leading> {
+  for (const { leading } of partitions.all()) if (leading !== null) yield leading
 }

@@ -84,7 +84,8 @@ export class Deadlines {
 
   #onTimer(): void {
     this.#armed = null
-    const nowTick = Math.floor(this.#clock.nowMs() / tickMs)
+    // A sum of fractions may fall a hair short of the tick that was aimed at, and would for ever where time is virtual.
+    const nowTick = Math.floor(this.#clock.nowMs() / tickMs + 1e-9)
     const expired: Node[] = []
     const firstTick = Math.max(this.#doneTick + 1, nowTick - slotCount + 1)
     for (let tick = firstTick; tick <= nowTick; tick++) {

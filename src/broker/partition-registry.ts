@@ -10,8 +10,10 @@ import { type ResolvedTopicConfig, resolveTopicConfig } from '../metadata/topic-
 import type { Failure } from '../protocol/errors.ts'
 import { CorruptionError } from '../util/errors.ts'
 import type { Logger } from '../util/logger.ts'
-import type { NodeId } from '../util/numbers.ts'
-import { Partition, type PartitionTerms } from './partition.ts'
+import type { BrokerEpoch, NodeId } from '../util/numbers.ts'
+import type { ReplicaEnvironment } from './leading.ts'
+import { Partition } from './partition.ts'
+import { brokerEpochsOf, type PartitionTerms, termsOf } from './partition-terms.ts'
 import { StepGate } from './step-gate.ts'
 
 export interface PartitionRegistryOptions {
@@ -25,6 +27,7 @@ export interface PartitionRegistryOptions {
   readonly topicDefaults: ReadonlyMap<string, string>
   /** The disk failed under a log whose flush policy promises more than this process can now know. */
   readonly onFatal: (error: Error) => void
+  readonly env: ReplicaEnvironment
 }
 
 interface Wanted {
@@ -56,10 +59,22 @@ export class PartitionRegistry {
   #image: MetadataImage
   readonly #unsubscribe: () => void
   #isClosed = false
+  /** Effective configs by topic id, with what they were made of. */
+  readonly #configs = new Map<
+    string,
+    {
+      readonly configs: ReadonlyMap<string, string>
+      readonly dynamic: ReadonlyMap<string, string> | undefined
+      readonly resolved: ResolvedTopicConfig
+    }
+  >()
+  /** Of the image: what every partition is told of the brokers. */
+  #brokers: { readonly isRegistered: boolean; readonly brokerEpochs: ReadonlyMap<NodeId, BrokerEpoch> }
 
   constructor(options: PartitionRegistryOptions) {
     this.#options = options
     this.#image = options.metadata.image()
+    this.#brokers = this.#brokersOf(this.#image)
     this.#unsubscribe = options.metadata.subscribe((image, delta) => this.#onChange(image, delta))
     for (const topic of this.#image.topics.byName.values()) this.#wantTopic(topic)
   }
@@ -76,9 +91,29 @@ export class PartitionRegistry {
     if (slot.failed !== null && slot.failed.id.topicId === known.id) return slot.failed.failure
     const found = slot.partition
     if (found === null || found.id.topicId !== known.id) {
+      const isLed = known.partitions[partition]?.leaderId === this.#options.nodeId
+      if (!isLed) return this.#notLed(known, partition)
       return { error: 'LEADER_NOT_AVAILABLE', message: `${topic}-${partition} is being opened.` }
     }
     return found.check(leaderEpoch) ?? found
+  }
+
+  /** The replica that is here of a partition, led or not. */
+  findReplica(topicId: string, partition: number): Partition | Failure {
+    if (this.#isClosed) return { error: 'SHUTTING_DOWN', message: 'The node is shutting down.' }
+    const topic = this.#image.topics.byId.get(topicId)
+    if (topic === undefined) return { error: 'UNKNOWN_TOPIC_ID', message: `No topic with id ${topicId} is known here.` }
+    const slot = this.#topics.get(topic.name)?.get(partition)
+    if (slot === undefined) return this.#notHere(topic, partition)
+    if (slot.failed !== null && slot.failed.id.topicId === topicId) return slot.failed.failure
+    if (slot.partition !== null && slot.partition.id.topicId === topicId) return slot.partition
+    return { error: 'REPLICA_NOT_AVAILABLE', message: `${topic.name}-${partition} is being opened.` }
+  }
+
+  /** Of this process's registration, as the metadata known here have it; `null` before. */
+  get brokerEpoch(): BrokerEpoch | null {
+    if (!this.#brokers.isRegistered) return null
+    return this.#image.brokers.get(this.#options.nodeId)?.epoch ?? null
   }
 
   /** Every open partition. */
@@ -129,36 +164,58 @@ export class PartitionRegistry {
     }
   }
 
+  #notLed(topic: TopicImage, partition: number): Failure {
+    const message = `Node ${this.#options.nodeId} does not lead ${topic.name}-${partition}.`
+    return { error: 'NOT_LEADER_OR_FOLLOWER', message }
+  }
+
+  #brokersOf(image: MetadataImage) {
+    const { nodeId, incarnationId } = this.#options
+    const isRegistered = image.brokers.get(nodeId)?.incarnationId === incarnationId
+    return { isRegistered, brokerEpochs: brokerEpochsOf(image) }
+  }
+
   #onChange(image: MetadataImage, delta: MetadataDelta): void {
     const before = this.#image
     this.#image = image
     for (const topicId of delta.deletedTopicIds) {
+      this.#configs.delete(topicId)
       const topic = before.topics.byId.get(topicId)
       // A topic of the same name may already be there again: then that one says what is wanted.
       if (topic !== undefined && !image.topics.byName.has(topic.name)) this.#wantNothing(topic.name)
     }
-    const { nodeId } = this.#options
-    const concernsAll = delta.changedBrokerConfigs.has(nodeId) || delta.changedBrokers.has(nodeId)
-    const changed = concernsAll ? image.topics.byId.keys() : delta.changedTopicIds
+    const { nodeId, env } = this.#options
+    if (delta.changedBrokers.size > 0) {
+      this.#brokers = this.#brokersOf(image)
+      env.senders.onBrokersChanged()
+    }
+    const concernsAll = delta.changedBrokerConfigs.has(nodeId) || delta.changedBrokers.size > 0
+    const changed = concernsAll ? this.#withOwnTopics(delta.changedTopicIds) : delta.changedTopicIds
     for (const topicId of changed) {
       const topic = image.topics.byId.get(topicId)
       if (topic !== undefined) this.#wantTopic(topic)
     }
   }
 
+  #withOwnTopics(topicIds: ReadonlySet<string>): ReadonlySet<string> {
+    const all = new Set(topicIds)
+    for (const name of this.#topics.keys()) {
+      const topic = this.#image.topics.byName.get(name)
+      if (topic !== undefined) all.add(topic.id)
+    }
+    return all
+  }
+
   #wantTopic(topic: TopicImage): void {
     const config = this.#resolveConfig(topic)
-    const isRegistered = this.#image.brokers.get(this.#options.nodeId)?.incarnationId === this.#options.incarnationId
     const slots = this.#topics.get(topic.name) ?? new Map<number, Slot>()
     for (const [partition, image] of topic.partitions.entries()) {
       if (!image.replicas.includes(this.#options.nodeId)) {
         this.#want(topic.name, slots, partition, null)
         continue
       }
-      const { leaderEpoch, isr } = image
-      const leaderId = isRegistered ? image.leaderId : null
       const id = { topic: topic.name, topicId: topic.id, partition }
-      this.#want(topic.name, slots, partition, { id, terms: { leaderId, leaderEpoch, isr, config } })
+      this.#want(topic.name, slots, partition, { id, terms: termsOf(image, config, this.#brokers) })
     }
     for (const partition of slots.keys()) {
       if (partition >= topic.partitions.length) this.#want(topic.name, slots, partition, null)
@@ -206,17 +263,19 @@ export class PartitionRegistry {
   }
 
   async #open(slot: Slot, { id, terms }: Wanted): Promise<void> {
-    const { logs, logger, nodeId } = this.#options
+    const { logs, logger, env, onFatal } = this.#options
     // While it waited for its turn the topic was deleted.
     if (slot.wanted?.id.topicId !== id.topicId || this.#isClosed) return
     try {
       const log = await logs.openLog(id, terms.config)
       if (log.failure !== null) logger.error({ ...id, error: log.failure }, 'a partition is damaged and offline')
       slot.partition = new Partition({
-        nodeId,
+        env,
         log,
         terms,
+        highWatermark: logs.highWatermarks.get(id),
         onFailure: (partition, error) => this.#onLogFailure(partition, error),
+        onFatal,
       })
     } catch (error) {
       const failure: Failure = { error: 'KAFKA_STORAGE_ERROR', message: messageOf(error) }
@@ -257,9 +316,14 @@ export class PartitionRegistry {
 
   #resolveConfig(topic: TopicImage): ResolvedTopicConfig {
     const dynamic = this.#image.brokerConfigs.get(this.#options.nodeId)
+    const known = this.#configs.get(topic.id)
+    // Images share what did not change; the log is told of a config only when there is another.
+    if (known?.configs === topic.configs && known.dynamic === dynamic) return known.resolved
     const defaults =
       dynamic === undefined ? this.#options.topicDefaults : new Map([...this.#options.topicDefaults, ...dynamic])
-    return resolveTopicConfig(topic.configs, defaults)
+    const resolved = resolveTopicConfig(topic.configs, defaults)
+    this.#configs.set(topic.id, { configs: topic.configs, dynamic, resolved })
+    return resolved
   }
 
   #onLogFailure(partition: Partition, error: Error): void {

@@ -3,21 +3,21 @@
  * local durable end (`acks=1`) or for the high watermark (`acks=all`), fetches for the high watermark to move. The log
  * reports progress once per group commit; everyone it concerns is released in that turn, in the order they came.
  *
- * Not the leader (yet, any more, or because the leader is elsewhere): the log stays open and nothing is served.
+ *   resting (not registered, epoch given up, log being cut) ◄──► leading | following
+ *
+ * What a role knows ends with its epoch. What the partition knows to be committed does not.
  */
 import type { AppendResult, PartitionLog, TopicPartition } from '../log/types.ts'
 import type { ResolvedTopicConfig } from '../metadata/topic-configs.ts'
 import { ApiError, type ErrorName, type Failure } from '../protocol/errors.ts'
-import { LeaderReplica, type LeaderTerms } from '../replication/leader-replica.ts'
+import { noEpoch } from '../replication/types.ts'
 import { assertAtMost } from '../util/assert.ts'
-import type { LeaderEpoch, NodeId, Offset } from '../util/numbers.ts'
+import type { LeaderEpoch, Offset } from '../util/numbers.ts'
 import { MiB } from '../util/units.ts'
-import { Fifo } from './fifo.ts'
-
-/** A produce that waits for one of its partitions; `slot` is the place in its request. */
-export interface AppendWaiter {
-  onAppendSettled(slot: number, failure: Failure | null): void
-}
+import { type Acks, type AppendWaiter, AppendWaiters } from './append-waiters.ts'
+import { Following, type ReplicaAppend } from './following.ts'
+import { Leading, type ReplicaEnvironment } from './leading.ts'
+import type { PartitionTerms } from './partition-terms.ts'
 
 /** A fetch that waits for more bytes below the high watermark, or for anything to change. */
 export interface FetchWaiter {
@@ -25,23 +25,17 @@ export interface FetchWaiter {
   onPartitionChanged(): void
 }
 
-/** What the metadata says about this partition, with the effective configs of its topic. */
-export interface PartitionTerms {
-  readonly leaderId: NodeId | null
-  readonly leaderEpoch: LeaderEpoch
-  readonly isr: readonly NodeId[]
-  readonly config: ResolvedTopicConfig
-}
-
 export interface PartitionOptions {
-  readonly nodeId: NodeId
+  readonly env: ReplicaEnvironment
   readonly log: PartitionLog
   readonly terms: PartitionTerms
+  /** What an earlier process knew to be committed; may be above the end of the log. */
+  readonly highWatermark: Offset
   /** The disk failed under the log, after it was opened; called once. */
   readonly onFailure: (partition: Partition, error: Error) => void
+  /** An invariant broke. */
+  readonly onFatal: (error: Error) => void
 }
-
-export type Acks = 0 | 1 | -1
 
 /**
  * Bytes a log may hold that the disk has not taken. Requests count as in flight until theirs are durable, which bounds
@@ -49,44 +43,40 @@ export type Acks = 0 | 1 | -1
  */
 const pendingBytesMax = 64 * MiB
 
-interface Waiting {
-  readonly endOffset: Offset
-  readonly sizeBytes: number
-  readonly waiter: AppendWaiter | null
-  readonly slot: number
-}
-
 export class Partition {
   readonly id: TopicPartition
   readonly log: PartitionLog
   /** Bytes that passed the high watermark since this object exists: a fetch compares two readings. */
   committedBytes = 0
-  readonly #nodeId: NodeId
-  readonly #onFailure: (partition: Partition, error: Error) => void
+  readonly #options: PartitionOptions
+  readonly #waiters = new AppendWaiters()
+  readonly #fetches = new Set<FetchWaiter>()
   #terms: PartitionTerms
-  #leader: LeaderReplica | null = null
+  #role: Leading | Following | null = null
+  /** Exclusive end of what is committed, as far as this replica knows, and the leader epoch it learned that in. */
   #highWatermark: Offset
+  #highWatermarkEpoch: number
+  /** The epoch in which records were taken back that a follower may have. */
+  #givenUpEpoch: number = noEpoch
+  #isBeingCut = false
   /** Why nothing is served for ever: closed, or the disk failed. */
   #ended: Failure | null = null
-  /** In the order of their end offsets: those the local durable end releases. */
-  readonly #unflushed = new Fifo<Waiting>()
-  /** Every append the high watermark has not passed; `waiter` only for acks=all. */
-  readonly #uncommitted = new Fifo<Waiting>()
-  readonly #fetches = new Set<FetchWaiter>()
 
   constructor(options: PartitionOptions) {
-    this.id = options.log.id
-    this.log = options.log
-    this.#nodeId = options.nodeId
-    this.#onFailure = options.onFailure
-    this.#terms = options.terms
-    this.#highWatermark = this.log.logStartOffset
-    this.log.onProgress(() => this.#onLogProgress())
-    this.log.onAppendFailure(({ fromOffset, error }) =>
+    const { log, terms, highWatermark } = options
+    this.id = log.id
+    this.log = log
+    this.#options = options
+    this.#terms = terms
+    const isOpen = log.failure === null
+    this.#highWatermark = isOpen ? Math.max(log.logStartOffset, Math.min(highWatermark, log.logEndOffset)) : 0
+    this.#highWatermarkEpoch = isOpen ? this.#epochBefore(this.#highWatermark) : noEpoch
+    log.onProgress(() => this.#onLogProgress())
+    log.onAppendFailure(({ fromOffset, error }) =>
       this.#onAppendsTakenBack(fromOffset, { error: error.code, message: error.message }),
     )
-    if (this.log.failure === null) this.apply(options.terms)
-    else this.end({ error: 'KAFKA_STORAGE_ERROR', message: this.log.failure.message })
+    if (log.failure === null) this.#takeRole()
+    else this.end({ error: 'KAFKA_STORAGE_ERROR', message: log.failure.message })
   }
 
   get config(): ResolvedTopicConfig {
@@ -98,34 +88,43 @@ export class Partition {
   }
 
   get isLeader(): boolean {
-    return this.#leader !== null && this.#ended === null
+    return this.leading !== null
   }
 
-  /** Exclusive end of what is committed, as far as this replica knows. */
+  /** The role of leader, while it is the partition's. */
+  get leading(): Leading | null {
+    return this.#role?.kind === 'leading' ? this.#role : null
+  }
+
   get highWatermark(): Offset {
     return this.#highWatermark
   }
 
   /** Exclusive end of what read committed sees: no transaction can be open, so it is the high watermark. */
   get lastStableOffset(): Offset {
-    return this.highWatermark
+    return this.#highWatermark
   }
 
   /** Fewer in-sync replicas than `min.insync.replicas`. */
   get isUnderMinIsr(): boolean {
-    return this.#leader !== null && !this.#leader.hasMinIsr
+    return this.leading !== null && !this.hasMinIsr
+  }
+
+  /** Whether `acks=all` may be accepted now. */
+  get hasMinIsr(): boolean {
+    return this.leading?.replica.hasMinIsr ?? false
+  }
+
+  /** Given up because records were taken back that a follower may have; until the next epoch. */
+  get isGivenUp(): boolean {
+    return this.#givenUpEpoch === this.leaderEpoch
   }
 
   /** Why a request with this leader epoch (-1: none given) cannot be served here, or `null` (KIP-320). */
   check(leaderEpoch: number): Failure | null {
-    if (this.#ended !== null) return this.#ended
-    if (leaderEpoch >= 0 && leaderEpoch < this.leaderEpoch)
-      return this.#fail('FENCED_LEADER_EPOCH', `the current leader epoch is ${this.leaderEpoch}`)
-    if (leaderEpoch > this.leaderEpoch)
-      return this.#fail('UNKNOWN_LEADER_EPOCH', `this node knows leader epoch ${this.leaderEpoch}`)
-    if (this.#leader === null)
-      return this.#fail('NOT_LEADER_OR_FOLLOWER', `node ${this.#nodeId} does not lead this partition`)
-    return null
+    const failure = this.#checkEpoch(leaderEpoch)
+    if (failure !== null || this.leading !== null) return failure
+    return this.#fail('NOT_LEADER_OR_FOLLOWER', `node ${this.#options.env.nodeId} does not lead this partition`)
   }
 
   /** New metadata: role, epoch, ISR or configs changed. */
@@ -134,35 +133,9 @@ export class Partition {
     this.#terms = terms
     if (this.#ended !== null) return
     if (terms.config !== hadConfig) this.log.reconfigure(terms.config)
-    const isLed = terms.leaderId === this.#nodeId
-    if (!isLed) {
-      if (this.#leader !== null) this.#resign()
-      return
-    }
-    const leaderTerms: LeaderTerms = {
-      leaderEpoch: terms.leaderEpoch,
-      partitionEpoch: 0,
-      replicas: terms.isr,
-      isr: terms.isr,
-      effectiveMinIsr: terms.config.minInsyncReplicas,
-      brokerEpochs: new Map(),
-    }
-    const { durableEndOffset, logEndOffset } = this.log
-    if (this.#leader?.leaderEpoch === terms.leaderEpoch) {
-      if (this.#leader.reconfigure(leaderTerms, logEndOffset, 0)) this.#onHighWatermarkMoved()
-      return
-    }
-    this.#leader = new LeaderReplica({
-      terms: leaderTerms,
-      localId: this.#nodeId,
-      durableEndOffset,
-      logEndOffset,
-      nowMs: 0,
-      highWatermark: this.#highWatermark,
-    })
-    this.#onHighWatermarkMoved()
-    // Fetches hold the old epoch: they look again.
-    this.wakeFetches()
+    // The next role begins with a log that stands still.
+    if (!this.#isBeingCut) this.#takeRole()
+    else if (!this.#isRoleCurrent()) this.#rest()
   }
 
   /**
@@ -171,18 +144,34 @@ export class Partition {
    */
   append(batch: Uint8Array, acks: Acks, waiter: AppendWaiter, slot: number): AppendResult {
     if (this.log.pendingBytes >= pendingBytesMax) throw new ApiError('BROKER_OVERLOADED', 'The disk does not keep up.')
+    this.leading?.feed()
     const result = this.log.append(batch, this.leaderEpoch)
-    const waitsForAll = acks === -1
-    const waiting = { endOffset: result.endOffset, sizeBytes: batch.length, waiter, slot }
-    this.#uncommitted.push(waitsForAll ? waiting : { ...waiting, waiter: null })
-    if (!waitsForAll) this.#unflushed.push(waiting)
+    this.#waiters.add(result.endOffset, batch.length, acks, waiter, slot)
     if (this.log.durableEndOffset >= result.endOffset) this.#onLogProgress()
     return result
   }
 
-  /** Whether `acks=all` may be accepted now. */
-  get hasMinIsr(): boolean {
-    return this.#leader?.hasMinIsr ?? false
+  /** What its leader sends. The waiter hears once. */
+  appendReplicated(append: ReplicaAppend): void {
+    const failure = this.#checkReplicated(append.item.leaderEpoch)
+    if (failure !== null) append.waiter.onReplicated(append.slot, failure)
+    else (this.#role as Following).append(append)
+  }
+
+  /** Raises the start of the log; followers are told. */
+  async deleteBelow(offset: Offset): Promise<void> {
+    await this.log.advanceLogStart(offset)
+    this.leading?.onLogStartMoved()
+  }
+
+  async applyRetention(wallClockMs: number): Promise<{ segments: number; bytes: number }> {
+    const freed = await this.log.applyRetention(wallClockMs, this.#highWatermark)
+    if (freed.segments > 0) this.leading?.onLogStartMoved()
+    return freed
+  }
+
+  get hasFetches(): boolean {
+    return this.#fetches.size > 0
   }
 
   addFetch(waiter: FetchWaiter): void {
@@ -202,15 +191,94 @@ export class Partition {
   end(failure: Failure): void {
     if (this.#ended !== null) return
     this.#ended = failure
-    this.#releaseAll(failure)
+    this.#endRole(failure)
+    this.#waiters.failAll(failure)
+    this.wakeFetches()
+  }
+
+  #isRoleCurrent(): boolean {
+    const { leaderId, leaderEpoch, isRegistered } = this.#terms
+    const role = this.#role
+    if (role === null || role.leaderEpoch !== leaderEpoch || !isRegistered) return false
+    return (role.kind === 'leading') === (leaderId === this.#options.env.nodeId)
+  }
+
+  #takeRole(): void {
+    const { leaderId, isRegistered } = this.#terms
+    if (!isRegistered || this.isGivenUp) this.#rest()
+    else if (leaderId === this.#options.env.nodeId) this.#lead()
+    else this.#follow()
+  }
+
+  #rest(): void {
+    if (this.#role !== null) this.#resign()
+  }
+
+  #lead(): void {
+    const terms = this.#terms
+    if (this.#isRoleCurrent()) {
+      this.leading!.reconfigure(terms)
+      return
+    }
+    // Produces go on waiting: what this node appended as the leader before is in its log.
+    this.#endRole(this.#superseded())
+    const { log } = this
+    const { env } = this.#options
+    // It may have lost records that were committed; with whoever still has them it would be in sync.
+    this.#highWatermark = Math.min(this.#highWatermark, log.logEndOffset)
+    const highWatermark = this.#highWatermark
+    this.#role = new Leading({ env, log, terms, highWatermark, onHighWatermarkMoved: () => this.#onLeaderProgress() })
+    this.#onLeaderProgress()
+    // Fetches hold the old epoch: they look again.
+    this.wakeFetches()
+  }
+
+  #follow(): void {
+    const { leaderEpoch, uncleanEpoch } = this.#terms
+    const role = this.#role
+    if (this.#isRoleCurrent() && role?.kind === 'following') {
+      role.replica.onUncleanEpoch(uncleanEpoch)
+      return
+    }
+    this.#resign()
+    this.#role = new Following({
+      leaderEpoch,
+      uncleanEpoch,
+      highWatermark: this.#highWatermark,
+      highWatermarkEpoch: this.#highWatermarkEpoch,
+      log: this.log,
+      onHighWatermarkMoved: () => this.#onFollowerProgress(),
+      exclusively: (work, done) => this.#exclusively(work, done),
+    })
   }
 
   #resign(): void {
-    this.#leader = null
-    this.#releaseAll({
-      error: 'NOT_LEADER_OR_FOLLOWER',
-      message: `node ${this.#nodeId} no longer leads this partition`,
-    })
+    const wasLeading = this.leading !== null
+    this.#endRole(this.#superseded())
+    if (!wasLeading) return
+    this.#waiters.failAll(
+      this.#fail('NOT_LEADER_OR_FOLLOWER', `node ${this.#options.env.nodeId} no longer leads this partition`),
+    )
+    this.wakeFetches()
+  }
+
+  #endRole(failure: Failure): void {
+    const role = this.#role
+    this.#role = null
+    if (role?.kind === 'leading') role.end()
+    else role?.end(failure)
+  }
+
+  /** Changes the end or the start of the log for its follower; meanwhile no other role begins. */
+  #exclusively(work: () => Promise<void>, done: () => void): void {
+    this.#isBeingCut = true
+    work()
+      .then(() => {
+        this.#isBeingCut = false
+        done()
+        if (this.#ended === null && !this.#isBeingCut) this.#takeRole()
+      })
+      .catch(this.#options.onFatal)
   }
 
   #onLogProgress(): void {
@@ -218,59 +286,68 @@ export class Partition {
     if (failure !== null) {
       if (this.#ended !== null) return
       // The owner hears first: under flush policy `sync` it ends the process, and nobody may be told anything else.
-      this.#onFailure(this, failure)
+      this.#options.onFailure(this, failure)
       this.end({ error: 'KAFKA_STORAGE_ERROR', message: failure.message })
       return
     }
-    const durableEndOffset = this.log.durableEndOffset
-    for (
-      let next = this.#unflushed.peek();
-      next !== undefined && next.endOffset <= durableEndOffset;
-      next = this.#unflushed.peek()
-    ) {
-      this.#unflushed.shift()
-      next.waiter?.onAppendSettled(next.slot, null)
-    }
-    if (this.#leader?.onLocalProgress(durableEndOffset)) this.#onHighWatermarkMoved()
+    this.#waiters.onDurable(this.log.durableEndOffset)
+    this.#role?.onLocalProgress()
   }
 
   /** The disk was full: what was appended from `fromOffset` on did not happen, and its offsets will be given again. */
   #onAppendsTakenBack(fromOffset: Offset, failure: Failure): void {
-    for (const queue of [this.#unflushed, this.#uncommitted]) {
-      const lost = queue.takeTail(({ endOffset }) => endOffset > fromOffset)
-      for (const { waiter, slot } of lost) waiter?.onAppendSettled(slot, failure)
-    }
+    const role = this.#role
+    this.#waiters.takeBack(fromOffset, failure)
+    if (role?.kind === 'following') role.onTakenBack(fromOffset, failure)
+    if (role?.kind !== 'leading' || !role.hasSentFrom(fromOffset)) return
+    // A follower may have the records that are gone here: the same offsets must not mean others in this epoch.
+    this.#givenUpEpoch = this.leaderEpoch
+    this.#resign()
   }
 
-  #onHighWatermarkMoved(): void {
-    const highWatermark = this.#leader!.highWatermark
+  #onLeaderProgress(): void {
+    const { highWatermark } = this.leading!.replica
     assertAtMost(this.#highWatermark, highWatermark, 'the high watermark never goes back')
     this.#highWatermark = highWatermark
-    let bytes = 0
-    for (
-      let next = this.#uncommitted.peek();
-      next !== undefined && next.endOffset <= highWatermark;
-      next = this.#uncommitted.peek()
-    ) {
-      this.#uncommitted.shift()
-      bytes += next.sizeBytes
-      next.waiter?.onAppendSettled(next.slot, null)
+    this.#highWatermarkEpoch = this.leaderEpoch
+    const bytes = this.#waiters.onCommitted(highWatermark)
+    // It passed records from before this epoch: how many bytes they are, nobody counted.
+    if (bytes === 0) this.wakeFetches()
+    else {
+      this.committedBytes += bytes
+      for (const fetch of this.#fetches) fetch.onBytesCommitted(bytes)
     }
-    if (bytes === 0) {
-      // It passed records from before this process: how many bytes they are, nobody counted.
-      this.wakeFetches()
-      return
-    }
-    this.committedBytes += bytes
-    for (const fetch of this.#fetches) fetch.onBytesCommitted(bytes)
   }
 
-  #releaseAll(failure: Failure): void {
-    for (const queue of [this.#unflushed, this.#uncommitted]) {
-      for (let next = queue.shift(); next !== undefined; next = queue.shift())
-        next.waiter?.onAppendSettled(next.slot, failure)
-    }
+  #onFollowerProgress(): void {
+    const { highWatermark, highWatermarkEpoch } = (this.#role as Following).replica
+    this.#highWatermark = highWatermark
+    this.#highWatermarkEpoch = highWatermarkEpoch
     this.wakeFetches()
+  }
+
+  #checkEpoch(leaderEpoch: number): Failure | null {
+    if (this.#ended !== null) return this.#ended
+    if (leaderEpoch >= 0 && leaderEpoch < this.leaderEpoch)
+      return this.#fail('FENCED_LEADER_EPOCH', `the current leader epoch is ${this.leaderEpoch}`)
+    if (leaderEpoch > this.leaderEpoch)
+      return this.#fail('UNKNOWN_LEADER_EPOCH', `this node knows leader epoch ${this.leaderEpoch}`)
+    return null
+  }
+
+  #checkReplicated(leaderEpoch: LeaderEpoch): Failure | null {
+    const failure = this.#checkEpoch(leaderEpoch)
+    if (failure !== null || this.#role?.kind === 'following') return failure
+    if (this.#role === null) return this.#fail('REPLICA_NOT_AVAILABLE', 'the replica is not ready')
+    return this.#fail('NOT_LEADER_OR_FOLLOWER', `node ${this.#options.env.nodeId} leads this partition itself`)
+  }
+
+  #superseded(): Failure {
+    return this.#fail('FENCED_LEADER_EPOCH', `leader epoch ${this.leaderEpoch} has begun`)
+  }
+
+  #epochBefore(offset: Offset): number {
+    return offset > this.log.logStartOffset ? this.log.epochAt(offset - 1) : noEpoch
   }
 
   #fail(error: ErrorName, message: string): Failure {

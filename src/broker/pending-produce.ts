@@ -6,8 +6,8 @@
 import type { ResponseOf } from '../protocol/api.ts'
 import type { produce } from '../protocol/apis/index.ts'
 import { errorCode, type Failure, noError } from '../protocol/errors.ts'
+import type { AppendWaiter } from './append-waiters.ts'
 import type { Deadline } from './deadlines.ts'
-import type { AppendWaiter } from './partition.ts'
 
 export type ProduceResponse = ResponseOf<typeof produce>
 type PartitionResponse = ProduceResponse['partitions'][number]
@@ -58,9 +58,11 @@ export class PendingProduce implements AppendWaiter {
     this.#resolve?.({ partitions: this.#partitions })
   }
 
-  /** What is not settled by now gets `failure`. The appends stay in the log: only their outcome is not known in time. */
-  expire(failure: Failure): void {
-    for (const [slot, isSettled] of this.#isSettled.entries()) if (!isSettled) this.onAppendSettled(slot, failure)
+  /** What is not settled by now fails. The appends stay in the log: only their outcome is not known in time. */
+  expire(failureOf: (slot: number) => Failure): void {
+    for (const [slot, isSettled] of this.#isSettled.entries()) {
+      if (!isSettled) this.onAppendSettled(slot, failureOf(slot))
+    }
   }
 
   /** The answer: at once if nothing waits, else as soon as everything is settled or `startDeadline`'s time is over. */

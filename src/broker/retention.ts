@@ -34,7 +34,7 @@ export class Retention implements AsyncDisposable {
       if (this.#isClosed) return
       if (!partition.isLeader) continue
       try {
-        const { segments, bytes } = await partition.log.applyRetention(nowMs, partition.highWatermark)
+        const { segments, bytes } = await partition.applyRetention(nowMs)
         if (segments === 0) continue
         stats.segmentsDeleted += segments
         stats.bytesDeleted += bytes

@@ -10,9 +10,11 @@ import type { Deadlines } from './deadlines.ts'
 import type { FetchMemory } from './fetch-memory.ts'
 import type { PartitionRegistry } from './partition-registry.ts'
 import type { ControllerChannel } from './ports.ts'
+import type { ReplicationSettings } from './replication/settings.ts'
 import type { BrokerStats } from './stats.ts'
 
 export interface BrokerSettings {
+  readonly replication: ReplicationSettings
   readonly autoCreateTopics: boolean
   /** Upper limit of `maxBytes` of any fetch. */
   readonly fetchBytesMax: number

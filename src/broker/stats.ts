@@ -17,6 +17,13 @@ export class BrokerStats {
   /** Produces and fetches whose time ran out: for a produce a failure, for a fetch an answer with what there is. */
   producesExpired = 0
   fetchesExpired = 0
+  /** Changes of the in-sync replicas of partitions while they were led here. */
+  isrShrinks = 0
+  isrExpands = 0
+  /** AppendEntries sent, and bytes of batches in them; bytes of batches that leaders elsewhere sent here. */
+  appendRequests = 0
+  appendBytesOut = 0
+  appendBytesIn = 0
   segmentsDeleted = 0
   bytesDeleted = 0
   /** From the arrival of a produce request to its answer. */

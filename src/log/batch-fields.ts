@@ -13,6 +13,13 @@ export function batchEndOffset(bytes: Uint8Array, at: number): Offset {
   return base + readInt32(bytes, at + position.lastOffsetDelta) + 1
 }
 
+/** End offset of the last of back-to-back batches; `fallback` when there is none. */
+export function batchesEndOffset(bytes: Uint8Array, fallback: Offset): Offset {
+  let end = fallback
+  for (let at = 0; at < bytes.length; at += batchSizeBytes(bytes, at)) end = batchEndOffset(bytes, at)
+  return end
+}
+
 function readInt32(bytes: Uint8Array, at: number): number {
   return (bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!
 }

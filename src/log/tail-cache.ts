@@ -7,7 +7,7 @@
  */
 import { batchPrefixBytes } from '../protocol/batch/header.ts'
 import type { Offset } from '../util/numbers.ts'
-import { batchEndOffset, batchSizeBytes } from './batch-fields.ts'
+import { batchEndOffset, batchesEndOffset, batchSizeBytes } from './batch-fields.ts'
 
 interface CachedAppend {
   readonly baseOffset: Offset
@@ -187,11 +187,4 @@ export function cutBatches(
     to += sizeBytes
   }
   return bytes.subarray(from, to)
-}
-
-/** End offset of the last of back-to-back batches; `fallback` when there is none. */
-function batchesEndOffset(bytes: Uint8Array, fallback: Offset): Offset {
-  let end = fallback
-  for (let at = 0; at < bytes.length; at += batchSizeBytes(bytes, at)) end = batchEndOffset(bytes, at)
-  return end
 }

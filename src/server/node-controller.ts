@@ -2,12 +2,14 @@
  * This node's member of the controller quorum, and its way to the others. The listener for other nodes is open from the
  * first moment: a quorum that nobody can talk to never gets a leader.
  */
+import { peerHandlersWhenOpen } from '../broker/handlers/peer.ts'
 import { controllerHandlers } from '../controller/handlers.ts'
 import { openController } from '../controller/open-controller.ts'
 import type { Controller } from '../controller/types.ts'
 import { openQuorum } from '../quorum/open-quorum.ts'
 import { noPeers } from '../quorum/peer-port.ts'
 import type { Quorum } from '../quorum/types.ts'
+import type { Handler } from '../transport/handler.ts'
 import { Disposables } from '../util/disposables.ts'
 import { ConfigError } from '../util/errors.ts'
 import { version } from '../util/version.ts'
@@ -21,12 +23,20 @@ export interface NodeController extends AsyncDisposable {
   readonly peers: NodePeers | null
 }
 
-/** Resolves when the cluster has a controller that leads; says until then what it waits for. */
-export async function openNodeController(settings: NodeSettings, ports: NodePorts): Promise<NodeController> {
+/**
+ * Resolves when the cluster has a controller that leads; says until then what it waits for. `brokerHandlers`: what the
+ * broker serves to other nodes, once it is open.
+ */
+export async function openNodeController(
+  settings: NodeSettings,
+  ports: NodePorts,
+  brokerHandlers: () => readonly Handler[] | null,
+): Promise<NodeController> {
   const { clock, logger } = ports
   const owned = new Disposables()
   let controller: Controller | null = null
-  const peers = ports.peers === null ? null : owned.use(openPeers(settings, ports, ports.peers, () => controller))
+  const peers =
+    ports.peers === null ? null : owned.use(openPeers(settings, ports, ports.peers, () => controller, brokerHandlers))
   const wait = new QuorumWait(clock, logger, () => peers?.network.unreached() ?? [])
   ports.onWaiting?.(() => wait.reasons())
   try {
@@ -65,12 +75,13 @@ function openPeers(
   { clock, random, logger, onFatal }: NodePorts,
   ports: NodePeerPorts,
   controller: () => Controller | null,
+  brokerHandlers: () => readonly Handler[] | null,
 ): NodePeers {
   const { nodeId, clusterId } = settings
   return openNodePeers({
     settings,
     ports,
-    handlers: controllerHandlers(controller),
+    handlers: [...controllerHandlers(controller), ...peerHandlersWhenOpen(brokerHandlers)],
     identity: () => ({
       clusterId: controller()?.clusterId ?? clusterId ?? '',
       nodeId,

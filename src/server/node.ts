@@ -15,7 +15,7 @@ import { openLogManager } from '../log/log-manager.ts'
 import type { LogManager } from '../log/types.ts'
 import { transferLeadership } from '../protocol/apis/index.ts'
 import type { Codecs } from '../protocol/batch/types.ts'
-import type { PeerNetwork } from '../quorum/network/types.ts'
+import { defaultPeerTiming, type PeerNetwork } from '../quorum/network/types.ts'
 import type { RaftStorage } from '../raft/storage.ts'
 import { allowAll } from '../transport/handler.ts'
 import { type Listener, openListener } from '../transport/listener.ts'
@@ -89,12 +89,13 @@ export async function openNode(settings: NodeSettings, ports: NodePorts): Promis
   const { clock, random, logger, disk, codecs, onFatal, dataDirectory, signal } = ports
   const { nodeId } = settings
   const starting = new Disposables()
+  let openedBroker: Broker | null = null
   try {
     const incarnationId = newIncarnationId(random)
     const [logs, { controller, peers }] = await allOpen(
       starting,
       openLogManager({ ...settings.logs, directory: dataDirectory, disk, clock, codecs, logger }),
-      openNodeController(settings, ports),
+      openNodeController(settings, ports, () => openedBroker?.peerHandlers ?? null),
     )
     // Not merely what this node remembers: a topic it has not heard of yet must not look like a stray.
     const image = await untilAnswered(clock, () => controller.currentImage(), signal === undefined ? {} : { signal })
@@ -116,9 +117,17 @@ export async function openNode(settings: NodeSettings, ports: NodePorts): Promis
         controller,
         controllerId: () => controller.leaderId(),
         logs,
+        peers:
+          ports.peers === null
+            ? null
+            : {
+                socketFactory: ports.peers.socketFactory,
+                timing: { ...defaultPeerTiming, ...settings.peerTiming },
+              },
         onFatal,
       }),
     )
+    openedBroker = broker
     const listener = openListener({
       name: 'CLIENT',
       handlers: broker.handlers,

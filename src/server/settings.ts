@@ -1,4 +1,5 @@
 /** From the keys an operator knows to what a node is told. */
+import { defaultReplicationSettings } from '../broker/replication/settings.ts'
 import type { BrokerConfigEntry } from '../broker/runtime.ts'
 import type { Failure } from '../protocol/errors.ts'
 import { defaultPeerTiming } from '../quorum/network/types.ts'
@@ -25,6 +26,7 @@ export function settingsFrom(config: NodeConfig, clusterId: string | null): Node
       unflushedBytesMax: config.logUnflushedMaxBytes,
     },
     broker: {
+      replication: { ...defaultReplicationSettings, requestTimeoutMs: config.requestTimeoutMs },
       autoCreateTopics: config.autoCreateTopicsEnable,
       fetchBytesMax: config.fetchMaxBytes,
       fetchWaitMsMax: config.fetchMaxWaitMs,

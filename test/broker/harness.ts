@@ -2,6 +2,8 @@
 import assert from 'node:assert/strict'
 import { type Broker, openBroker } from '../../src/broker/broker.ts'
 import type { ControllerChannel } from '../../src/broker/ports.ts'
+import type { BrokerPeers } from '../../src/broker/replication/sender-core.ts'
+import { defaultReplicationSettings, type ReplicationSettings } from '../../src/broker/replication/settings.ts'
 import type { BrokerSettings } from '../../src/broker/runtime.ts'
 import type {
   MetadataDelta,
@@ -154,6 +156,8 @@ export interface HarnessOptions {
   topicDefaults?: Record<string, string>
   codecs?: Partial<Codecs>
   incarnationId?: string
+  replication?: Partial<ReplicationSettings>
+  peers?: BrokerPeers
 }
 
 export async function openHarness(options: HarnessOptions = {}): Promise<Harness> {
@@ -176,6 +180,7 @@ export async function openHarness(options: HarnessOptions = {}): Promise<Harness
     },
   }
   const settings = {
+    replication: { ...defaultReplicationSettings, ...options.replication },
     autoCreateTopics: true,
     fetchBytesMax: 1 << 20,
     fetchWaitMsMax: 60_000,
@@ -199,6 +204,7 @@ export async function openHarness(options: HarnessOptions = {}): Promise<Harness
     controller,
     controllerId: () => self,
     logs,
+    peers: options.peers ?? null,
     onFatal: error => fatal.push(error),
   })
   return {

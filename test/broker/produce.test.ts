@@ -55,7 +55,8 @@ describe('acks', () => {
 
   test('all: refused while the ISR is below min.insync.replicas; 1 is taken and stays above the high watermark', async () => {
     const configs = new Map([['min.insync.replicas', '2']])
-    const h = await openHarness({ topics: [topicImage('t', { configs })] })
+    const replicated = [partitionImage({ replicas: [self, other], isr: [self] })]
+    const h = await openHarness({ topics: [topicImage('t', { configs, partitions: replicated })] })
     assert.deepEqual(errorsOf(await h.call(produce, produceRequest({ acks: -1 }))), ['NOT_ENOUGH_REPLICAS'])
     assert.equal(h.log().logEndOffset, 0)
     const one = h.call(produce, produceRequest({ acks: 1 }))

@@ -3,6 +3,7 @@
  * survives, driven one event at a time until the test has what it wants or the machine loses power.
  */
 
+import { defaultReplicationSettings } from '../../src/broker/replication/settings.ts'
 import type { RaftStorage } from '../../src/raft/storage.ts'
 import type { MemoryStorageImage } from '../../src/raft-storage/memory-storage.ts'
 import { memoryStorage } from '../../src/raft-storage/memory-storage.ts'
@@ -30,6 +31,7 @@ export const simulatedSettings: NodeSettings = {
   clusterId: null,
   logs: { tailCacheBytesMax: 256 * 1024, openFilesMax: 64, syncsInFlightMax: 4, unflushedBytesMax: 16 * MiB },
   broker: {
+    replication: defaultReplicationSettings,
     autoCreateTopics: false,
     fetchBytesMax: 8 * MiB,
     fetchWaitMsMax: 60_000,

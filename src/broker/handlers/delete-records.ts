@@ -50,7 +50,7 @@ async function advance(
     }
   }
   try {
-    if (offset > log.logStartOffset) await log.advanceLogStart(offset)
+    if (offset > log.logStartOffset) await partition.deleteBelow(offset)
     return { logStartOffset: log.logStartOffset }
   } catch (error) {
     return partitionFailure(error)

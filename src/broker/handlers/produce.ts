@@ -9,8 +9,8 @@ import { checkProducedBatch } from '../../protocol/batch/check.ts'
 import { packPlainRecords } from '../../protocol/batch/plain.ts'
 import { ApiError, type Failure, isFailure } from '../../protocol/errors.ts'
 import { defineHandler, type Handler, type RequestContext } from '../../transport/handler.ts'
+import type { Acks } from '../append-waiters.ts'
 import { partitionFailure } from '../failures.ts'
-import type { Acks } from '../partition.ts'
 import { PendingProduce, type ProduceResponse } from '../pending-produce.ts'
 import type { BrokerRuntime } from '../runtime.ts'
 
@@ -34,7 +34,7 @@ function handleProduce(
     const failure = appendOne(broker, context, item, acks, pending, slot)
     if (failure !== null) pending.onAppendSettled(slot, failure)
   }
-  const answer = pending.answer(() => broker.deadlines.add(request.timeoutMs, () => expire(broker, pending)))
+  const answer = pending.answer(() => broker.deadlines.add(request.timeoutMs, () => expire(broker, request, pending)))
   const finish = (response: ProduceResponse): ProduceResponse | null => {
     broker.stats.produceFailures += pending.failures
     broker.stats.produceMs.observe(broker.clock.nowMs() - startMs)
@@ -79,7 +79,21 @@ function toBatch(broker: BrokerRuntime, records: PartitionRequest['records']): U
   return records instanceof Uint8Array ? records : packPlainRecords(records, broker.clock.wallClockMs())
 }
 
-function expire(broker: BrokerRuntime, pending: PendingProduce): void {
+function expire(broker: BrokerRuntime, request: ProduceRequest, pending: PendingProduce): void {
   broker.stats.producesExpired += 1
-  pending.expire({ error: 'REQUEST_TIMED_OUT', message: 'Appended, but not acknowledged in time; it may still be.' })
+  pending.expire(slot => {
+    const { topic, topicId, partition } = request.partitions[slot]!
+    const found = broker.partitions.find(topic, topicId, partition, -1)
+    return request.acks === -1 && !isFailure(found) && !found.hasMinIsr ? tooFewAfterAppend : timedOut
+  })
+}
+
+const timedOut: Failure = {
+  error: 'REQUEST_TIMED_OUT',
+  message: 'Appended, but not acknowledged in time; it may still be.',
+}
+
+const tooFewAfterAppend: Failure = {
+  error: 'NOT_ENOUGH_REPLICAS_AFTER_APPEND',
+  message: 'Appended, but in-sync replicas have gone since, and too few are left; it may still be acknowledged.',
 }

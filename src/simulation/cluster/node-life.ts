@@ -1,4 +1,5 @@
 /** One life of a node: what `startServer` makes of the Node ports, made of simulated ones, until its process ends. */
+import { defaultReplicationSettings } from '../../broker/replication/settings.ts'
 import type { ControllerRules } from '../../controller/rules.ts'
 import type { RaftStorage } from '../../raft/storage.ts'
 import { type Node, openNode } from '../../server/node.ts'
@@ -112,6 +113,7 @@ function settingsOf({ machine, world, voters }: NodeLifeOptions): NodeSettings {
     clusterId: null,
     logs: { tailCacheBytesMax: 64 * KiB, openFilesMax: 64, syncsInFlightMax: 4, unflushedBytesMax: MiB },
     broker: {
+      replication: defaultReplicationSettings,
       autoCreateTopics: false,
       fetchBytesMax: MiB,
       fetchWaitMsMax: 60_000,

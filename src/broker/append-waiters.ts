@@ -1,0 +1,71 @@
+/**
+ * Those who wait for appends of one partition to be safe: in the order of the appends, released by the end that moved.
+ * They outlive an epoch: what a leader appended before it was elected again is in its log, and may still be committed.
+ */
+import type { Failure } from '../protocol/errors.ts'
+import type { Offset } from '../util/numbers.ts'
+import { Fifo } from './fifo.ts'
+
+/** A request that waits for one of its partitions; `slot` is the place in it. */
+export interface AppendWaiter {
+  onAppendSettled(slot: number, failure: Failure | null): void
+}
+
+export type Acks = 0 | 1 | -1
+
+interface Waiting {
+  readonly endOffset: Offset
+  readonly sizeBytes: number
+  readonly waiter: AppendWaiter | null
+  readonly slot: number
+}
+
+export class AppendWaiters {
+  /** Those the local durable end releases. */
+  readonly #unflushed = new Fifo<Waiting>()
+  /** Every append the high watermark has not passed; `waiter` only for acks=all. */
+  readonly #uncommitted = new Fifo<Waiting>()
+
+  add(endOffset: Offset, sizeBytes: number, acks: Acks, waiter: AppendWaiter, slot: number): void {
+    const waiting = { endOffset, sizeBytes, waiter, slot }
+    if (acks === -1) this.#uncommitted.push(waiting)
+    else {
+      this.#uncommitted.push({ ...waiting, waiter: null })
+      this.#unflushed.push(waiting)
+    }
+  }
+
+  onDurable(durableEndOffset: Offset): void {
+    release(this.#unflushed, durableEndOffset)
+  }
+
+  /** Returns the bytes that passed. */
+  onCommitted(highWatermark: Offset): number {
+    return release(this.#uncommitted, highWatermark)
+  }
+
+  /** What was appended from `fromOffset` on did not happen. */
+  takeBack(fromOffset: Offset, failure: Failure): void {
+    for (const queue of [this.#unflushed, this.#uncommitted]) {
+      const lost = queue.takeTail(({ endOffset }) => endOffset > fromOffset)
+      for (const { waiter, slot } of lost) waiter?.onAppendSettled(slot, failure)
+    }
+  }
+
+  failAll(failure: Failure): void {
+    for (const queue of [this.#unflushed, this.#uncommitted]) {
+      for (let next = queue.shift(); next !== undefined; next = queue.shift())
+        next.waiter?.onAppendSettled(next.slot, failure)
+    }
+  }
+}
+
+function release(queue: Fifo<Waiting>, endOffset: Offset): number {
+  let bytes = 0
+  for (let next = queue.peek(); next !== undefined && next.endOffset <= endOffset; next = queue.peek()) {
+    queue.shift()
+    bytes += next.sizeBytes
+    next.waiter?.onAppendSettled(next.slot, null)
+  }
+  return bytes
+}

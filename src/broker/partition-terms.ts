@@ -1,0 +1,33 @@
+/** What the metadata say about a partition, put together for the replica of it that is here. */
+import { minIsrOf } from '../metadata/election.ts'
+import type { MetadataImage, PartitionImage } from '../metadata/image.ts'
+import type { ResolvedTopicConfig } from '../metadata/topic-configs.ts'
+import type { LeaderTerms } from '../replication/leader-replica.ts'
+import type { BrokerEpoch, LeaderEpoch, NodeId } from '../util/numbers.ts'
+
+export interface PartitionTerms extends LeaderTerms {
+  readonly leaderId: NodeId | null
+  readonly uncleanEpoch: LeaderEpoch
+  /** The metadata know this process: before, what they say of this node is about an earlier one. */
+  readonly isRegistered: boolean
+  readonly config: ResolvedTopicConfig
+}
+
+/** Registrations of the brokers that may be in sync. */
+export function brokerEpochsOf(image: MetadataImage): ReadonlyMap<NodeId, BrokerEpoch> {
+  const epochs = new Map<NodeId, BrokerEpoch>()
+  for (const { nodeId, epoch, isFenced, isUnfit } of image.brokers.values()) {
+    if (!isFenced && !isUnfit) epochs.set(nodeId, epoch)
+  }
+  return epochs
+}
+
+export function termsOf(
+  partition: PartitionImage,
+  config: ResolvedTopicConfig,
+  brokers: { readonly isRegistered: boolean; readonly brokerEpochs: ReadonlyMap<NodeId, BrokerEpoch> },
+): PartitionTerms {
+  const { leaderId, leaderEpoch, partitionEpoch, replicas, isr, uncleanEpoch } = partition
+  const effectiveMinIsr = minIsrOf(partition, config.minInsyncReplicas)
+  return { leaderId, leaderEpoch, partitionEpoch, replicas, isr, uncleanEpoch, effectiveMinIsr, ...brokers, config }
+}

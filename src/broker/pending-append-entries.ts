@@ -1,0 +1,35 @@
+/** One AppendEntries request between its appends and its answer: one object and one promise for all its partitions. */
+import type { ResponseOf } from '../protocol/api.ts'
+import type { appendEntries } from '../protocol/apis/index.ts'
+import { errorCode, type Failure, isFailure, noError } from '../protocol/errors.ts'
+import { noEpoch } from '../replication/types.ts'
+import type { FollowerAnswer, ReplicaWaiter } from './following.ts'
+
+type Answers = ResponseOf<typeof appendEntries>['partitions']
+
+export class PendingAppendEntries implements ReplicaWaiter {
+  readonly #answers: Answers
+  #open: number
+  #resolve: ((answers: Answers) => void) | null = null
+
+  constructor(count: number) {
+    this.#answers = new Array(count)
+    this.#open = count
+  }
+
+  onReplicated(slot: number, outcome: FollowerAnswer | Failure): void {
+    this.#answers[slot] = isFailure(outcome)
+      ? { errorCode: errorCode(outcome.error), isMatch: false, endOffset: -1, hintEpoch: noEpoch }
+      : { errorCode: noError, ...outcome }
+    this.#open -= 1
+    if (this.#open === 0) this.#resolve?.(this.#answers)
+  }
+
+  /** At once if nothing waits for the disk. */
+  answers(): Answers | Promise<Answers> {
+    if (this.#open === 0) return this.#answers
+    return new Promise(resolve => {
+      this.#resolve = resolve
+    })
+  }
+}

@@ -1,0 +1,169 @@
+/** What replicas of a partition do for each other: see test/broker/replicas.ts for what is real here. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { noEpoch } from '../../src/replication/types.ts'
+import { toNodeId } from '../../src/util/numbers.ts'
+import { isSettled } from './harness.ts'
+import { Replicas } from './replicas.ts'
+
+const values = (count: number, prefix = 'v'): string[] => Array.from({ length: count }, (_, at) => `${prefix}${at}`)
+const ids = (...numbers: number[]) => numbers.map(toNodeId)
+
+test('acks=all is answered when every replica in sync has it; then all know that it is committed', async () => {
+  const cluster = await Replicas.open()
+  const leader = cluster.node(1)
+  assert.deepEqual(await cluster.until(leader.produce(values(20))), new Array(20).fill(null))
+  for (const id of [2, 3]) assert.equal(cluster.node(id).partition().log.durableEndOffset, 20)
+  await cluster.run(50)
+  for (const id of [1, 2, 3]) assert.equal(cluster.node(id).partition().highWatermark, 20)
+  await cluster.assertAlike()
+  await cluster.stop()
+})
+
+test('a follower that is away holds acks=all back until it has left the in-sync replicas; back again, it catches up and joins', async () => {
+  const cluster = await Replicas.open({ replication: { lagMsMax: 1000 } })
+  const leader = cluster.node(1)
+  cluster.node(3).cutOff()
+  const waiting = leader.produce(values(5))
+  await cluster.run(300)
+  assert.equal(await isSettled(waiting), false)
+  assert.equal(leader.partition().highWatermark, 0)
+  assert.deepEqual(await cluster.until(waiting), new Array(5).fill(null))
+  assert.deepEqual(cluster.partitionImage().isr, ids(1, 2))
+  cluster.node(3).listen()
+  await cluster.run(2000)
+  assert.deepEqual(cluster.partitionImage().isr, ids(1, 2, 3))
+  await cluster.assertAlike()
+  await cluster.stop()
+})
+
+test('below min.insync.replicas nothing is committed, nor promised', async () => {
+  const cluster = await Replicas.open({ replication: { lagMsMax: 1000 }, configs: { 'min.insync.replicas': '2' } })
+  const leader = cluster.node(1)
+  for (const id of [2, 3]) cluster.node(id).cutOff()
+  const waiting = leader.produce(['a'], { timeoutMs: 4000 })
+  await cluster.run(3000)
+  assert.deepEqual(cluster.partitionImage().isr, ids(1))
+  assert.deepEqual(await cluster.until(leader.produce(['b'])), ['NOT_ENOUGH_REPLICAS'])
+  assert.deepEqual(await cluster.until(waiting), ['NOT_ENOUGH_REPLICAS_AFTER_APPEND'])
+  assert.equal(leader.partition().highWatermark, 0)
+  cluster.node(2).listen()
+  await cluster.run(3000)
+  assert.equal(leader.partition().highWatermark, 1)
+  await cluster.stop()
+})
+
+test('what an old leader appended and nobody else had is cut off when a new one is followed', async () => {
+  const cluster = await Replicas.open({ configs: { 'min.insync.replicas': '1' } })
+  const [one, two] = [cluster.node(1), cluster.node(2)]
+  await cluster.until(one.produce(values(10)))
+  // The leader is cut off from everybody, and does not know that another leads.
+  for (const id of [2, 3]) cluster.node(id).cutOff()
+  one.isUninformed = true
+  await cluster.until(one.produce(values(7, 'lost'), { acks: 1 }))
+  cluster.change({ leaderId: toNodeId(2), isr: ids(2, 3) })
+  for (const id of [2, 3]) cluster.node(id).listen()
+  assert.deepEqual(await cluster.until(two.produce(values(5, 'kept'))), new Array(5).fill(null))
+  assert.equal(one.partition().log.logEndOffset, 17)
+  one.isUninformed = false
+  one.inform()
+  await cluster.run(2000)
+  assert.equal((await cluster.assertAlike()).length, 15)
+  assert.deepEqual(cluster.partitionImage().isr, ids(1, 2, 3))
+  await cluster.stop()
+})
+
+test('a leader of an epoch that is over is refused by its followers', async () => {
+  const cluster = await Replicas.open()
+  const one = cluster.node(1)
+  one.isUninformed = true
+  cluster.change({ leaderId: toNodeId(2) })
+  const waiting = one.produce(['late'], { timeoutMs: 500 })
+  assert.deepEqual(await cluster.until(waiting), ['REQUEST_TIMED_OUT'])
+  assert.equal(cluster.node(3).partition().log.logEndOffset, 0)
+  await cluster.stop()
+})
+
+test('connections that break at any moment lose nothing and double nothing', async () => {
+  const cluster = await Replicas.open({ partitions: 4 })
+  const leader = cluster.node(1)
+  const answers: Promise<unknown>[] = []
+  for (let round = 0; round < 60; round++) {
+    answers.push(leader.produce(values(3, `${round}-`), { partition: round % 4 }))
+    if (round % 5 === 0) cluster.node(2 + (round % 2)).cutOff({ isForGood: false })
+    await cluster.run(round % 7)
+  }
+  assert.deepEqual((await cluster.until(Promise.all(answers))).flat(), new Array(180).fill(null))
+  for (const partition of [0, 1, 2, 3]) assert.equal((await cluster.assertAlike([1, 2, 3], partition)).length, 45)
+  await cluster.stop()
+})
+
+test('a follower that was killed catches up from what it had on disk', async () => {
+  const cluster = await Replicas.open({ replication: { lagMsMax: 1000 } })
+  const leader = cluster.node(1)
+  await cluster.until(leader.produce(values(10)))
+  cluster.node(3).kill()
+  cluster.informAll()
+  await cluster.until(leader.produce(values(10)))
+  await cluster.until(cluster.node(3).start())
+  await cluster.run(2000)
+  await cluster.assertAlike()
+  assert.deepEqual(cluster.partitionImage().isr, ids(1, 2, 3))
+  assert.equal(cluster.node(3).partition().highWatermark, 20)
+  await cluster.stop()
+})
+
+test('a follower far behind is fed from files, within half of the window', async () => {
+  const cluster = await Replicas.open({
+    replication: { lagMsMax: 1000, inFlightBytesMax: 1 << 18 },
+    tailCacheBytes: 1 << 14,
+    partitions: 3,
+  })
+  const leader = cluster.node(1)
+  cluster.node(3).cutOff()
+  const large = 'x'.repeat(3000)
+  for (const partition of [0, 1, 2]) {
+    await cluster.until(leader.produce(new Array(200).fill(large), { partition, acks: 1 }))
+  }
+  await cluster.run(3000)
+  for (const partition of [0, 1, 2]) assert.deepEqual(cluster.partitionImage(partition).isr, ids(1, 2))
+  cluster.node(3).listen()
+  await cluster.run(5000)
+  for (const partition of [0, 1, 2]) {
+    assert.equal((await cluster.assertAlike([1, 2, 3], partition)).length, 200)
+    assert.deepEqual(cluster.partitionImage(partition).isr, ids(1, 2, 3))
+  }
+  await cluster.stop()
+})
+
+test('a follower whose leader has deleted what it lacks begins anew there', async () => {
+  const cluster = await Replicas.open({ replication: { lagMsMax: 1000 } })
+  const leader = cluster.node(1)
+  await cluster.until(leader.produce(values(5)))
+  cluster.node(3).cutOff()
+  await cluster.until(leader.produce(values(20)))
+  await cluster.until(leader.partition().deleteBelow(15))
+  await cluster.run(100)
+  assert.equal(cluster.node(2).partition().log.logStartOffset, 15, 'those who have it all follow the start')
+  cluster.node(3).listen()
+  await cluster.run(3000)
+  const { log } = cluster.node(3).partition()
+  assert.deepEqual([log.logStartOffset, log.logEndOffset], [15, 25])
+  await cluster.assertAlike()
+  assert.deepEqual(cluster.partitionImage().isr, ids(1, 2, 3))
+  await cluster.stop()
+})
+
+test('a restarted leader of a new epoch knows what was committed before', async () => {
+  const cluster = await Replicas.open()
+  await cluster.until(cluster.node(1).produce(values(10)))
+  await cluster.run(6000)
+  for (const node of cluster.nodes.values()) await cluster.until(node.stop())
+  const one = cluster.node(1)
+  one.disk = one.disk.kill()
+  cluster.change({ leaderId: null })
+  await cluster.until(one.start())
+  assert.equal(one.partition().highWatermark, 10)
+  assert.notEqual(one.partition().leaderEpoch, noEpoch)
+  await cluster.until(one.stop())
+})
