@@ -12,6 +12,7 @@ interface ClientSettings {
 
 const names: Record<string, readonly [kind: keyof ClientSettings, option: string, meaning: string]> = {
   'request.timeout.ms': ['common', 'requestTimeoutMs', 'how long to wait for an answer'],
+  'metadata.timeout.ms': ['common', 'metadataTimeoutMs', 'how long to look for a first node, or for a partition'],
   'linger.ms': ['producer', 'lingerMs', 'how long a batch waits for more records'],
   'batch.size': ['producer', 'batchBytes', 'bytes of a batch before it is sent'],
   'buffer.memory': ['producer', 'bufferBytes', 'bytes waiting to be sent before a send waits'],

@@ -27,11 +27,14 @@ export interface CommandContext {
   consumer(options: Omit<ConsumerOptions, 'bootstrap'>): Promise<Consumer>
 }
 
+/** A person waits: somebody who is to be found answers well within this. */
+const metadataTimeoutMs = 1_000
+
 export function createContext(options: GlobalOptions, signal: AbortSignal): CommandContext {
   const bootstrap = options.bootstrap.split(',').map(url => url.trim())
   const settings = clientSettings(options.X ?? {})
   const cleanups = new Disposables()
-  const common = { bootstrap, clientId: 'millrace-cli' }
+  const common = { bootstrap, clientId: 'millrace-cli', metadataTimeoutMs }
   return {
     bootstrap,
     output: createOutput(options.format),

@@ -47,6 +47,12 @@ export function collect(text: string, sofar: string[] | undefined): string[] {
   return [...(sofar ?? []), text]
 }
 
+/** An integer that may be given several times. */
+export function collectIntegers(min: number): (text: string, sofar: number[] | undefined) => number[] {
+  const parse = parseInteger(min)
+  return (text, sofar) => [...(sofar ?? []), parse(text)]
+}
+
 export function parseAcks(text: string): 0 | 1 | 'all' {
   if (text === '0') return 0
   if (text === '1') return 1
@@ -90,4 +96,25 @@ export function parsePartitionOffset(text: string): PartitionOffset {
   const match = /^([^:]+):(\d+):(\d+|end)$/.exec(text)
   if (match === null) throw new InvalidArgumentError(`expected NAME:PARTITION:OFFSET (or …:end), found '${text}'`)
   return { topic: match[1]!, partition: Number(match[2]), offset: match[3] === 'end' ? -1 : Number(match[3]) }
+}
+
+export interface PartitionName {
+  readonly topic: string
+  readonly partition: number
+}
+
+/** `NAME:PARTITION`, given several times. */
+export function collectPartitions(text: string, sofar: PartitionName[] | undefined): PartitionName[] {
+  const match = /^([^:]+):(\d+)$/.exec(text)
+  if (match === null) throw new InvalidArgumentError(`expected NAME:PARTITION, found '${text}'`)
+  return [...(sofar ?? []), { topic: match[1]!, partition: Number(match[2]) }]
+}
+
+/** `1,2,3`: ids of brokers, each once. */
+export function parseNodeIds(text: string): number[] {
+  const ids = text.split(',').map(part => part.trim())
+  if (ids.some(id => !/^\d+$/.test(id))) throw new InvalidArgumentError('expected broker ids such as 1,2,3')
+  const unique = [...new Set(ids.map(Number))]
+  if (unique.length < ids.length) throw new InvalidArgumentError('expected each broker once')
+  return unique
 }

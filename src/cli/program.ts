@@ -10,6 +10,7 @@ import { registerConfig } from './commands/config.ts'
 import { registerConsume } from './commands/consume.ts'
 import { registerDev } from './commands/dev.ts'
 import { registerLog } from './commands/log.ts'
+import { registerPartition } from './commands/partition.ts'
 import { registerProduce } from './commands/produce.ts'
 import { registerQuorum } from './commands/quorum.ts'
 import { registerServer } from './commands/server.ts'
@@ -65,6 +66,7 @@ Examples:
   registerTopic(program, run)
   registerProduce(program, run)
   registerConsume(program, run)
+  registerPartition(program, run)
   registerBroker(program, run)
   registerCluster(program, run)
   registerQuorum(program, run)

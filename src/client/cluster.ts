@@ -134,11 +134,12 @@ export class Cluster {
   }
 
   /**
-   * Asks the active controller if its address is known, else any node, as `askAny`. A controller that is no broker has no
+   * Asks the active controller if it can be reached, else any node, as `askAny`. A controller that is no broker has no
    * address for clients: any node asks it for them.
    */
   async askController<S>(ask: (connection: Connection) => Promise<S>): Promise<S> {
     const controllerId = this.#controllerId
+    if (this.nodes.isUnreachable(controllerId)) return this.askAny(ask)
     try {
       return await this.askNode(controllerId, ask)
     } catch (error) {

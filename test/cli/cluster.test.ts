@@ -17,7 +17,7 @@ test('cluster info and health', async () => {
   assert.ok((info.topics as number) >= 1 && (info.partitions as number) >= 2)
   assert.match(await cli.text(['cluster', 'info']), /^ClusterId: +[\w-]{22}\nController: +1\n/)
   assert.deepEqual(await cli.json(['cluster', 'health']), [
-    { isHealthy: true, controllerId: 1, inactiveBrokers: [], leaderless: [], underReplicated: [] },
+    { isHealthy: true, controllerId: 1, inactiveBrokers: [], leaderless: [], underReplicated: [], underMinIsr: [] },
   ])
   assert.match(await cli.text(['cluster', 'health']), /^Healthy: +yes\n/)
 })

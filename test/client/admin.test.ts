@@ -271,17 +271,29 @@ test('admin: describeTopics joins metadata, offsets and configs', async () => {
       configs: [
         { key: 'cleanup.policy', value: 'compact', source: 'topic', isReadOnly: false, doc: '' },
         { key: 'retention.ms', value: '1', source: 'default', isReadOnly: false, doc: '' },
+        { key: 'min.insync.replicas', value: '-1', source: 'default', isReadOnly: false, doc: '' },
       ],
     })),
   }))
   const a = admin()
+  const same = {
+    leaderEpoch: 1,
+    replicas: [1, 2],
+    isr: [1, 2],
+    elr: [],
+    offlineReplicas: [],
+    addingReplicas: [],
+    removingReplicas: [],
+    minInsyncReplicas: 1,
+    replicaStates: null,
+  }
   const [topic] = await clock.run(a.describeTopics({ topics: ['t'] }))
   assert.deepEqual(topic, {
     name: 't',
     topicId: 'id-of-t',
     partitions: [
-      { partition: 0, leader: 1, leaderEpoch: 1, replicas: [1, 2], isr: [1, 2], logStartOffset: 0, highWatermark: 0 },
-      { partition: 1, leader: 2, leaderEpoch: 1, replicas: [1, 2], isr: [1, 2], logStartOffset: 3, highWatermark: 9 },
+      { partition: 0, leader: 1, ...same, logStartOffset: 0, highWatermark: 0 },
+      { partition: 1, leader: 2, ...same, logStartOffset: 3, highWatermark: 9 },
     ],
     configs: { 'cleanup.policy': 'compact' },
   })

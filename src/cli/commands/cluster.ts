@@ -1,8 +1,10 @@
 /** `millrace cluster info` and `cluster health`. */
 import type { Command } from 'commander'
+import type { PartitionDescription } from '../../index.ts'
 import type { CommandContext } from '../context.ts'
 import { ReportedFailure } from '../failure.ts'
 import { renderTable } from '../output.ts'
+import { isUnderMinIsr, isUnderReplicated } from '../partition-health.ts'
 import type { Run } from '../program.ts'
 
 export function registerCluster(program: Command, run: Run): void {
@@ -13,7 +15,9 @@ export function registerCluster(program: Command, run: Run): void {
     .action(async (_options: unknown, command: Command) => run(command, info))
   cluster
     .command('health')
-    .description('exit 0 when every broker is active and every partition has a leader and all its replicas in sync')
+    .description(
+      'exit 0 when every broker is active and every partition has a leader and all its replicas in sync, else 1',
+    )
     .action(async (_options: unknown, command: Command) => run(command, health))
 }
 
@@ -39,21 +43,31 @@ async function info(context: CommandContext): Promise<void> {
 
 async function health(context: CommandContext): Promise<void> {
   const admin = await context.admin()
-  const [described, topics] = await Promise.all([admin.describeCluster(), admin.describeTopics()])
-  const partitions = topics.flatMap(topic => topic.partitions.map(p => ({ topic: topic.name, ...p })))
-  const leaderless = partitions.filter(p => p.leader < 0).map(p => `${p.topic}:${p.partition}`)
-  const underReplicated = partitions.filter(p => p.isr.length < p.replicas.length).map(p => `${p.topic}:${p.partition}`)
+  const [described, topics] = await Promise.all([
+    admin.describeCluster(),
+    admin.describeTopics({ includeOffsets: false }),
+  ])
+  const partitions = topics.flatMap(topic => topic.partitions.map(p => ({ name: `${topic.name}:${p.partition}`, p })))
+  const those = (filter: (partition: PartitionDescription) => boolean): string[] =>
+    partitions.filter(({ p }) => filter(p)).map(({ name }) => name)
   const inactiveBrokers = described.brokers.filter(b => b.state !== 'active').map(b => b.nodeId)
-  const isHealthy =
-    described.controllerId >= 0 && leaderless.length + underReplicated.length + inactiveBrokers.length === 0
-  const report = { isHealthy, controllerId: described.controllerId, inactiveBrokers, leaderless, underReplicated }
+  const troubles = {
+    inactiveBrokers,
+    leaderless: those(p => p.leader < 0),
+    underReplicated: those(isUnderReplicated),
+    underMinIsr: those(isUnderMinIsr),
+  }
+  const isHealthy = described.controllerId >= 0 && Object.values(troubles).every(trouble => trouble.length === 0)
+  const report = { isHealthy, controllerId: described.controllerId, ...troubles }
+  const named = (items: readonly (string | number)[]): string => items.join(', ') || 'none'
   context.output.print(report, () =>
     [
       `Healthy:                     ${isHealthy ? 'yes' : 'no'}`,
       `Controller:                  ${described.controllerId >= 0 ? described.controllerId : 'none'}`,
-      `Brokers not active:          ${inactiveBrokers.join(', ') || 'none'}`,
-      `Partitions without leader:   ${leaderless.join(', ') || 'none'}`,
-      `Under-replicated partitions: ${underReplicated.join(', ') || 'none'}`,
+      `Brokers not active:          ${named(inactiveBrokers)}`,
+      `Partitions without leader:   ${named(troubles.leaderless)}`,
+      `Under min.insync.replicas:   ${named(troubles.underMinIsr)}`,
+      `Under-replicated partitions: ${named(troubles.underReplicated)}`,
     ].join('\n'),
   )
   if (!isHealthy) throw new ReportedFailure()

@@ -1,8 +1,10 @@
 /** `millrace topic …`: create, list, describe, delete, alter, add-partitions, trim. */
 import type { Command } from 'commander'
-import { ApiError } from '../../protocol/errors.ts'
+import type { PartitionDescription, TopicDescription } from '../../index.ts'
+import type { ApiError } from '../../protocol/errors.ts'
 import type { CommandContext } from '../context.ts'
-import { isSilence, ReportedFailure, UsageError } from '../failure.ts'
+import { forEach } from '../each.ts'
+import { UsageError } from '../failure.ts'
 import { renderTable } from '../output.ts'
 import { collect, collectPairs, collectPartitionOffsets, type PartitionOffset, parseInteger } from '../parse.ts'
 import type { Run } from '../program.ts'
@@ -16,7 +18,7 @@ export function registerTopic(program: Command, run: Run): void {
     .action(async (_options: unknown, command: Command) => run(command, list))
   topic
     .command('describe')
-    .description('partitions, leaders, offsets and configs of topics')
+    .description('partitions with their leaders, replicas, offsets and lags, and configs of topics')
     .argument('[name...]', 'topics; all without any')
     .action(async (names: string[], _options: unknown, command: Command) =>
       run(command, context => describe(context, names)),
@@ -82,7 +84,7 @@ function registerCreate(topic: Command, run: Run): void {
 
 async function create(context: CommandContext, names: string[], options: CreateOptions): Promise<void> {
   const admin = await context.admin()
-  await forEach(context, names, async name => {
+  await forEach(context, 'TOPIC', names, async name => {
     const topic = {
       name,
       numPartitions: options.partitions,
@@ -95,33 +97,6 @@ async function create(context: CommandContext, names: string[], options: CreateO
       if (options.ifNotExists !== true || (error as ApiError).code !== 'TOPIC_ALREADY_EXISTS') throw error
     }
   })
-}
-
-/** Does the same to each topic, so that one refusal does not hide the others: a line each, and exit code 1 if any failed. */
-async function forEach(
-  context: CommandContext,
-  names: readonly string[],
-  act: (name: string) => Promise<void>,
-): Promise<void> {
-  const outcomes: { name: string; error: string | null; message: string | null }[] = []
-  for (const name of names) {
-    try {
-      await act(name)
-      outcomes.push({ name, error: null, message: null })
-    } catch (error) {
-      if (!(error instanceof ApiError) || isSilence(error)) throw error
-      outcomes.push({ name, error: error.code, message: error.message })
-    }
-  }
-  context.output.print(outcomes, () =>
-    renderTable(
-      ['TOPIC', 'STATUS'],
-      outcomes.map(o => [o.name, o.error ?? 'OK']),
-    ),
-  )
-  const failed = outcomes.filter(o => o.error !== null)
-  for (const o of failed) context.output.note(`${o.error}: ${o.message}`)
-  if (failed.length > 0) throw new ReportedFailure()
 }
 
 async function list(context: CommandContext): Promise<void> {
@@ -137,30 +112,38 @@ async function list(context: CommandContext): Promise<void> {
 
 async function describe(context: CommandContext, names: string[]): Promise<void> {
   const admin = await context.admin()
-  const topics = await admin.describeTopics(names.length === 0 ? {} : { topics: names })
-  context.output.print(topics, () =>
-    topics
-      .map(topic => {
-        const configs = Object.entries(topic.configs).map(([key, value]) => `${key}=${value}`)
-        const head = `Topic: ${topic.name}  TopicId: ${topic.topicId}  PartitionCount: ${topic.partitions.length}  Configs: ${configs.join(',') || '-'}`
-        const rows = topic.partitions.map(p => [
-          p.partition,
-          p.leader,
-          p.leaderEpoch,
-          p.replicas.join(','),
-          p.isr.join(','),
-          p.logStartOffset,
-          p.highWatermark,
-        ])
-        return `${head}\n${renderTable(['PARTITION', 'LEADER', 'EPOCH', 'REPLICAS', 'ISR', 'LOG-START-OFFSET', 'HIGH-WATERMARK'], rows)}`
-      })
-      .join('\n\n'),
-  )
+  const request = names.length === 0 ? {} : { topics: names }
+  const topics = await admin.describeTopics({ ...request, includeReplicas: true })
+  context.output.print(topics, () => topics.map(describedTopic).join('\n\n'))
+}
+
+function describedTopic(topic: TopicDescription): string {
+  const configs = Object.entries(topic.configs).map(([key, value]) => `${key}=${value}`)
+  const head = `Topic: ${topic.name}  TopicId: ${topic.topicId}  PartitionCount: ${topic.partitions.length}  Configs: ${configs.join(',') || '-'}`
+  const heads = ['PARTITION', 'LEADER', 'EPOCH', 'REPLICAS', 'ISR', 'ELR', 'LOG-START-OFFSET', 'HIGH-WATERMARK', 'LAG']
+  const rows = topic.partitions.map(p => [
+    p.partition,
+    p.leader < 0 ? 'none' : p.leader,
+    p.leaderEpoch,
+    p.replicas.join(','),
+    p.isr.join(','),
+    p.elr.join(','),
+    p.logStartOffset,
+    p.highWatermark,
+    lagsOf(p),
+  ])
+  return `${head}\n${renderTable(heads, rows)}`
+}
+
+/** `2:0,3:15`: records each follower is behind its leader; `?` for one the leader has not heard of yet. */
+function lagsOf({ leader, replicaStates }: PartitionDescription): string | null {
+  const followers = replicaStates?.filter(({ nodeId }) => nodeId !== leader) ?? []
+  return followers.map(({ nodeId, lag }) => `${nodeId}:${lag ?? '?'}`).join(',') || null
 }
 
 async function remove(context: CommandContext, names: string[]): Promise<void> {
   const admin = await context.admin()
-  await forEach(context, names, name => admin.deleteTopics({ topics: [name] }))
+  await forEach(context, 'TOPIC', names, name => admin.deleteTopics({ topics: [name] }))
 }
 
 async function alter(context: CommandContext, name: string, options: AlterOptions): Promise<void> {
@@ -170,12 +153,12 @@ async function alter(context: CommandContext, name: string, options: AlterOption
     throw new UsageError('nothing to alter: give -c key=value or --delete-config key')
   const admin = await context.admin()
   const resource = { type: 'topic' as const, name, changes: [...set, ...deleted] }
-  await forEach(context, [name], () => admin.alterConfigs({ resources: [resource] }))
+  await forEach(context, 'TOPIC', [name], () => admin.alterConfigs({ resources: [resource] }))
 }
 
 async function addPartitions(context: CommandContext, name: string, count: number): Promise<void> {
   const admin = await context.admin()
-  await forEach(context, [name], () => admin.createPartitions({ topics: [{ name, count }] }))
+  await forEach(context, 'TOPIC', [name], () => admin.createPartitions({ topics: [{ name, count }] }))
 }
 
 async function trim(context: CommandContext, partitions: PartitionOffset[]): Promise<void> {

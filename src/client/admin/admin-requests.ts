@@ -1,6 +1,7 @@
 /** How an admin request is made: to the controller, with a session if it changes something, again while that may help. */
 import type { Api } from '../../protocol/api.ts'
 import { ApiError, type ErrorName, errorName, errorTable } from '../../protocol/errors.ts'
+import { secondMs } from '../../util/units.ts'
 import { type Cluster, isRetriable } from '../cluster.ts'
 import type { Connection } from '../connection.ts'
 import { backoffDelayMs, sleep } from '../wait.ts'
@@ -21,6 +22,8 @@ interface Session {
 
 /** Nodes that can hang before a request has failed. */
 const attemptsPerTimeout = 3
+/** A controller quorum without a leader has one again by then, if it can have one. */
+const electionMs = 5 * secondMs
 /** Longer than the node may take: what it says of a timeout says more than silence. */
 const answerMarginMs = 500
 
@@ -134,7 +137,7 @@ export class AdminRequests {
     if (error instanceof ApiError && error.code === 'UNKNOWN_TOPIC_OR_PARTITION') return 0
     // Nodes wait for a leader themselves before they say so: after that another one is asked, and that is all.
     if (error instanceof ApiError && error.code === 'NOT_CONTROLLER') {
-      return Math.min(timeoutMs, this.#cluster.settings.metadataTimeoutMs)
+      return Math.min(timeoutMs, Math.max(this.#cluster.settings.metadataTimeoutMs, electionMs))
     }
     // Until a node has been reached once it is more likely that the address is wrong than that the cluster is slow.
     return this.#cluster.clusterId === null ? this.#cluster.settings.metadataTimeoutMs : timeoutMs

@@ -12,18 +12,20 @@ import {
   describeCluster,
   describeConfigs,
   describeQuorum,
+  drainBroker,
   removeRaftVoter,
   transferLeadership,
 } from '../../protocol/apis/index.ts'
 import { ApiError } from '../../protocol/errors.ts'
 import { AbortError } from '../../util/errors.ts'
-import { askLeaders, chunksOf } from '../by-leader.ts'
+import { askLeaders, chunksOf, type TopicPartition } from '../by-leader.ts'
 import { Cluster } from '../cluster.ts'
 import type { Connect } from '../connection.ts'
 import { findOffsets, type OffsetQuery } from '../offsets.ts'
 import { resolveClient, type WithPorts } from '../options.ts'
 import { AdminRequests } from './admin-requests.ts'
 import { describeTopics } from './describe-topics.ts'
+import { alterReassignments, describeReplicas, electLeaders, listReassignments } from './partitions.ts'
 import type {
   AdminOptions,
   ClusterDescription,
@@ -31,9 +33,14 @@ import type {
   ConfigDescription,
   ConfigResource,
   CreatedTopic,
+  DescribeTopicsRequest,
+  ElectedLeader,
   FoundPartitionOffset,
+  NewReassignment,
   NewTopic,
   PartitionOffset,
+  PartitionReassignment,
+  PartitionReplicas,
   QuorumDescription,
   TopicDescription,
   TopicListing,
@@ -112,10 +119,56 @@ export class Admin implements AsyncDisposable {
       .sort((a, b) => (a.name < b.name ? -1 : 1))
   }
 
-  /** Topics with leaders, replicas, offsets and the configs set on them; all that are not internal by default. */
-  async describeTopics(request: { topics?: readonly string[] } = {}): Promise<TopicDescription[]> {
+  /** Topics with leaders, replicas, offsets and the configs set on them. */
+  async describeTopics(request: DescribeTopicsRequest = {}): Promise<TopicDescription[]> {
     const names = request.topics ?? (await this.listTopics()).map(topic => topic.name)
-    return describeTopics(this.#cluster, this.#requests, names)
+    return describeTopics(this.#cluster, this.#requests, names, {
+      includeOffsets: request.includeOffsets ?? true,
+      includeReplicas: request.includeReplicas ?? false,
+      signal: this.#closing.signal,
+    })
+  }
+
+  /** How far each replica of the partitions is, as their leaders know it, in the order asked for. */
+  async describeReplicas(request: { partitions: readonly TopicPartition[] }): Promise<PartitionReplicas[]> {
+    const timeoutMs = this.#cluster.settings.requestTimeoutMs
+    const options = { timeoutMs, signal: this.#closing.signal }
+    return withoutErrors(await describeReplicas(this.#cluster, request.partitions, options))
+  }
+
+  /**
+   * Gives partitions back to their preferred leaders, the first of their replicas. `type: 'unclean'`: where nobody in sync
+   * or eligible is left, makes any living replica lead, which may lack acknowledged records: they are lost. By default for
+   * all partitions that need it; resolves with those that changed, or with one entry per partition asked for.
+   */
+  electLeaders(
+    request: { type?: 'preferred' | 'unclean'; partitions?: readonly TopicPartition[] } = {},
+  ): Promise<ElectedLeader[]> {
+    return electLeaders(this.#requests, request.type ?? 'preferred', request.partitions ?? null)
+  }
+
+  /**
+   * Begins to move partitions to other brokers, or gives moves up. Resolves when that is decided, not when the records are
+   * there: `listPartitionReassignments` says what is under way.
+   */
+  alterPartitionReassignments(request: { partitions: readonly NewReassignment[] }): Promise<void> {
+    return alterReassignments(this.#requests, request.partitions)
+  }
+
+  /** The moves that are under way, of all topics by default, sorted by topic and partition. */
+  listPartitionReassignments(request: { topics?: readonly string[] } = {}): Promise<PartitionReassignment[]> {
+    return listReassignments(this.#requests, request.topics ?? null)
+  }
+
+  /**
+   * Relieves a broker of all it leads, and keeps it so until told otherwise (`isDraining: false`) or until it registers
+   * anew; it goes on following. Resolves with how many partitions it leads still, because nobody else in sync is
+   * available: ask again.
+   */
+  async drainBroker(request: { nodeId: number; isDraining?: boolean }): Promise<{ leaderCount: number }> {
+    const { nodeId, isDraining = true } = request
+    const [answer] = await this.#requests.change(drainBroker, [{ nodeId, isDraining }], () => [])
+    return answer!
   }
 
   /** The effective configuration of each resource, in the order asked for. `keys`: only these. */
