@@ -50,13 +50,14 @@ test('topic list and describe', async () => {
   assert.match(topicId, /^[\w-]{22}$/)
   assert.deepEqual(configs, { 'retention.ms': '60000', 'segment.bytes': '1048576' })
   const place = { leader: 1, leaderEpoch: 0, replicas: [1], isr: [1], logStartOffset: 0, highWatermark: 0 }
+  const none = { elr: [], offlineReplicas: [], addingReplicas: [], removingReplicas: [] }
   assert.deepEqual(
-    partitions,
-    [0, 1].map(partition => ({ partition, ...place })),
+    partitions.map(({ replicaStates: _, ...partition }) => partition),
+    [0, 1].map(partition => ({ partition, ...place, ...none, minInsyncReplicas: 1 })),
   )
   const table = await cli.text(['topic', 'describe', 'seen'])
   assert.match(table, new RegExp(`^Topic: seen  TopicId: ${topicId}  PartitionCount: 2  Configs: retention.ms=60000,`))
-  assert.match(table, /\nPARTITION {2}LEADER {2}EPOCH {2}REPLICAS {2}ISR {2}LOG-START-OFFSET {2}HIGH-WATERMARK\n +0 /)
+  assert.match(table, /\nPARTITION {2}LEADER {2}EPOCH {2}REPLICAS {2}ISR {2}ELR {2}LOG-START-OFFSET {2}HIGH-WATERMARK {2}LAG\n +0 /)
   assert.match(await cli.text(['topic', 'describe']), /^Topic: seen /m)
 })
 
