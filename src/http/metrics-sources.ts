@@ -73,11 +73,22 @@ export interface PartitionView {
   readonly partition: number
   readonly isLeader: boolean
   readonly isUnderMinIsr: boolean
+  /** Of the leader: replicas there are, itself among them, and those in sync. */
+  readonly replicas: number
+  readonly inSyncReplicas: number
+  /** Of the leader: records that its slowest follower is behind. */
+  readonly replicaLagRecords: number
   readonly logStartOffset: number
   readonly logEndOffset: number
   readonly highWatermark: number
   readonly sizeBytes: number
   readonly segments: number
+}
+
+export interface ClusterView {
+  readonly offlinePartitions: number
+  readonly brokers: number
+  readonly fencedBrokers: number
 }
 
 export interface MetricsSources {
@@ -93,6 +104,7 @@ export interface MetricsSources {
   readonly quorum?: () => QuorumView | null
   readonly peers?: () => PeersView
   readonly partitions?: () => Iterable<PartitionView>
+  readonly cluster?: () => ClusterView
   /** Partitions that get series of their own; the rest is only counted. 0: none. */
   readonly partitionSeriesMax: number
 }
