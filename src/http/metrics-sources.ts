@@ -68,6 +68,13 @@ export interface PeersView {
   readonly unreached: number
 }
 
+export interface ReplicationView {
+  readonly failed: number
+  /** By follower. */
+  readonly lagMax: ReadonlyMap<number, number>
+  readonly inFlightBytes: number
+}
+
 export interface PartitionView {
   readonly topic: string
   readonly partition: number
@@ -103,6 +110,7 @@ export interface MetricsSources {
   readonly broker?: () => BrokerStats
   readonly quorum?: () => QuorumView | null
   readonly peers?: () => PeersView
+  readonly replication?: () => ReplicationView
   readonly partitions?: () => Iterable<PartitionView>
   readonly cluster?: () => ClusterView
   /** Partitions that get series of their own; the rest is only counted. 0: none. */

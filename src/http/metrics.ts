@@ -7,7 +7,12 @@ import type { MetricsSources, PartitionView } from './metrics-sources.ts'
 import { registerPeerMetrics } from './peer-metrics.ts'
 import { registerProcessMetrics } from './process-metrics.ts'
 import { registerQuorumMetrics } from './quorum-metrics.ts'
-import { registerClusterMetrics, registerReplicaMetrics, registerReplicationCounters } from './replication-metrics.ts'
+import {
+  registerClusterMetrics,
+  registerReplicaMetrics,
+  registerReplicationCounters,
+  registerReplicationMetrics,
+} from './replication-metrics.ts'
 import type { Route } from './router.ts'
 import { registerBrokerMetrics, registerLogMetrics, registerPartitionMetrics } from './storage-metrics.ts'
 import { registerPortMetrics, registerTransportMetrics } from './transport-metrics.ts'
@@ -40,6 +45,7 @@ export function openMetrics(sources: MetricsSources): Metrics {
     registerBrokerMetrics(registry, read)
     registerReplicationCounters(registry, read)
   }
+  if (sources.replication !== undefined) registerReplicationMetrics(registry, once(sources.replication))
   if (sources.quorum !== undefined) registerQuorumMetrics(registry, once(sources.quorum))
   if (sources.peers !== undefined) registerPeerMetrics(registry, once(sources.peers))
   const { partitions } = sources

@@ -2,7 +2,7 @@
 import type { Registry } from 'prom-client'
 import type { BrokerStats } from '../broker/stats.ts'
 import { registerMetric, type Sample } from './metric.ts'
-import type { ClusterView, PartitionView } from './metrics-sources.ts'
+import type { ClusterView, PartitionView, ReplicationView } from './metrics-sources.ts'
 
 export function registerReplicationCounters(registry: Registry, read: () => BrokerStats): void {
   const counter = (name: string, help: string, value: (stats: BrokerStats) => number): void =>
@@ -32,6 +32,24 @@ export function registerReplicationCounters(registry: Registry, read: () => Brok
     'Bytes of record batches that leaders elsewhere sent here.',
     stats => stats.appendBytesIn,
   )
+}
+
+/** What is on its way, and who is behind. */
+export function registerReplicationMetrics(registry: Registry, read: () => ReplicationView): void {
+  const gauge = (name: string, help: string, value: (view: ReplicationView) => number): void =>
+    registerMetric(registry, { name, help, type: 'gauge', read: () => value(read()) })
+  gauge('millrace_failed_partitions', 'Partitions here that the disk failed.', view => view.failed)
+  gauge(
+    'millrace_replication_in_flight_bytes',
+    'Bytes sent to followers and not acknowledged.',
+    view => view.inFlightBytes,
+  )
+  registerMetric(registry, {
+    name: 'millrace_follower_lag_records',
+    help: 'Records that a follower lacks of the partition it is furthest behind with.',
+    type: 'gauge',
+    read: (): Sample[] => [...read().lagMax].map(([follower, value]) => ({ labels: { follower }, value })),
+  })
 }
 
 /** Of the partitions led here; only their leader knows how far the others are. */

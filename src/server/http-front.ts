@@ -92,6 +92,7 @@ export class HttpFront {
       port: () => port,
       log: () => node.logs.stats(),
       broker: () => node.broker.stats,
+      replication: () => node.broker.replication(),
       quorum: () => node.controller.status(),
       ...(network === null ? {} : { peers: () => ({ ...network.stats, unreached: network.unreached().length }) }),
       partitions: () => partitionViews(node),

@@ -233,7 +233,7 @@ class OpenNode implements Node {
       onReached: listener => this.peerNetwork?.onReached(listener) ?? (() => {}),
       heartbeatIntervalMs: settings.brokerHeartbeatIntervalMs,
       sessionTimeoutMs: settings.brokerSessionTimeoutMs,
-      fenceReason: () => null,
+      fenceReason: () => broker.unfitReason(),
       ...(signal === undefined ? {} : { signal }),
     })
     await broker.partitions.settled()

@@ -40,6 +40,7 @@ before(async () => {
       latencyBucketsMs,
       port: () => rig.server.stats,
       broker: () => broker,
+      replication: () => ({ failed: 1, lagMax: new Map([[3, 40]]), inFlightBytes: 99 }),
       log: () => {
         logLooks++
         return {
@@ -183,6 +184,9 @@ test('metrics are the numbers of the sources', async () => {
     millrace_peer_messages_dropped_total: 33,
     millrace_peer_frames_sent_total: 34,
     millrace_peers_unreached: 2,
+    millrace_failed_partitions: 1,
+    'millrace_follower_lag_records{follower="3"}': 40,
+    millrace_replication_in_flight_bytes: 99,
     millrace_partitions: 5,
     millrace_leader_partitions: 4,
     millrace_under_min_isr_partitions: 1,
