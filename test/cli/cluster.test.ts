@@ -186,4 +186,8 @@ test('bench produce, consume and e2e: fields of the report', async () => {
       assert.ok((latency[percentile] as number) >= 0, JSON.stringify(report))
   }
   assert.match(await cli.text(['bench', 'produce', '--records', '2000', '-q']), /P99-MS/)
+  // A topic that is there is used as it is, with all its partitions.
+  await cli.text(['topic', 'create', 'wide', '-p', '12'])
+  const [wide] = (await cli.json(['bench', 'produce', '--topic', 'wide', '--records', '2000', '-q'])) as [Fields]
+  assert.equal((wide.parameters as Fields).partitions, 12)
 })

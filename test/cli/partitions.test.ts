@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { type Cluster, startCluster } from '../../src/server/index.ts'
 import { silentLogger } from '../../src/util/logger.ts'
-import { type Ended, runCli } from './support.ts'
+import { type Ended, ended, runCli, spawnCli } from './support.ts'
 
 let cluster: Cluster
 
@@ -12,8 +12,9 @@ before(async () => {
 })
 after(() => cluster.close())
 
-const run = (args: readonly string[], input = ''): Promise<Ended> =>
-  runCli(args, { input, env: { MILLRACE_BOOTSTRAP: cluster.bootstrap.join(',') } })
+const atCluster = () => ({ env: { MILLRACE_BOOTSTRAP: cluster.bootstrap.join(',') } })
+
+const run = (args: readonly string[], input = ''): Promise<Ended> => runCli(args, { ...atCluster(), input })
 
 async function text(args: readonly string[]): Promise<string> {
   const { code, stdout, stderr } = await run(args)
@@ -166,4 +167,57 @@ test('topic describe: in-sync and eligible replicas, and how far each is', async
     await text(['topic', 'describe', 'described']),
     /^PARTITION +LEADER +EPOCH +REPLICAS +ISR +ELR +LOG-START-OFFSET +HIGH-WATERMARK +LAG$/m,
   )
+})
+
+test('partition reassign: waits until the new replicas have taken over, with every record', async () => {
+  await text(['topic', 'create', 'grown', '-p', '2', '-r', '1'])
+  const lines = Array.from({ length: 500 }, (_, at) => `record ${at}`)
+  assert.equal((await run(['produce', 'grown'], lines.join('\n'))).code, 0)
+  const toAll = ['partition', 'reassign', '--topic', 'grown', '--brokers', '1,2,3']
+  const grown = await json<Listed[]>([...toAll, '--replicas', '3', '--throttle', '10MiB'])
+  for (const { replicas, isr } of grown)
+    assert.deepEqual(
+      [replicas.toSorted(), isr.toSorted()],
+      [
+        [1, 2, 3],
+        [1, 2, 3],
+      ],
+    )
+  assert.deepEqual(
+    grown.map(({ replicas }) => replicas[0]).toSorted(),
+    [...new Set(grown.map(({ replicas }) => replicas[0]))].toSorted(),
+    'two partitions, two preferred leaders',
+  )
+  const [config] = (await json<{ key: string; source: string }[]>(['config', 'list', '--broker', '1'])).filter(
+    ({ key }) => key === 'replica.catchup.rate.bytes.per.second',
+  )
+  assert.notEqual(config!.source, 'broker-dynamic', 'the throttle is gone')
+  const moved = await json<Listed[]>(['partition', 'reassign', '--topic', 'grown', '--brokers', '2', '--replicas', '1'])
+  assert.ok(moved.every(({ leader, replicas }) => leader === 2 && String(replicas) === '2'))
+  const consumed = await text(['consume', 'grown', '-o', 'start', '-e'])
+  assert.deepEqual(consumed.trimEnd().split('\n').toSorted(), lines.toSorted())
+})
+
+test('partition reassign: interrupted, the move goes on; given up, it is as it was', async () => {
+  await text(['topic', 'create', 'stuck', '-p', '1', '-r', '1'])
+  const [before] = await list('stuck')
+  // A replica on a node that is down cannot come into sync.
+  const down = before!.leader === 3 ? 2 : 3
+  await cluster.nodes[down - 1]!.close()
+  const ids = `${before!.leader},${down}`
+  const child = spawnCli(['partition', 'reassign', '--topic', 'stuck', '--brokers', ids, '-r', '2'], atCluster())
+  const end = ended(child)
+  child.stderr.on('data', (part: string) => {
+    if (part.includes('partitions moved')) child.kill('SIGINT')
+  })
+  const { code, stderr } = await end
+  assert.equal(code, 130, stderr)
+  assert.match(
+    stderr,
+    /0 of 1 partitions moved.*\nThe move goes on without this command: 'millrace partition reassign --topic stuck'/,
+  )
+  const [moving] = await list('stuck', '--reassigning')
+  assert.deepEqual([moving!.addingReplicas, moving!.offlineReplicas], [[down], [down]])
+  const [after] = await json<Listed[]>(['partition', 'reassign', '--topic', 'stuck', '--cancel'])
+  assert.deepEqual([after!.replicas, after!.addingReplicas], [before!.replicas, []])
 })

@@ -18,6 +18,7 @@ interface ConsumeOptions {
   readonly exitAtEnd?: boolean
   readonly formatRecord?: string
   readonly readCommitted?: boolean
+  readonly rack?: string
 }
 
 export function registerConsume(program: Command, run: Run): void {
@@ -36,6 +37,7 @@ export function registerConsume(program: Command, run: Run): void {
     .option('-e, --exit-at-end', 'stop at what was the end when reading began')
     .option('-f, --format-record <format>', 'as kcat: %t %p %o %T %k %s %h %K %S, \\n \\t', undefined)
     .option('--read-committed', 'leave out records of open and aborted transactions')
+    .option('--rack <name>', 'read from replicas in this rack, where brokers have one (broker.rack)')
     .addHelpText(
       'after',
       "\nExamples:\n  $ millrace consume orders -o start -e\n  $ millrace consume orders -o -10 -n 10 -f '%p:%o %k=%s\\n'",
@@ -69,6 +71,7 @@ function consumerOptions(topics: string[], options: ConsumeOptions): Omit<Consum
       : { assignments: [{ topic: topics[0]!, partition: options.partition }] }),
     from: options.offset,
     ...(options.exitAtEnd === true ? { until: 'end' as const } : {}),
+    ...(options.rack === undefined ? {} : { rack: options.rack }),
     ...(options.readCommitted === true ? { isolationLevel: 'read_committed' as const } : {}),
   }
 }
