@@ -109,9 +109,7 @@ export class BrokerSessions {
   #beginGrace(nodeId: NodeId, sinceMs: number): void {
     this.#goneMs.set(nodeId, sinceMs)
     const { clock, goneGraceMs, onCheck } = this.#options
-    // A timer may fire a fraction of a millisecond early: the grace would not be over, and nobody would look for a second.
-    const delayMs = Math.max(0, sinceMs + goneGraceMs - this.#nowMs) + 1
-    const timer = clock.setTimer(delayMs, () => {
+    const timer = clock.setTimer(Math.max(0, sinceMs + goneGraceMs - this.#nowMs), () => {
       this.#graceTimers.delete(timer)
       onCheck()
     })

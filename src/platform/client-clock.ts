@@ -3,14 +3,6 @@
  * node there is no socket that would, and a process must not end under a `send` that somebody awaits.
  */
 import type { Clock } from '../util/clock.ts'
-import { systemClock } from './clock.ts'
+import { setTimer, systemClock } from './clock.ts'
 
-const delayMsMax = 0x7fff_ffff
-
-export const clientClock: Clock = {
-  ...systemClock,
-  setTimer: (delayMs, fn) => {
-    const timer = setTimeout(fn, Math.min(delayMs, delayMsMax))
-    return { cancel: () => clearTimeout(timer) }
-  },
-}
+export const clientClock: Clock = { ...systemClock, setTimer: (delayMs, fn) => setTimer(delayMs, fn, () => {}) }

