@@ -14,7 +14,7 @@ import { type ElectionTerms, withIsr } from './election.ts'
 import type { PartitionImage, TopicImage } from './image.ts'
 import type { MetadataRecord, RecordOf } from './record-types.ts'
 import type { DecisionRules } from './rules.ts'
-import { candidatesIn, electionTermsOf, settle, standingChange } from './settle.ts'
+import { candidatesIn, electionTermsOf, newPartitionEpoch, settle, standingChange } from './settle.ts'
 
 type Request = RequestOf<typeof alterPartition>
 type Item = Request['partitions'][number]
@@ -40,7 +40,10 @@ export function decideAlterPartition(
     const found = duplicates.has(nameOf(item))
       ? invalid('The request names the partition more than once.')
       : checked(image, nodeId, item, facts.rules)
-    if (isFailure(found)) return refused(item, found)
+    if (isFailure(found)) {
+      if (found.error === 'INELIGIBLE_REPLICA' && facts.rules.refusesForGood) records.push(refusal(item))
+      return refused(item, found)
+    }
     const { topic, partition } = found
     const terms = electionTermsOf(topic, facts)
     const inSync = new Set(item.newIsr.map(member => member.nodeId))
@@ -51,6 +54,14 @@ export function decideAlterPartition(
     return change === null || isIsrOnly(change) ? done(item, partition, change) : refused(item, moreChanged)
   })
   return { records, response: { partitions } }
+}
+
+/**
+ * The leader that is told so goes on without that replica; it may be eligible again when a duplicate of the request, held up
+ * on the way, arrives. With another partition epoch that one is refused as well. Everything else that is refused stays so.
+ */
+function refusal({ topicId, partition }: Item): MetadataRecord {
+  return newPartitionEpoch(topicId, partition)
 }
 
 /**

@@ -7,6 +7,8 @@ export interface DecisionRules {
   readonly checksPartitionEpochs: boolean
   /** A replica that has been registered anew since it was in sync is not (KIP-903). */
   readonly checksReplicaEpochs: boolean
+  /** What was refused because a replica was not eligible is not granted to a late duplicate of the request. */
+  readonly refusesForGood: boolean
   /** A broker whose logs may lack what it acknowledged is neither in sync nor eligible (KIP-966). */
   readonly distrustsLostLogs: boolean
   /** A leader must know of a higher min.insync.replicas before its ISR may shrink. */
@@ -16,6 +18,7 @@ export interface DecisionRules {
 export const soundDecisionRules: DecisionRules = {
   checksPartitionEpochs: true,
   checksReplicaEpochs: true,
+  refusesForGood: true,
   distrustsLostLogs: true,
   tellsHigherMinIsr: true,
 }

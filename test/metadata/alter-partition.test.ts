@@ -100,6 +100,21 @@ test('a request that was lost on the way and is made again changes nothing twice
   )
 })
 
+test('refused because a replica was away, no copy of the request succeeds when it is back', () => {
+  const it = cluster()
+  const request = it.alterRequest('t', [1, 2, 3])
+  const ask = () => {
+    const decision = decideAlterPartition(it.image, request, it.terms)
+    assert(!isFailure(decision))
+    return errorName(it.commit(decision).partitions[0]!.errorCode)
+  }
+  it.fence(3)
+  assert.equal(ask(), 'INELIGIBLE_REPLICA')
+  it.heard(3)
+  assert.equal(ask(), 'INVALID_UPDATE_VERSION', 'meanwhile the leader has committed without it')
+  assert.equal(it.alter('t', [1, 2, 3]), null)
+})
+
 test('one request, many partitions: each stands for itself, none twice', () => {
   const it = cluster()
   it.create('u', { assignments: [[1, 2]] })

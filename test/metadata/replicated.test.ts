@@ -34,6 +34,7 @@ const actions: readonly (readonly [weight: number, act: Act])[] = [
   [3, it => it.elect('preferred')],
   [1, it => it.elect('unclean')],
   [1, (it, random) => raiseMinIsr(it, random)],
+  [1, (it, random) => refuse(it, random)],
   [2, (it, random) => it.move(pick(random, targets))],
 ]
 const deck = actions.flatMap(([weight, act]) => Array.from({ length: weight }, () => act))
@@ -66,6 +67,20 @@ function raiseMinIsr(it: ReplicatedPartition, random: Random): void {
   it.ask(leaderId, anyId(random))
   it.arrive(it.onTheWay.length - 1, false, true)
   it.commit(leaderId)
+}
+
+/** A request is refused because a replica is away; it is back when the request arrives once more. */
+function refuse(it: ReplicatedPartition, random: Random): void {
+  const leaderId = leaderOr(it, random)
+  const id = anyId(random)
+  it.follow(leaderId, id)
+  it.change(id, 'fence')
+  it.ask(leaderId, null)
+  const asked = it.onTheWay.length - 1
+  it.arrive(asked, true, true)
+  it.change(id, 'hear')
+  it.commit(leaderId)
+  it.arrive(asked, false, true)
 }
 
 function seeAll(it: ReplicatedPartition): void {

@@ -13,7 +13,7 @@ import { minIsrOf } from '../../src/metadata/election.ts'
 import type { MetadataImage, PartitionImage } from '../../src/metadata/image.ts'
 import type { DecisionRules } from '../../src/metadata/rules.ts'
 import { electionTermsOf } from '../../src/metadata/settle.ts'
-import { type Failure, isFailure } from '../../src/protocol/errors.ts'
+import { errorName, type Failure, isFailure } from '../../src/protocol/errors.ts'
 import { type BrokerEpoch, type NodeId, toNodeId } from '../../src/util/numbers.ts'
 import { Cluster } from './cluster.ts'
 
@@ -194,7 +194,7 @@ export class ReplicatedPartition {
     if (!isAnswered || life.asked !== request) return
     if (answer.errorCode === 0) life.granted = { isr: answer.isr as NodeId[], partitionEpoch: answer.partitionEpoch }
     // Refused as old, it knows that it does not know; until its metadata come it goes on as before.
-    if (answer.errorCode === 0) life.asked = null
+    if (answer.errorCode === 0 || errorName(answer.errorCode) === 'INELIGIBLE_REPLICA') life.asked = null
   }
 
   #viewOf(id: NodeId): PartitionImage | null {

@@ -48,7 +48,7 @@ export const alterPartition = defineApi({
         }),
         { countMax: limits.responseItems },
       ),
-      'In the order of the request. FENCED_LEADER_EPOCH, INVALID_UPDATE_VERSION, INELIGIBLE_REPLICA, UNKNOWN_TOPIC_ID, NOT_LEADER_OR_FOLLOWER.',
+      'In the order of the request. INVALID_UPDATE_VERSION: also when the change was made and more than the ISR has changed; the metadata say what. INELIGIBLE_REPLICA: the partition epoch has risen, so that no copy of the request can succeed. FENCED_LEADER_EPOCH, UNKNOWN_TOPIC_ID, NOT_LEADER_OR_FOLLOWER.',
     ),
   }),
 })
