@@ -8,18 +8,17 @@ import { Disposables } from '../util/disposables.ts'
 import type { BrokerEpoch } from '../util/numbers.ts'
 import { Deadlines } from './deadlines.ts'
 import { FetchMemory } from './fetch-memory.ts'
-import { unfitReason } from './fitness.ts'
 import { brokerHandlers } from './handlers/index.ts'
 import { peerHandlers } from './handlers/peer.ts'
 import { HighWatermarkCheckpoint } from './high-watermark-checkpoint.ts'
 import type { Leading } from './leading.ts'
 import { PartitionRegistry } from './partition-registry.ts'
 import { IsrProposer } from './replication/isr-proposer.ts'
-import { type ReplicationOverview, replicationOverview } from './replication/overview.ts'
 import type { BrokerPeers } from './replication/sender-core.ts'
 import { ReplicaSenders } from './replication/senders.ts'
 import { CatchUpThrottle } from './replication/throttle.ts'
 import { Retention } from './retention.ts'
+import { type BrokerRules, soundBrokerRules } from './rules.ts'
 import type { BrokerRuntime } from './runtime.ts'
 import { BrokerStats } from './stats.ts'
 
@@ -29,6 +28,8 @@ export interface BrokerOptions
   readonly logs: LogManager
   /** The way to other brokers; `null`: there is none. */
   readonly peers: BrokerPeers | null
+  /** Only tests break rules. */
+  readonly rules?: BrokerRules
   /** The process must end: a disk failed in a way that makes every later answer a guess. */
   readonly onFatal: (error: Error) => void
 }
@@ -39,9 +40,6 @@ export interface Broker extends AsyncDisposable {
   readonly peerHandlers: readonly Handler[]
   readonly partitions: PartitionRegistry
   readonly stats: BrokerStats
-  replication(): ReplicationOverview
-  /** Why nobody should count on this broker for now, in a sentence; `null` when they should. */
-  unfitReason(): string | null
   /** Fetches and produces that wait now. */
   readonly delayedOperations: number
   /** Bytes of records that fetches under way hold. */
@@ -63,7 +61,7 @@ export async function openBroker(options: BrokerOptions): Promise<Broker> {
   const { lagMsMax } = settings.replication
   const proposer = new IsrProposer({ nodeId, clock, logger, controller: options.controller, brokerEpoch, lagMsMax })
   owned.defer(() => proposer.close())
-  const env = { nodeId, clock, logger, stats, senders, proposer }
+  const env = { nodeId, clock, logger, stats, senders, proposer, rules: options.rules ?? soundBrokerRules }
   const partitions = new PartitionRegistry({
     nodeId,
     incarnationId,
@@ -96,18 +94,6 @@ export async function openBroker(options: BrokerOptions): Promise<Broker> {
     peerHandlers: peerHandlers(runtime),
     partitions,
     stats,
-    replication: () =>
-      replicationOverview({
-        partitions: partitions.all(),
-        failed: partitions.offlineCount,
-        inFlightBytes: senders.inFlightBytes,
-      }),
-    unfitReason: () =>
-      unfitReason({
-        health: logs.health(),
-        partitions: partitions.all(),
-        syncStallMsMax: settings.replication.syncStallMsMax,
-      }),
     get delayedOperations() {
       return deadlines.count
     },

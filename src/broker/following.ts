@@ -10,6 +10,7 @@ import { FollowerReplica, type FollowerReplicaOptions } from '../replication/fol
 import { type AppendItem, noEpoch } from '../replication/types.ts'
 import type { LeaderEpoch, Offset } from '../util/numbers.ts'
 import { Fifo } from './fifo.ts'
+import type { BrokerRules } from './rules.ts'
 
 export interface FollowerAnswer {
   readonly isMatch: boolean
@@ -32,6 +33,7 @@ export interface ReplicaAppend {
 }
 
 export interface FollowingOptions extends FollowerReplicaOptions {
+  readonly rules: BrokerRules
   readonly log: PartitionLog
   readonly onHighWatermarkMoved: () => void
   /** Runs `work` while the partition takes no other role, then calls `done`; by then this may not be the role any more. */
@@ -150,7 +152,9 @@ export class Following {
     const { highWatermark } = this.#replica
     this.#replica.onTaken(item, this.#log)
     const endOffset = item.batches.at(-1)?.endOffset ?? item.fromOffset
-    if (endOffset <= this.#log.durableEndOffset) waiter.onReplicated(slot, this.#acknowledgement())
+    const { rules } = this.#options
+    if (endOffset <= this.#log.durableEndOffset || !rules.answersWaitForDisk)
+      waiter.onReplicated(slot, this.#acknowledgement())
     else this.#undurable.push({ endOffset, waiter, slot })
     if (this.#replica.highWatermark > highWatermark) this.#options.onHighWatermarkMoved()
     this.#followLogStart(item.logStartOffset)

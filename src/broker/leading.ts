@@ -13,6 +13,7 @@ import { type FeedSource, FollowerFeed } from './replication/feed.ts'
 import type { IsrProposer } from './replication/isr-proposer.ts'
 import type { ReplicaSender } from './replication/sender.ts'
 import type { ReplicaSenders } from './replication/senders.ts'
+import type { BrokerRules } from './rules.ts'
 import type { BrokerStats } from './stats.ts'
 
 /** What the replicas of a broker share. */
@@ -23,6 +24,7 @@ export interface ReplicaEnvironment {
   readonly stats: BrokerStats
   readonly senders: ReplicaSenders
   readonly proposer: IsrProposer
+  readonly rules: BrokerRules
 }
 
 export interface LeadingOptions {
@@ -59,6 +61,7 @@ export class Leading implements FeedSource {
       logEndOffset,
       highWatermark,
       nowMs,
+      rules: env.rules,
     })
     this.#meetFollowers()
   }
@@ -110,6 +113,8 @@ export class Leading implements FeedSource {
       logger.info({ topic, partition, before, isr, partitionEpoch }, 'in-sync replicas changed')
     }
     this.#meetFollowers()
+    // A follower that was registered anew is begun with anew, whether or not there is anything else to send.
+    for (const { feed, sender } of this.#feeds.values()) if (feed.hasMore) sender.want(feed)
     if (hasMoved) this.#announce()
     this.#env.proposer.look(this)
   }

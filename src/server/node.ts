@@ -8,6 +8,7 @@
  * registration on it leads. A stop goes the other way.
  */
 import { type Broker, openBroker } from '../broker/broker.ts'
+import type { BrokerRules } from '../broker/rules.ts'
 import type { ControllerRules } from '../controller/rules.ts'
 import type { Controller } from '../controller/types.ts'
 import type { Disk } from '../log/disk.ts'
@@ -50,6 +51,8 @@ export interface NodePorts {
   readonly onWaiting?: (reasons: () => readonly string[]) => void
   /** Only tests break rules. */
   readonly controllerRules?: ControllerRules
+  /** Likewise. */
+  readonly brokerRules?: BrokerRules
   /** Gives up a start that waits for others. */
   readonly signal?: AbortSignal
   /** The disk failed or an invariant broke: this process must end at once, without another answer. */
@@ -117,6 +120,7 @@ export async function openNode(settings: NodeSettings, ports: NodePorts): Promis
         controller,
         controllerId: () => controller.leaderId(),
         logs,
+        ...(ports.brokerRules === undefined ? {} : { rules: ports.brokerRules }),
         peers:
           ports.peers === null
             ? null
@@ -207,7 +211,7 @@ class OpenNode implements Node {
     const reasons: string[] = []
     if (this.#parts.settings.isBroker) {
       if (this.#membership === null) reasons.push('The broker is not registered with the controller yet.')
-      else if (this.#membership.fencedBecause !== null) reasons.push(this.#membership.fencedBecause)
+      else if (this.#membership.isFenced) reasons.push('The controller has fenced this broker.')
     }
     if (this.controller.leaderId() === null) reasons.push('No controller is active.')
     return reasons
@@ -233,7 +237,7 @@ class OpenNode implements Node {
       onReached: listener => this.peerNetwork?.onReached(listener) ?? (() => {}),
       heartbeatIntervalMs: settings.brokerHeartbeatIntervalMs,
       sessionTimeoutMs: settings.brokerSessionTimeoutMs,
-      fenceReason: () => broker.unfitReason(),
+      fenceReason: () => null,
       ...(signal === undefined ? {} : { signal }),
     })
     await broker.partitions.settled()

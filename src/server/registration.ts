@@ -23,7 +23,7 @@ export interface RegistrationOptions {
   readonly sessionTimeoutMs: number
   /** Calls its argument whenever another node is reached, for the first time or again. Returns the way to stop. */
   readonly onReached: (listener: () => void) => () => void
-  /** Why nobody shall count on this broker for now, as a sentence; `null`: it can serve. Asked before each heartbeat. */
+  /** Why nobody shall count on this broker for now, in a sentence; `null`: it can serve. Asked before each heartbeat. */
   readonly fenceReason: () => string | null
   /** Ends the first registration. */
   readonly signal?: AbortSignal
@@ -37,7 +37,7 @@ const sessionsOfFormerLife = 2
 export class BrokerMembership implements Disposable {
   readonly #options: RegistrationOptions
   #epoch: BrokerEpoch
-  #fencedBecause: string | null = null
+  #isFenced = false
   /** Of the next heartbeat; `null` while one is under way. */
   #timer: Timer | null = null
   /** Something has happened since the heartbeat under way began that asks for another one. */
@@ -70,9 +70,8 @@ export class BrokerMembership implements Disposable {
     return new BrokerMembership(options, epoch)
   }
 
-  /** Why the cluster does not count on this broker, as a sentence; `null`: it does. */
-  get fencedBecause(): string | null {
-    return this.#fencedBecause
+  get isFenced(): boolean {
+    return this.#isFenced
   }
 
   /**
@@ -145,12 +144,14 @@ export class BrokerMembership implements Disposable {
   }
 
   async #beat(): Promise<void> {
-    const { controller, registration, fenceReason, logger } = this.#options
+    const { controller, registration, logger } = this.#options
     try {
-      const reason = fenceReason()
-      const wants = reason === null ? 'serve' : 'fence'
-      const { isFenced } = await controller.heartbeat(registration.nodeId, this.#epoch, wants)
-      this.#fencedBecause = isFenced ? (reason ?? 'The controller has fenced this broker.') : null
+      const { isFenced } = await controller.heartbeat(
+        registration.nodeId,
+        this.#epoch,
+        this.#options.fenceReason() === null ? 'serve' : 'fence',
+      )
+      this.#isFenced = isFenced
     } catch (error) {
       if (this.#isLeaving) return
       const isUnknown =
@@ -166,7 +167,7 @@ export class BrokerMembership implements Disposable {
       this.#epoch = await register(this.#options)
       await epochs.remember(this.#epoch)
     } catch (error) {
-      this.#fencedBecause = 'The controller does not know this broker any more.'
+      this.#isFenced = true
       logger.error({ error }, 'this broker could not register anew; the next heartbeat tries again')
     }
   }

@@ -10,7 +10,6 @@ import { deleteTopicsHandler } from './delete-topics.ts'
 import { describeClusterHandler } from './describe-cluster.ts'
 import { describeConfigsHandler } from './describe-configs.ts'
 import { describeQuorumHandler } from './describe-quorum.ts'
-import { describeReplicasHandler } from './describe-replicas.ts'
 import { fetchHandler } from './fetch.ts'
 import { listOffsetsHandler } from './list-offsets.ts'
 import { listPartitionReassignmentsHandler } from './list-partition-reassignments.ts'
@@ -30,7 +29,6 @@ const factories = [
   describeConfigsHandler,
   alterConfigsHandler,
   describeClusterHandler,
-  describeReplicasHandler,
   electLeadersHandler,
   alterPartitionReassignmentsHandler,
   listPartitionReassignmentsHandler,

@@ -243,7 +243,11 @@ export class ReplicaSender {
   }
 
   #refused(feed: FollowerFeed, sent: Shipment['sent'], error: ErrorName): void {
-    if (!feed.onFailed(sent)) return
+    if (!feed.onFailed(sent)) {
+      // The follower was begun with anew while this was on its way, and nothing else may be due to it.
+      if (feed.hasMore) this.want(feed)
+      return
+    }
     if (feed.lastError !== error) {
       const { topic, partition } = feed.source.log.id
       this.#core.logger.debug({ topic, partition, follower: this.nodeId, error }, 'a follower refused an append')

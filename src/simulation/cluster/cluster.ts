@@ -1,5 +1,4 @@
 /** A simulated cluster of whole nodes: machines, what runs on them, the network between them, and who watches them. */
-import type { ControllerRules } from '../../controller/rules.ts'
 import type { MetadataImage } from '../../metadata/image.ts'
 import type { Node } from '../../server/node.ts'
 import type { Clock } from '../../util/clock.ts'
@@ -15,7 +14,7 @@ import { Timeline } from '../quorum/timeline.ts'
 import type { Trace } from '../quorum/trace.ts'
 import { SimDisk } from '../sim-disk.ts'
 import { SimRaftDisk } from '../sim-raft-storage.ts'
-import { mayLoseCaches } from './fault-atlas.ts'
+import type { ClusterRules } from './cluster-rules.ts'
 import { LogDiskFaults } from './log-disk-faults.ts'
 import { clientUrlOf, Machine, peerUrlOf } from './machine.ts'
 import { MetadataHistory } from './metadata-history.ts'
@@ -35,7 +34,7 @@ export interface NodeClusterOptions {
   readonly world: ClusterWorld
   readonly random: Random
   readonly trace: Trace
-  readonly controllerRules: ControllerRules
+  readonly rules: ClusterRules
 }
 
 export class NodeCluster {
@@ -48,17 +47,17 @@ export class NodeCluster {
   readonly world: ClusterWorld
   readonly trace: Trace
   readonly #random: Random
-  readonly #controllerRules: ControllerRules
+  readonly #rules: ClusterRules
   readonly #voters: ReadonlyMap<NodeId, string>
   readonly #leaderOfTerm = new Map<number, NodeId>()
   #clusterId: string | null = null
   #failure: Error | null = null
 
-  constructor({ world, random, trace, controllerRules }: NodeClusterOptions) {
+  constructor({ world, random, trace, rules }: NodeClusterOptions) {
     this.world = world
     this.trace = trace
     this.#random = random
-    this.#controllerRules = controllerRules
+    this.#rules = rules
     this.links = new Links(this.timeline, forkRandom(random), world.links)
     this.sockets = new SimSockets(this.links, forkRandom(random))
     for (const machine of world.machines) this.#install(machine)
@@ -113,7 +112,7 @@ export class NodeCluster {
       sockets: this.sockets,
       random: forkRandom(this.#random),
       logger: this.#logger(id),
-      controllerRules: this.#controllerRules,
+      rules: this.#rules,
       onOpen: node => this.#onOpen(id, node),
       onFatal: error => this.#onFatal(machine, life, error),
     })
@@ -122,14 +121,15 @@ export class NodeCluster {
   }
 
   /**
-   * The process ends between two events, whatever it was doing; `isSilent`: without a word to those it talked to, as with
-   * the power of its machine, which takes the caches of its disks along unless the only copy of something is in them.
+   * The process ends between two events, whatever it was doing; `isSilent`: with the power of its machine, without a word to
+   * those it talked to. Whether that takes the caches of its disk along depends on the world.
    */
   crash(id: NodeId, isSilent = false): void {
     const machine = this.machine(id)
     if (machine.life === null) return
     this.note(isSilent ? 'power loss' : 'crash', id)
-    const losesCaches = isSilent && mayLoseCaches(this, id)
+    const losesCaches = isSilent && this.world.losesCaches
+    if (losesCaches) machine.distrusted = this.history.latest?.brokers.get(id)?.incarnationId ?? null
     machine.life.process.kill()
     this.sockets.detach(id, isSilent)
     machine.endLife(losesCaches, this.#random)

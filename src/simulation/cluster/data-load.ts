@@ -30,6 +30,7 @@ export class DataLoad {
   #values = 0
   #names = 0
   #areTopicsThere = false
+  #isBeginning = false
   #isRetired = false
 
   constructor(cluster: NodeCluster, firstId: number, random: Random) {
@@ -56,7 +57,13 @@ export class DataLoad {
   }
 
   start(): void {
-    this.#begin().catch(error => this.#cluster.fail(error))
+    this.#isBeginning = true
+    this.#begin().then(
+      () => {
+        this.#isBeginning = false
+      },
+      error => this.#cluster.fail(error),
+    )
   }
 
   /** Nothing further is sent or read. */
@@ -66,7 +73,7 @@ export class DataLoad {
   }
 
   get isIdle(): boolean {
-    return this.#producers.every(producer => producer.isIdle)
+    return !this.#isBeginning && this.#producers.every(producer => producer.isIdle)
   }
 
   /** Reads everything, when all is well again. */

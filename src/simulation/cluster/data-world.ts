@@ -43,12 +43,12 @@ export function drawDataWorld(random: Random, brokerCount: number): DataWorld {
   }
 }
 
-/** Partitions have one replica each. */
-const replicasMax = 1
+const replicasMax = 3
 
 function drawTopic(random: Random, name: string, brokerCount: number): DataTopic {
   const between = (min: number, max: number): number => min + random.nextInt(max - min + 1)
-  const replicationFactor = between(1, Math.min(replicasMax, brokerCount))
+  const most = Math.min(replicasMax, brokerCount)
+  const replicationFactor = random.nextInt(4) === 0 ? between(1, most) : most
   return {
     name,
     partitions: between(1, 3),

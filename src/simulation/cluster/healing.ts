@@ -50,7 +50,7 @@ export class ClusterHealing {
       // What waits for a disk that never answers, or has given up a partition, is ended by whoever repairs the disk.
       if (machine.logFaults.hasFailed) this.#cluster.crash(id)
       machine.logFaults.end(machine.logDisk)
-      if (machine.isRetired) this.#cluster.crash(id, true)
+      if (machine.isRetired) this.#cluster.crash(id, !this.#cluster.world.isCautious)
       else this.#cluster.start(id)
     }
     this.#within('with what is left', () => this.#returnOfAll(absent))
@@ -126,10 +126,9 @@ export class ClusterHealing {
       const misplaced = misplacedPartition(id, life.node!, image)
       if (misplaced !== null) return `node ${id}: ${misplaced}`
     }
-    return (
-      [...this.#cluster.machines.values()].map(machine => standing(machine, image)).find(fault => fault !== null) ??
-      null
-    )
+    const machines = [...this.#cluster.machines.values()]
+    const misfit = machines.map(machine => standing(machine, image)).find(fault => fault !== null)
+    return misfit ?? unhealedPartition(image, this.#cluster.machines)
   }
 
   /** Every node tells the same, and it is what the metadata say. */
@@ -167,17 +166,46 @@ function standing({ id, isBroker, isRetired }: Machine, image: MetadataImage): s
   return broker.isDraining ? `broker ${id} is draining` : null
 }
 
-/** Each partition of the image is open on its broker, and nothing else is. */
+/** Each partition of the image is open on its brokers, and nothing else is. */
 function misplacedPartition(id: NodeId, { broker }: Node, image: MetadataImage): string | null {
+  const open = new Set([...broker.partitions.all()].map(({ id: { topicId, partition } }) => `${topicId} ${partition}`))
   for (const { name, id: topicId, partitions } of image.topics.byId.values()) {
-    for (const [partition, { replicas, leaderEpoch }] of partitions.entries()) {
-      if (!replicas.includes(id)) continue
+    for (const [partition, { replicas, leaderEpoch, leaderId }] of partitions.entries()) {
+      if (replicas.includes(id) && !open.has(`${topicId} ${partition}`)) return `${name}-${partition} is not open`
+      if (leaderId !== id) continue
       const found = broker.partitions.find(name, topicId, partition, leaderEpoch)
       if ('error' in found) return `${name}-${partition}: ${found.error}`
     }
   }
   for (const partition of broker.partitions.all()) {
     if (!image.topics.byId.has(partition.id.topicId)) return `${partition.id.topic} is open and deleted`
+  }
+  return null
+}
+
+/** Who is up is in sync, with all that the others have; only where nobody who is trusted is up nobody leads. */
+function unhealedPartition(image: MetadataImage, machines: ReadonlyMap<NodeId, Machine>): string | null {
+  const isUp = (id: NodeId): boolean => !machines.get(id)!.isRetired
+  for (const { name, partitions } of image.topics.byId.values()) {
+    for (const [partition, { replicas, isr, elr, leaderId }] of partitions.entries()) {
+      const what = `${name}-${partition} with ISR ${isr} and ELR ${elr}`
+      if (leaderId === null) {
+        if ([...isr, ...elr].some(isUp)) return `${what} has no leader`
+        continue
+      }
+      if (!isUp(leaderId)) return `${what} is led by ${leaderId}, which is away`
+      if (!replicas.every(id => isr.includes(id) === isUp(id))) return `${what} of ${replicas}`
+      // A follower may keep records of an old epoch behind that end until its leader has others for their place.
+      const ends = replicas.filter(isUp).map(id => committedAt(machines.get(id)!, name, partition))
+      if (new Set(ends).size > 1) return `${what}: its replicas know of ${ends.join(' and ')} to be committed`
+    }
+  }
+  return null
+}
+
+function committedAt({ life }: Machine, topic: string, partition: number): number | null {
+  for (const { id, highWatermark } of life?.node?.broker.partitions.all() ?? []) {
+    if (id.topic === topic && id.partition === partition) return highWatermark
   }
   return null
 }

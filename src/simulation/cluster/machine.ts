@@ -22,6 +22,8 @@ export class Machine {
   readonly logFaults: LogDiskFaults
   #logDisk: SimDisk
   life: NodeLife | null = null
+  /** The incarnation of its broker that lost what the disk had not taken; `null`: none did. */
+  distrusted: string | null = null
   /** It stays down: the others must do without it. */
   isRetired = false
 

@@ -5,6 +5,7 @@ import type { Random } from '../../util/random.ts'
 import type { WriteFault } from '../sim-raft-storage.ts'
 import type { NodeCluster } from './cluster.ts'
 import { bridging, type Cut, isolating, oneWay, splitting } from './cuts.ts'
+import { mayLosePower } from './fault-atlas.ts'
 import type { Machine } from './machine.ts'
 import type { ClusterFault } from './world.ts'
 
@@ -92,7 +93,7 @@ export class ClusterNemesis {
   }
 
   #crash(id: NodeId, isSilent: boolean): boolean {
-    if (!this.#cluster.machine(id).isUp) return false
+    if (!this.#cluster.machine(id).isUp || (isSilent && !mayLosePower(this.#cluster, id))) return false
     this.#cluster.crash(id, isSilent)
     this.#startLater(id)
     return true

@@ -1,6 +1,5 @@
 /** One life of a node: what `startServer` makes of the Node ports, made of simulated ones, until its process ends. */
 import { defaultReplicationSettings } from '../../broker/replication/settings.ts'
-import type { ControllerRules } from '../../controller/rules.ts'
 import type { RaftStorage } from '../../raft/storage.ts'
 import { type Node, openNode } from '../../server/node.ts'
 import type { NodeSettings } from '../../server/node-settings.ts'
@@ -9,6 +8,7 @@ import type { NodeId } from '../../util/numbers.ts'
 import type { Random } from '../../util/random.ts'
 import { KiB, MiB } from '../../util/units.ts'
 import type { SimProcess } from '../quorum/process.ts'
+import type { ClusterRules } from './cluster-rules.ts'
 import { clientUrlOf, type Machine, peerUrlOf } from './machine.ts'
 import type { SimSockets } from './sim-sockets.ts'
 import type { ClusterWorld } from './world.ts'
@@ -24,7 +24,7 @@ export interface NodeLifeOptions {
   readonly sockets: SimSockets
   readonly random: Random
   readonly logger: Logger
-  readonly controllerRules: ControllerRules
+  readonly rules: ClusterRules
   /** It knows of its cluster; it does not serve yet. */
   readonly onOpen: (node: Node) => void
   /** The process must end. May be called again. */
@@ -72,7 +72,7 @@ export class NodeLife {
   }
 
   async #open(): Promise<void> {
-    const { machine, process, sockets, random, logger, controllerRules, onOpen, onFatal } = this.#options
+    const { machine, process, sockets, random, logger, rules, onOpen, onFatal } = this.#options
     const owner = { id: this.id, process }
     const socketFactory = sockets.attach(owner)
     this.#storage = await machine.raftDisk.open({
@@ -91,7 +91,8 @@ export class NodeLife {
       logger,
       codecs: { gzip: null, snappy: null, lz4: null, zstd: null },
       peers: { url: peerUrl, socketFactory, onListener: accept => sockets.listen(peerUrl, owner, accept) },
-      controllerRules,
+      controllerRules: rules,
+      brokerRules: rules,
       signal: this.#givingUp.signal,
       onFatal,
     })

@@ -1,49 +1,45 @@
 /**
  * Looks at every replica of the data topics after each event, and at what lies on every disk. What has ever been below a
- * high watermark is committed: it has one content for ever (Kafka's log matching below the high watermark), it is on
- * every member of the ISR and of the ELR as durably as the flush policy says (StrongIsr of the replication protocol's
+ * leader's high watermark is committed: it has one content for ever (Kafka's log matching below the high watermark), it is
+ * on every member of the ISR and of the ELR as durably as the flush policy says (StrongIsr of the replication protocol's
  * published models; KIP-966), nothing else is acknowledged with `acks` all, and nothing else is read.
  *
  * That one statement holds the others: that the high watermark is never above what enough replicas have, that nothing
  * below it is truncated, that its offsets are dense and never given again, that disks come before answers.
  */
 import type { Partition } from '../../broker/partition.ts'
-import type { PartitionImage } from '../../metadata/image.ts'
+import type { MetadataImage } from '../../metadata/image.ts'
 import type { NodeId } from '../../util/numbers.ts'
 import { hold } from '../quorum/invariants/invariant.ts'
 import type { NodeCluster } from './cluster.ts'
-import type { DataTopic } from './data-world.ts'
 import type { Machine } from './machine.ts'
-import { type BatchStamp, ReplicaFiles } from './replica-files.ts'
+import {
+  endOf,
+  isSame,
+  matchDurable,
+  matchSeen,
+  memberAccount,
+  stampText,
+  type Watched,
+  WatchedReplica,
+} from './watched.ts'
 
-/** One partition, over all replicas and lives. */
-interface Watched {
-  readonly name: string
-  readonly topic: DataTopic
-  readonly partition: number
-  /** Without a hole, from offset 0. */
-  readonly committed: BatchStamp[]
-  readonly replicas: Map<NodeId, Replica>
-  image: PartitionImage | null
-}
+/** Followers that join after so many batches were far behind. */
+const farBehindBatches = 20
 
-interface Replica {
-  /** As durable as the flush policy says. */
-  readonly durable: ReplicaFiles
-  /** As the process sees it. */
-  readonly seen: ReplicaFiles
-  /** So many of `committed` were found in `durable`, … */
-  matched: number
-  /** … in this generation of it. */
-  generation: number
+/** What a replica of one life showed last. */
+interface Shown {
+  highWatermark: number
+  logEndOffset: number
+  /** In which it led; -1: it did not. */
+  leaderEpoch: number
 }
 
 export class PartitionWatch {
   readonly #cluster: NodeCluster
   readonly #watched = new Map<string, Watched>()
-  /** What each replica of each life showed last. */
-  readonly #shown = new WeakMap<Partition, number>()
-  #imageOffset = -1
+  readonly #shown = new WeakMap<Partition, Shown>()
+  #latest: MetadataImage | null = null
 
   constructor(cluster: NodeCluster) {
     this.#cluster = cluster
@@ -57,17 +53,16 @@ export class PartitionWatch {
 
   /** After every event. */
   sample(): void {
+    // A leader that moves its high watermark because the ISR has shrunk knows the image in which it did.
+    const { latest } = this.#cluster.history
+    const isNew = latest !== null && latest !== this.#latest
+    this.#latest = latest
+    if (isNew) for (const watched of this.#watched.values()) this.#onImage(watched, latest)
     for (const { life } of this.#cluster.machines.values()) {
       if (life === null || life.node === null) continue
       for (const partition of life.node.broker.partitions.all()) this.#sample(life.id, partition)
     }
-    const { latest } = this.#cluster.history
-    if (latest === null || latest.lastOffset === this.#imageOffset) return
-    this.#imageOffset = latest.lastOffset
-    for (const watched of this.#watched.values()) {
-      watched.image = latest.topics.byName.get(watched.topic.name)?.partitions[watched.partition] ?? null
-      this.#checkMembers(watched)
-    }
+    if (isNew) this.checkAll()
   }
 
   /** Every now and then: what was right is still right. */
@@ -89,49 +84,81 @@ export class PartitionWatch {
     hold(endOffset <= endOf(watched), 'only what is committed is read', account)
   }
 
-  /** Everything that was committed, by partition: exclusive ends. */
-  ends(): ReadonlyMap<string, number> {
-    return new Map([...this.#watched.values()].map(watched => [watched.name, endOf(watched)]))
-  }
-
   #sample(id: NodeId, partition: Partition): void {
-    const { highWatermark } = partition
-    const shown = this.#shown.get(partition) ?? 0
-    if (highWatermark === shown) return
+    const { highWatermark, leaderEpoch, isLeader } = partition
+    const { logEndOffset } = partition.log
+    let shown = this.#shown.get(partition)
+    if (shown === undefined)
+      this.#shown.set(partition, (shown = { highWatermark: 0, logEndOffset: 0, leaderEpoch: -1 }))
+    const epoch = isLeader ? leaderEpoch : -1
+    const isAsShown = shown.highWatermark === highWatermark && shown.leaderEpoch === epoch
+    if (isAsShown && shown.logEndOffset === logEndOffset) return
+    const before = { ...shown }
+    shown.highWatermark = highWatermark
+    shown.logEndOffset = logEndOffset
+    shown.leaderEpoch = epoch
+    if (logEndOffset < before.logEndOffset) this.#cluster.sometimes.logTruncated++
     const name = `${partition.id.topic}-${partition.id.partition}`
-    hold(
-      highWatermark > shown,
-      'a high watermark never goes back',
-      () => `${name} of ${id}: ${shown}, ${highWatermark}`,
-    )
-    this.#shown.set(partition, highWatermark)
     const watched = this.#watched.get(name)
     if (watched === undefined) return
-    const replica = this.#replica(watched, id)
-    const { seen } = replica
-    seen.update(this.#cluster.machine(id).logDisk)
-    const account = (): string => `${name} of ${id} has ${seen.endOffset}, its high watermark is ${highWatermark}`
-    hold(seen.endOffset >= highWatermark, 'what is committed is written', account)
-    this.#commit(watched, id, seen, highWatermark)
+    if (isLeader && before.leaderEpoch === epoch) {
+      const account = (): string => `${name} of ${id} in ${epoch}: ${before.highWatermark}, then ${highWatermark}`
+      hold(highWatermark >= before.highWatermark, 'a high watermark never goes back in an epoch', account)
+    }
+    if (isLeader) this.#commit(watched, id, highWatermark)
+    const account = (): string => `${name} of ${id}: ${highWatermark}, committed ${endOf(watched)}`
+    hold(highWatermark <= endOf(watched), 'followers take nothing for committed that is not', account)
+    matchSeen(watched, this.#replica(watched, id), this.#cluster.machine(id), highWatermark)
   }
 
-  /** What this replica has below its high watermark is committed for all, or is what was committed before. */
-  #commit(watched: Watched, id: NodeId, { batches }: ReplicaFiles, highWatermark: number): void {
+  /** What this leader has below its high watermark is committed for all from now on. */
+  #commit(watched: Watched, id: NodeId, highWatermark: number): void {
+    if (highWatermark <= endOf(watched)) return
+    const { seen } = this.#replica(watched, id)
+    seen.update(this.#cluster.machine(id).logDisk)
     const { committed, name } = watched
-    const before = committed.length
-    for (const [i, batch] of batches.entries()) {
+    for (let at = committed.length; at < seen.batches.length; at++) {
+      const batch = seen.batches[at]!
       if (batch.baseOffset >= highWatermark) break
-      const known = committed[i]
-      if (known === undefined) {
-        const account = (): string => `${name} of ${id}: ${stampText(batch)} at ${endOf(watched)}`
-        hold(batch.baseOffset === endOf(watched), 'offsets are dense', account)
-        committed.push(batch)
-      } else {
-        const account = (): string => `${name} of ${id}: ${stampText(batch)}, committed ${stampText(known)}`
-        hold(isSame(known, batch), 'one content below the high watermark', account)
-      }
+      hold(batch.baseOffset === endOf(watched), 'offsets are dense', () => `${name} of ${id}: ${stampText(batch)}`)
+      committed.push(batch)
     }
-    if (committed.length > before) this.#checkMembers(watched)
+    const account = (): string => `${name} of ${id} has ${seen.endOffset}, its high watermark is ${highWatermark}`
+    hold(endOf(watched) >= highWatermark, 'what is committed is written', account)
+    this.#checkMembers(watched)
+  }
+
+  #onImage(watched: Watched, latest: MetadataImage): void {
+    const before = watched.image
+    const image = latest.topics.byName.get(watched.topic.name)?.partitions[watched.partition] ?? null
+    watched.image = image
+    if (image === null || before === null || before === image) return
+    const { sometimes } = this.#cluster
+    for (const id of before.isr) {
+      if (image.isr.includes(id)) continue
+      sometimes.isrShrank++
+      this.#replica(watched, id).leftAt = watched.committed.length
+    }
+    for (const id of image.isr) {
+      if (before.isr.includes(id)) continue
+      sometimes.isrExpanded++
+      if (watched.committed.length - this.#replica(watched, id).leftAt > farBehindBatches) sometimes.caughtUpFromFar++
+    }
+    const { leaderId, leaderEpoch } = image
+    if (leaderEpoch === before.leaderEpoch || leaderId === null) return
+    if (leaderId !== before.leaderId) sometimes.partitionMoved++
+    if (!before.isr.includes(leaderId) && before.elr.includes(leaderId)) sometimes.electedFromElr++
+    if (this.#leadsStill(watched, before.leaderId, before.leaderEpoch)) sometimes.leaderSuperseded++
+  }
+
+  /** It does not know yet that another epoch has begun. */
+  #leadsStill({ topic, partition }: Watched, id: NodeId | null, epoch: number): boolean {
+    const node = id === null ? null : this.#cluster.machine(id).life?.node
+    for (const found of node?.broker.partitions.all() ?? []) {
+      if (found.id.topic === topic.name && found.id.partition === partition)
+        return found.isLeader && found.leaderEpoch === epoch
+    }
+    return false
   }
 
   /** Everybody who may lead has everything, on its disk. */
@@ -142,42 +169,19 @@ export class PartitionWatch {
 
   #checkMember(watched: Watched, machine: Machine): void {
     const replica = this.#replica(watched, machine.id)
-    const { durable } = replica
-    durable.update(machine.logDisk)
-    if (durable.generation !== replica.generation) replica.matched = 0
-    replica.generation = durable.generation
-    const { committed, name, image } = watched
-    for (; replica.matched < committed.length; replica.matched++) {
-      const [due, found] = [committed[replica.matched]!, durable.batches[replica.matched]]
-      const account = (): string =>
-        `${name} of ${machine.id}: ${found === undefined ? 'nothing' : stampText(found)} where ${stampText(due)} is due, ` +
-        `ISR ${image!.isr}, ELR ${image!.elr}, leader ${image!.leaderId} in ${image!.leaderEpoch}`
-      hold(found !== undefined && isSame(due, found), 'in-sync replicas have what is committed', account)
-    }
+    const { topic } = watched
+    // Under `os` it is not counted on until it has registered anew, and was asked what it has.
+    const incarnationId = this.#latest?.brokers.get(machine.id)?.incarnationId
+    if (topic.flushPolicy === 'os' && machine.distrusted !== null && machine.distrusted === incarnationId) return
+    const missing = matchDurable(watched, replica, machine)
+    if (missing === null) return
+    const account = (): string => memberAccount(watched, machine.id, missing)
+    hold(isSame(missing.due, missing.found), 'in-sync replicas have what is committed', account)
   }
 
-  #replica(watched: Watched, id: NodeId): Replica {
+  #replica(watched: Watched, id: NodeId): WatchedReplica {
     let replica = watched.replicas.get(id)
-    if (replica === undefined) {
-      const directory = `data/${watched.name}`
-      const durable = new ReplicaFiles(directory, watched.topic.flushPolicy === 'sync')
-      replica = { durable, seen: new ReplicaFiles(directory, false), matched: 0, generation: 0 }
-      watched.replicas.set(id, replica)
-    }
+    if (replica === undefined) watched.replicas.set(id, (replica = new WatchedReplica(watched)))
     return replica
   }
-}
-
-function endOf({ committed }: Watched): number {
-  return committed.at(-1)?.endOffset ?? 0
-}
-
-function isSame(a: BatchStamp, b: BatchStamp): boolean {
-  return (
-    a.baseOffset === b.baseOffset && a.endOffset === b.endOffset && a.leaderEpoch === b.leaderEpoch && a.crc === b.crc
-  )
-}
-
-function stampText({ baseOffset, endOffset, leaderEpoch, crc }: BatchStamp): string {
-  return `[${baseOffset}, ${endOffset}) of epoch ${leaderEpoch} (${crc.toString(16)})`
 }

@@ -2,7 +2,6 @@
  * One run of a cluster of whole nodes: a function of its seed. First anything may go wrong while administrators work; then
  * the faults end, the cluster must come together, and what the administrators saw is judged.
  */
-import { type ControllerRules, soundControllerRules } from '../../controller/rules.ts'
 import { toNodeId } from '../../util/numbers.ts'
 import { type Random, seededRandom } from '../../util/random.ts'
 import { checkLinearizable, History } from '../linearizability.ts'
@@ -13,6 +12,7 @@ import type { Turns } from '../quorum/run.ts'
 import { Trace } from '../quorum/trace.ts'
 import { AdminClient } from './admin-load.ts'
 import { NodeCluster } from './cluster.ts'
+import { type ClusterRules, soundClusterRules } from './cluster-rules.ts'
 import { DataLoad } from './data-load.ts'
 import { ClusterHealing } from './healing.ts'
 import { ClusterNemesis } from './nemesis.ts'
@@ -23,7 +23,7 @@ export interface ClusterRunOptions {
   readonly seed: number
   readonly turns: Turns
   /** Rules that are broken on purpose, to see whether it is noticed. */
-  readonly broken?: Partial<ControllerRules>
+  readonly broken?: Partial<ClusterRules>
   readonly onTraceLine?: (line: string) => void
 }
 
@@ -58,8 +58,8 @@ export async function simulateCluster(options: ClusterRunOptions): Promise<Clust
   const random = seededRandom(seed)
   const trace = new Trace(traceLinesKept, onTraceLine)
   const world = drawClusterWorld(forkRandom(random))
-  const controllerRules = { ...soundControllerRules, ...broken }
-  const cluster = new NodeCluster({ world, random: forkRandom(random), trace, controllerRules })
+  const rules = { ...soundClusterRules, ...broken }
+  const cluster = new NodeCluster({ world, random: forkRandom(random), trace, rules })
   const run = new ClusterRun(cluster, forkRandom(random))
   await turns(() => run.next())
   const { connected, reset } = cluster.sockets.counts

@@ -23,6 +23,13 @@ export const clusterSometimesNames = [
   'readFailed',
   'logDiskFailed',
   'logDiskWasFull',
+  'logTruncated',
+  'isrShrank',
+  'isrExpanded',
+  'caughtUpFromFar',
+  'partitionMoved',
+  'electedFromElr',
+  'leaderSuperseded',
 ] as const
 export type ClusterSometimesName = (typeof clusterSometimesNames)[number]
 export type ClusterSometimesCounts = Record<ClusterSometimesName, number>

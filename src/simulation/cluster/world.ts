@@ -56,6 +56,10 @@ export interface ClusterWorld {
   /** The fewer, the more often a topic is created anew under an old name. */
   readonly topicNameCount: number
   readonly data: DataWorld
+  /** Loss of power takes along what a disk has not taken. */
+  readonly losesCaches: boolean
+  /** Of what is committed a good copy must stay where it is believed. */
+  readonly isCautious: boolean
   readonly faults: Readonly<Partial<Record<ClusterFault, number>>>
   /** How long a crashed or stopped node stays away, on average. */
   readonly awayMeanMs: number
@@ -65,6 +69,11 @@ export function drawClusterWorld(random: Random): ClusterWorld {
   const upTo = (max: number): number => random.nextFloat() * max
   const between = (min: number, max: number): number => min + random.nextInt(max - min + 1)
   const machines = drawMachines(random)
+  const data = drawDataWorld(random, machines.filter(({ isBroker }) => isBroker).length)
+  const hasOs = data.topics.some(({ flushPolicy }) => flushPolicy === 'os')
+  const losesCaches = !hasOs || random.nextInt(2) === 0
+  const isCautious = hasOs && losesCaches
+  const faults = drawFaults(random)
   return {
     machines,
     faultyMs: between(10, 20) * 1000,
@@ -88,8 +97,10 @@ export function drawClusterWorld(random: Random): ClusterWorld {
     clientCount: between(2, 4),
     thinkMs: between(50, 400),
     topicNameCount: between(2, 4),
-    data: drawDataWorld(random, machines.filter(({ isBroker }) => isBroker).length),
-    faults: { mend: 30, ...drawFaults(random) },
+    data,
+    losesCaches,
+    isCautious,
+    faults: { mend: 30, ...(isCautious ? withoutStops(faults) : faults) },
     awayMeanMs: between(300, 4000),
   }
 }
@@ -112,6 +123,13 @@ function drawFaults(random: Random): Partial<Record<ClusterFault, number>> {
     if (random.nextInt(3) > 0) chosen[fault] = rate * 2 * random.nextFloat()
   }
   return chosen
+}
+
+/** Nobody stops but with the power of its machine, when the others are there: see fault-atlas.ts. */
+function withoutStops(faults: Partial<Record<ClusterFault, number>>): Partial<Record<ClusterFault, number>> {
+  const stops: readonly ClusterFault[] = ['crash', 'crashAll', 'shutdown', 'diskStall', 'diskFailure', 'logDiskFailure']
+  const left = Object.entries(faults).filter(([fault]) => !stops.includes(fault as ClusterFault))
+  return { ...Object.fromEntries(left), powerLoss: 20 }
 }
 
 const faultRates: Partial<Record<ClusterFault, number>> = {
