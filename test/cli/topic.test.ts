@@ -57,7 +57,10 @@ test('topic list and describe', async () => {
   )
   const table = await cli.text(['topic', 'describe', 'seen'])
   assert.match(table, new RegExp(`^Topic: seen  TopicId: ${topicId}  PartitionCount: 2  Configs: retention.ms=60000,`))
-  assert.match(table, /\nPARTITION {2}LEADER {2}EPOCH {2}REPLICAS {2}ISR {2}ELR {2}LOG-START-OFFSET {2}HIGH-WATERMARK {2}LAG\n +0 /)
+  assert.match(
+    table,
+    /\nPARTITION {2}LEADER {2}EPOCH {2}REPLICAS {2}ISR {2}ELR {2}LOG-START-OFFSET {2}HIGH-WATERMARK {2}LAG\n +0 /,
+  )
   assert.match(await cli.text(['topic', 'describe']), /^Topic: seen /m)
 })
 

@@ -51,7 +51,7 @@ test('cut anywhere, or with any bit flipped that is not the leader’s to patch,
   for (let at = 8; at < size; at++) {
     const isEpoch = at >= 12 && at < 16
     const flipped = bytes.slice()
-    flipped[at]! ^= 1 << at % 8
+    flipped[at]! ^= 1 << (at % 8)
     if (!isEpoch) assert.ok(isFailure(storedRanges(flipped)), `byte ${at}`)
   }
 })
