@@ -172,7 +172,7 @@ export class PartitionRegistry {
   #brokersOf(image: MetadataImage) {
     const { nodeId, incarnationId } = this.#options
     const isRegistered = image.brokers.get(nodeId)?.incarnationId === incarnationId
-    return { isRegistered, brokerEpochs: brokerEpochsOf(image) }
+    return { isRegistered, brokerEpochs: brokerEpochsOf(image, nodeId) }
   }
 
   #onChange(image: MetadataImage, delta: MetadataDelta): void {

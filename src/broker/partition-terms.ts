@@ -13,11 +13,14 @@ export interface PartitionTerms extends LeaderTerms {
   readonly config: ResolvedTopicConfig
 }
 
-/** Registrations of the brokers that may be in sync. */
-export function brokerEpochsOf(image: MetadataImage): ReadonlyMap<NodeId, BrokerEpoch> {
+/**
+ * Registrations of the brokers that may be in sync, and of `localId`: unfit, it leads what nobody else can, and must be
+ * able to say who has caught up and can lead in its place.
+ */
+export function brokerEpochsOf(image: MetadataImage, localId: NodeId): ReadonlyMap<NodeId, BrokerEpoch> {
   const epochs = new Map<NodeId, BrokerEpoch>()
   for (const { nodeId, epoch, isFenced, isUnfit } of image.brokers.values()) {
-    if (!isFenced && !isUnfit) epochs.set(nodeId, epoch)
+    if (nodeId === localId || (!isFenced && !isUnfit)) epochs.set(nodeId, epoch)
   }
   return epochs
 }
