@@ -8,12 +8,14 @@ import { Disposables } from '../util/disposables.ts'
 import type { BrokerEpoch } from '../util/numbers.ts'
 import { Deadlines } from './deadlines.ts'
 import { FetchMemory } from './fetch-memory.ts'
+import { unfitReason } from './fitness.ts'
 import { brokerHandlers } from './handlers/index.ts'
 import { peerHandlers } from './handlers/peer.ts'
 import { HighWatermarkCheckpoint } from './high-watermark-checkpoint.ts'
 import type { Leading } from './leading.ts'
 import { PartitionRegistry } from './partition-registry.ts'
 import { IsrProposer } from './replication/isr-proposer.ts'
+import { type ReplicationOverview, replicationOverview } from './replication/overview.ts'
 import type { BrokerPeers } from './replication/sender-core.ts'
 import { ReplicaSenders } from './replication/senders.ts'
 import { CatchUpThrottle } from './replication/throttle.ts'
@@ -40,6 +42,9 @@ export interface Broker extends AsyncDisposable {
   readonly peerHandlers: readonly Handler[]
   readonly partitions: PartitionRegistry
   readonly stats: BrokerStats
+  replication(): ReplicationOverview
+  /** Why nobody should count on this broker for now, in a sentence; `null` when they should. */
+  unfitReason(): string | null
   /** Fetches and produces that wait now. */
   readonly delayedOperations: number
   /** Bytes of records that fetches under way hold. */
@@ -94,6 +99,18 @@ export async function openBroker(options: BrokerOptions): Promise<Broker> {
     peerHandlers: peerHandlers(runtime),
     partitions,
     stats,
+    replication: () =>
+      replicationOverview({
+        partitions: partitions.all(),
+        failed: partitions.offlineCount,
+        inFlightBytes: senders.inFlightBytes,
+      }),
+    unfitReason: () =>
+      unfitReason({
+        health: logs.health(),
+        partitions: partitions.all(),
+        syncStallMsMax: settings.replication.syncStallMsMax,
+      }),
     get delayedOperations() {
       return deadlines.count
     },

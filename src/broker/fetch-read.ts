@@ -9,8 +9,10 @@ import { unpackToPlain } from '../protocol/batch/plain.ts'
 import { ApiError, errorCode, type Failure, isFailure, noError } from '../protocol/errors.ts'
 import type { RequestContext } from '../transport/handler.ts'
 import { concatBytes } from '../util/bytes.ts'
+import type { NodeId } from '../util/numbers.ts'
 import { partitionFailure } from './failures.ts'
 import type { WaitedPartition } from './fetch-wait.ts'
+import { nearestReplica } from './nearest-replica.ts'
 import type { Partition } from './partition.ts'
 import type { BrokerRuntime } from './runtime.ts'
 
@@ -24,6 +26,8 @@ export interface FetchLook {
   /** Bytes of record batches found. */
   readonly bytes: number
   readonly failures: number
+  /** Partitions for which a nearer replica is named: the reader is not kept waiting. */
+  readonly redirects: number
   /** Those that may be waited for; none when something failed. */
   readonly waitedFor: readonly WaitedPartition[]
 }
@@ -41,17 +45,25 @@ export async function lookAtPartitions(
   const waitedFor: WaitedPartition[] = []
   let bytes = 0
   let failures = 0
+  let redirects = 0
   const first = count > 1 ? broker.random.nextInt(count) : 0
   for (let turn = 0; turn < count; turn++) {
     const place = (first + turn) % count
     const item = request.partitions[place]!
-    const partition = findReadable(broker, item, context)
+    const partition = findReadable(broker, item, context, request.rack)
     if (isFailure(partition)) {
       partitions[place] = failed(item, partition)
       failures += 1
       continue
     }
-    waitedFor.push({ partition, committedBytes: partition.committedBytes })
+    const nearer = nearerReplica(broker, partition, item, request.rack)
+    if (nearer !== null) {
+      partitions[place] = { ...found(item, partition, noRecords), preferredReadReplica: nearer }
+      redirects += 1
+      continue
+    }
+    const { role, highWatermark, committedBytes } = partition
+    waitedFor.push({ partition, role, highWatermark, committedBytes })
     const limit = { maxBytes: Math.min(item.maxBytes, bytesMax - bytes), minOneBatch: bytes === 0 }
     const batches = await readBatches(broker, partition, item, limit)
     if (isFailure(batches)) {
@@ -64,23 +76,32 @@ export async function lookAtPartitions(
     partitions[place] = isFailure(records) ? failed(item, records) : found(item, partition, records)
     if (isFailure(records)) failures += 1
   }
-  return { response: { partitions }, bytes, failures, waitedFor }
+  return { response: { partitions }, bytes, failures, redirects, waitedFor }
 }
 
-function findReadable(broker: BrokerRuntime, item: PartitionRequest, context: RequestContext): Partition | Failure {
+function findReadable(
+  broker: BrokerRuntime,
+  item: PartitionRequest,
+  context: RequestContext,
+  rack: string | null,
+): Partition | Failure {
   if (!broker.authorizer.isAllowed(context, 'read', { kind: 'topic', name: item.topic })) {
     return { error: 'TOPIC_AUTHORIZATION_FAILED', message: `Not authorised to read ${item.topic}.` }
   }
   if (item.maxBytes < 0) return { error: 'INVALID_FETCH_SIZE', message: `maxBytes is ${item.maxBytes}.` }
-  const partition = broker.partitions.find(item.topic, item.topicId, item.partition, item.leaderEpoch)
-  if (isFailure(partition)) return partition
-  // Between high watermark and log end there may be records this consumer has seen from another leader: it waits.
-  const { logStartOffset, logEndOffset } = partition.log
-  if (item.fetchOffset >= logStartOffset && item.fetchOffset <= logEndOffset) return partition
-  return {
-    error: 'OFFSET_OUT_OF_RANGE',
-    message: `The log has offsets from ${logStartOffset} to ${partition.highWatermark} (exclusive).`,
-  }
+  // Who names a rack knows that he may be sent elsewhere.
+  const partition = broker.partitions.findReadable(item, item.leaderEpoch, rack !== null)
+  return isFailure(partition) ? partition : (partition.checkOffset(item.fetchOffset) ?? partition)
+}
+
+function nearerReplica(
+  broker: BrokerRuntime,
+  { leading }: Partition,
+  { fetchOffset }: PartitionRequest,
+  rack: string | null,
+): NodeId | null {
+  if (rack === null || leading === null) return null
+  return nearestReplica(broker.metadata.image(), leading, rack, fetchOffset)
 }
 
 async function readBatches(

@@ -2,12 +2,16 @@
  * A fetch that found too little and waits: until enough bytes have passed the high watermarks of its partitions, one of
  * them changed, its time is over, or nobody is there any more to be answered. It holds no records meanwhile.
  */
+
+import type { Offset } from '../util/numbers.ts'
 import type { Deadline, Deadlines } from './deadlines.ts'
 import type { FetchWaiter, Partition } from './partition.ts'
 
-/** A partition of the fetch and its `committedBytes` when it was read: what came since is not missed. */
+/** A partition of the fetch as it was when it was read: what came since is not missed. */
 export interface WaitedPartition {
   readonly partition: Partition
+  readonly role: object | null
+  readonly highWatermark: Offset
   readonly committedBytes: number
 }
 
@@ -46,10 +50,12 @@ export class FetchWait implements FetchWaiter {
     const { bytesMissing, delayMs, deadlines, signal } = options
     if (signal.aborted) return Promise.resolve('gone')
     let missing = bytesMissing
-    for (const { partition, committedBytes } of partitions) {
-      // It was led here when it was read, a moment ago: what came between is for the next look to find.
-      if (!partition.isLeader) return Promise.resolve('woken')
-      missing -= partition.committedBytes - committedBytes
+    for (const { partition, role, highWatermark, committedBytes } of partitions) {
+      const bytes = partition.committedBytes - committedBytes
+      // What came between is for the next look to find: another role, or records that nobody counted as they came.
+      const isOther = partition.role !== role || (bytes === 0 && partition.highWatermark !== highWatermark)
+      if (isOther) return Promise.resolve('woken')
+      missing -= bytes
     }
     if (missing <= 0) return Promise.resolve('woken')
     return new Promise(resolve => new FetchWait(partitions, missing, delayMs, deadlines, signal, resolve))

@@ -7,7 +7,7 @@
 import type { LogManager, TopicPartition } from '../log/types.ts'
 import type { MetadataDelta, MetadataImage, MetadataSource, TopicImage } from '../metadata/image.ts'
 import { type ResolvedTopicConfig, resolveTopicConfig } from '../metadata/topic-configs.ts'
-import type { Failure } from '../protocol/errors.ts'
+import { type Failure, isFailure } from '../protocol/errors.ts'
 import { CorruptionError } from '../util/errors.ts'
 import type { Logger } from '../util/logger.ts'
 import type { BrokerEpoch, NodeId } from '../util/numbers.ts'
@@ -81,6 +81,21 @@ export class PartitionRegistry {
 
   /** The partition, if this broker leads it under this topic id (`null`: any) and leader epoch (-1: any). */
   find(topic: string, topicId: string | null, partition: number, leaderEpoch: number): Partition | Failure {
+    const found = this.#find(topic, topicId, partition)
+    return isFailure(found) ? found : (found.check(leaderEpoch) ?? found)
+  }
+
+  /** The same, or, for a reader that `mayFollow`, if this broker follows it. */
+  findReadable(
+    place: { readonly topic: string; readonly topicId: string | null; readonly partition: number },
+    leaderEpoch: number,
+    mayFollow: boolean,
+  ): Partition | Failure {
+    const found = this.#find(place.topic, place.topicId, place.partition)
+    return isFailure(found) ? found : (found.checkRead(leaderEpoch, mayFollow) ?? found)
+  }
+
+  #find(topic: string, topicId: string | null, partition: number): Partition | Failure {
     if (this.#isClosed) return { error: 'SHUTTING_DOWN', message: 'The node is shutting down.' }
     const known = this.#image.topics.byName.get(topic)
     if (known === undefined) return { error: 'UNKNOWN_TOPIC_OR_PARTITION', message: `There is no topic ${topic}.` }
@@ -95,7 +110,7 @@ export class PartitionRegistry {
       if (!isLed) return this.#notLed(known, partition)
       return { error: 'LEADER_NOT_AVAILABLE', message: `${topic}-${partition} is being opened.` }
     }
-    return found.check(leaderEpoch) ?? found
+    return found
   }
 
   /** The replica that is here of a partition, led or not. */

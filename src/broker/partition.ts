@@ -12,8 +12,9 @@ import type { ResolvedTopicConfig } from '../metadata/topic-configs.ts'
 import { ApiError, type ErrorName, type Failure } from '../protocol/errors.ts'
 import { noEpoch } from '../replication/types.ts'
 import { assertAtMost } from '../util/assert.ts'
+import { StorageError } from '../util/errors.ts'
 import type { LeaderEpoch, Offset } from '../util/numbers.ts'
-import { MiB } from '../util/units.ts'
+import { MiB, secondMs } from '../util/units.ts'
 import { type Acks, type AppendWaiter, AppendWaiters } from './append-waiters.ts'
 import { Following, type ReplicaAppend } from './following.ts'
 import { Leading, type ReplicaEnvironment } from './leading.ts'
@@ -42,6 +43,8 @@ export interface PartitionOptions {
  * a disk that is slow; this bounds one that stands still while requests time out.
  */
 const pendingBytesMax = 64 * MiB
+/** How long a leader that has given up its epoch waits for the controller to find another one. */
+const givenUpMsMax = 10 * secondMs
 
 export class Partition {
   readonly id: TopicPartition
@@ -125,6 +128,37 @@ export class Partition {
     const failure = this.#checkEpoch(leaderEpoch)
     if (failure !== null || this.leading !== null) return failure
     return this.#fail('NOT_LEADER_OR_FOLLOWER', `node ${this.#options.env.nodeId} does not lead this partition`)
+  }
+
+  /** The same for a read, which `mayFollow`: a replica in sync may be nearer to the reader (KIP-392). */
+  checkRead(leaderEpoch: number, mayFollow: boolean): Failure | null {
+    const isFollowing = mayFollow && this.#role?.kind === 'following'
+    return isFollowing ? this.#checkEpoch(leaderEpoch) : this.check(leaderEpoch)
+  }
+
+  /** Why a read may not begin at `offset`, or `null`. */
+  checkOffset(offset: Offset): Failure | null {
+    const { logStartOffset, logEndOffset } = this.log
+    if (offset < logStartOffset || (this.isLeader && offset > logEndOffset)) {
+      const message = `The log has offsets from ${logStartOffset} to ${this.#highWatermark} (exclusive).`
+      return { error: 'OFFSET_OUT_OF_RANGE', message }
+    }
+    // Between high watermark and log end a leader may have records this reader has seen from another one: it waits.
+    if (this.isLeader || offset <= this.#highWatermark) return null
+    return this.#fail(
+      'OFFSET_NOT_AVAILABLE',
+      `this follower knows offsets below ${this.#highWatermark} to be committed`,
+    )
+  }
+
+  /** Whether the high watermark is at least what any earlier leader showed to anybody (KIP-207). */
+  get isHighWatermarkCurrent(): boolean {
+    return this.leading?.replica.isHighWatermarkCurrent ?? false
+  }
+
+  /** Another object with every role: what was seen of one need not be true of the next. */
+  get role(): object | null {
+    return this.#role
   }
 
   /** New metadata: role, epoch, ISR or configs changed. */
@@ -312,6 +346,12 @@ export class Partition {
     // A follower may have the records that are gone here: the same offsets must not mean others in this epoch.
     this.#givenUpEpoch = this.leaderEpoch
     this.#resign()
+    this.#options.env.clock.setTimer(givenUpMsMax, () => {
+      if (!this.isGivenUp || this.#ended !== null) return
+      // Nobody else can lead. Registered anew, this broker gets another epoch to lead in.
+      const { topic, partition } = this.id
+      this.#options.onFatal(new StorageError(`${topic}-${partition}`, 'a full disk took back records that were sent'))
+    })
   }
 
   #onLeaderProgress(): void {

@@ -27,4 +27,4 @@ export function openHttpRoutes({ readiness, metrics, logger }: HttpOptions): Htt
 }
 
 export type { Readiness } from './health.ts'
-export type { MetricsSources, PartitionView } from './metrics-sources.ts'
+export type { ClusterView, MetricsSources, PartitionView } from './metrics-sources.ts'

@@ -68,16 +68,34 @@ export interface PeersView {
   readonly unreached: number
 }
 
+export interface ReplicationView {
+  readonly failed: number
+  /** By follower. */
+  readonly lagMax: ReadonlyMap<number, number>
+  readonly inFlightBytes: number
+}
+
 export interface PartitionView {
   readonly topic: string
   readonly partition: number
   readonly isLeader: boolean
   readonly isUnderMinIsr: boolean
+  /** Of the leader: replicas there are, itself among them, and those in sync. */
+  readonly replicas: number
+  readonly inSyncReplicas: number
+  /** Of the leader: records that its slowest follower is behind. */
+  readonly replicaLagRecords: number
   readonly logStartOffset: number
   readonly logEndOffset: number
   readonly highWatermark: number
   readonly sizeBytes: number
   readonly segments: number
+}
+
+export interface ClusterView {
+  readonly offlinePartitions: number
+  readonly brokers: number
+  readonly fencedBrokers: number
 }
 
 export interface MetricsSources {
@@ -92,7 +110,9 @@ export interface MetricsSources {
   readonly broker?: () => BrokerStats
   readonly quorum?: () => QuorumView | null
   readonly peers?: () => PeersView
+  readonly replication?: () => ReplicationView
   readonly partitions?: () => Iterable<PartitionView>
+  readonly cluster?: () => ClusterView
   /** Partitions that get series of their own; the rest is only counted. 0: none. */
   readonly partitionSeriesMax: number
 }

@@ -7,6 +7,12 @@ import type { MetricsSources, PartitionView } from './metrics-sources.ts'
 import { registerPeerMetrics } from './peer-metrics.ts'
 import { registerProcessMetrics } from './process-metrics.ts'
 import { registerQuorumMetrics } from './quorum-metrics.ts'
+import {
+  registerClusterMetrics,
+  registerReplicaMetrics,
+  registerReplicationCounters,
+  registerReplicationMetrics,
+} from './replication-metrics.ts'
 import type { Route } from './router.ts'
 import { registerBrokerMetrics, registerLogMetrics, registerPartitionMetrics } from './storage-metrics.ts'
 import { registerPortMetrics, registerTransportMetrics } from './transport-metrics.ts'
@@ -34,14 +40,21 @@ export function openMetrics(sources: MetricsSources): Metrics {
   }
   if (sources.port !== undefined) registerPortMetrics(registry, once(sources.port))
   if (sources.log !== undefined) looks.push(registerLogMetrics(registry, once(sources.log)))
-  if (sources.broker !== undefined) registerBrokerMetrics(registry, once(sources.broker))
+  if (sources.broker !== undefined) {
+    const read = once(sources.broker)
+    registerBrokerMetrics(registry, read)
+    registerReplicationCounters(registry, read)
+  }
+  if (sources.replication !== undefined) registerReplicationMetrics(registry, once(sources.replication))
   if (sources.quorum !== undefined) registerQuorumMetrics(registry, once(sources.quorum))
   if (sources.peers !== undefined) registerPeerMetrics(registry, once(sources.peers))
   const { partitions } = sources
   if (partitions !== undefined) {
     const read = once((): readonly PartitionView[] => [...partitions()])
     registerPartitionMetrics(registry, read, sources.partitionSeriesMax)
+    registerReplicaMetrics(registry, read, sources.partitionSeriesMax)
   }
+  if (sources.cluster !== undefined) registerClusterMetrics(registry, once(sources.cluster))
   return {
     route: async () => {
       for (const look of looks) look()

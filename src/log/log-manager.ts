@@ -25,7 +25,7 @@ import { Segment } from './segment.ts'
 import { SpaceWatch } from './space-watch.ts'
 import { SyncScheduler } from './sync-scheduler.ts'
 import { TailCache } from './tail-cache.ts'
-import type { LogConfig, LogManager, LogManagerStats, PartitionLog, TopicPartition } from './types.ts'
+import type { LogConfig, LogHealth, LogManager, LogManagerStats, PartitionLog, TopicPartition } from './types.ts'
 
 export interface LogManagerOptions {
   /** Created if it is missing. */
@@ -157,20 +157,23 @@ class DirectoryLogManager implements LogManager {
     this.#removeInBackground(doomed)
   }
 
+  health(): LogHealth {
+    return { oldestSyncMs: this.#env.syncs.oldestMs, isDiskFull: this.#env.space.isLow }
+  }
+
   stats(): LogManagerStats {
-    const { counters, syncs, cache, files, space } = this.#env
+    const { counters, syncs, cache, files } = this.#env
     return {
       bytesAppended: counters.bytesAppended,
       writes: counters.writes,
       syncs: syncs.count,
       syncMsSamples: syncs.drainSamples(),
-      oldestSyncMs: syncs.oldestMs,
+      ...this.health(),
       tailCacheBytes: cache.bytes,
       tailCacheHits: cache.hits,
       tailCacheMisses: cache.misses,
       openFiles: files.openCount,
       pendingBytes: counters.pendingBytes,
-      isDiskFull: space.isLow,
     }
   }
 

@@ -205,20 +205,25 @@ export interface LogManager extends AsyncDisposable {
    * not listed (so that nobody takes it for a stray and deletes it); opening it gives a log with `failure` set.
    */
   found(): readonly TopicPartition[]
+  health(): LogHealth
   stats(): LogManagerStats
 }
 
+/** Whether the disk under the logs does its work. */
+export interface LogHealth {
+  /** Age of the oldest sync in flight; 0 when there is none. A disk that stalls shows here. */
+  readonly oldestSyncMs: number
+  /** Appends are refused with `DISK_FULL`. */
+  readonly isDiskFull: boolean
+}
+
 /** Plain numbers for `/metrics`: cumulative unless the name says otherwise. */
-export interface LogManagerStats {
+export interface LogManagerStats extends LogHealth {
   readonly bytesAppended: number
   readonly writes: number
   readonly syncs: number
   /** Durations of the syncs since `stats` was last called, at most 1024: the reader drains them. */
   readonly syncMsSamples: readonly number[]
-  /** Age of the oldest sync in flight; 0 when there is none. A disk that stalls shows here. */
-  readonly oldestSyncMs: number
-  /** Appends are refused with `DISK_FULL`. */
-  readonly isDiskFull: boolean
   readonly tailCacheBytes: number
   readonly tailCacheHits: number
   readonly tailCacheMisses: number

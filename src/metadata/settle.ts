@@ -4,7 +4,7 @@
  * here.
  */
 import type { NodeId } from '../util/numbers.ts'
-import { type Candidates, type ElectionTerms, elect, leaveIsr, type Standing } from './election.ts'
+import { type Candidates, type ElectionTerms, elect, type Standing, withIsr } from './election.ts'
 import type { BrokerImage, MetadataImage, TopicImage } from './image.ts'
 import { isAvailable } from './placement.ts'
 import { completed } from './reassignment.ts'
@@ -12,11 +12,15 @@ import { noLeader, type RecordOf } from './record-types.ts'
 
 export function settle<S extends Standing>(standing: S, candidates: Candidates, terms: ElectionTerms): S {
   const moved = completed(standing, terms.minInsyncReplicas)
-  const { isr, elr } = moved
-  const canDoWithout = [...isr, ...elr].some(candidates.isFit)
-  const unfit = canDoWithout ? isr.filter(id => !candidates.isFit(id)) : []
-  const fit = unfit.reduce((left, id) => leaveIsr(left, id, terms.minInsyncReplicas), moved)
-  return elect(fit, candidates, terms)
+  return elect(withoutUnfit(moved, candidates.isFit, terms), candidates, terms)
+}
+
+/** Only the fit are in sync, if others that have every committed record are fit. */
+function withoutUnfit<S extends Standing>(standing: S, isFit: Candidates['isFit'], terms: ElectionTerms): S {
+  const { isr, elr } = standing
+  if (isr.every(isFit)) return standing
+  if (!isr.some(isFit) && !elr.some(isFit)) return standing
+  return withIsr(standing, isr.filter(isFit), terms.minInsyncReplicas)
 }
 
 /** Who can lead, by the image; `changed` as it will be once the decision stands in it. */

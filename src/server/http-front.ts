@@ -5,12 +5,13 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { livezRoute, type Readiness, readyzRoute } from '../http/health.ts'
-import type { HttpRoutes, MetricsSources, PartitionView } from '../http/index.ts'
+import type { HttpRoutes, MetricsSources } from '../http/index.ts'
 import { createRouter, type RequestHandler } from '../http/router.ts'
 import type { WsServerStats } from '../platform/ws-server.ts'
 import { latencyBucketsMs } from '../transport/stats.ts'
 import type { Logger } from '../util/logger.ts'
 import { version } from '../util/version.ts'
+import { clusterView, partitionViews } from './metrics-views.ts'
 import type { Node } from './node.ts'
 
 export interface HttpFrontOptions {
@@ -91,28 +92,13 @@ export class HttpFront {
       port: () => port,
       log: () => node.logs.stats(),
       broker: () => node.broker.stats,
+      replication: () => node.broker.replication(),
       quorum: () => node.controller.status(),
       ...(network === null ? {} : { peers: () => ({ ...network.stats, unreached: network.unreached().length }) }),
       partitions: () => partitionViews(node),
+      cluster: () => clusterView(node.controller.metadata.image()),
       partitionSeriesMax,
     }
     return openHttpRoutes({ readiness: () => this.#readiness(), metrics, logger })
-  }
-}
-
-function* partitionViews({ broker }: Node): Iterable<PartitionView> {
-  for (const partition of broker.partitions.all()) {
-    const { id, log, isLeader, isUnderMinIsr, highWatermark } = partition
-    yield {
-      topic: id.topic,
-      partition: id.partition,
-      isLeader,
-      isUnderMinIsr,
-      logStartOffset: log.logStartOffset,
-      logEndOffset: log.logEndOffset,
-      highWatermark,
-      sizeBytes: log.sizeBytes,
-      segments: log.segmentCount,
-    }
   }
 }

@@ -211,7 +211,7 @@ class OpenNode implements Node {
     const reasons: string[] = []
     if (this.#parts.settings.isBroker) {
       if (this.#membership === null) reasons.push('The broker is not registered with the controller yet.')
-      else if (this.#membership.isFenced) reasons.push('The controller has fenced this broker.')
+      else if (this.#membership.fencedBecause !== null) reasons.push(this.#membership.fencedBecause)
     }
     if (this.controller.leaderId() === null) reasons.push('No controller is active.')
     return reasons
@@ -237,7 +237,7 @@ class OpenNode implements Node {
       onReached: listener => this.peerNetwork?.onReached(listener) ?? (() => {}),
       heartbeatIntervalMs: settings.brokerHeartbeatIntervalMs,
       sessionTimeoutMs: settings.brokerSessionTimeoutMs,
-      fenceReason: () => null,
+      fenceReason: () => broker.unfitReason(),
       ...(signal === undefined ? {} : { signal }),
     })
     await broker.partitions.settled()

@@ -23,7 +23,7 @@ export interface RegistrationOptions {
   readonly sessionTimeoutMs: number
   /** Calls its argument whenever another node is reached, for the first time or again. Returns the way to stop. */
   readonly onReached: (listener: () => void) => () => void
-  /** Why nobody shall count on this broker for now, in a sentence; `null`: it can serve. Asked before each heartbeat. */
+  /** Why nobody shall count on this broker for now, as a sentence; `null`: it can serve. Asked before each heartbeat. */
   readonly fenceReason: () => string | null
   /** Ends the first registration. */
   readonly signal?: AbortSignal
@@ -37,7 +37,7 @@ const sessionsOfFormerLife = 2
 export class BrokerMembership implements Disposable {
   readonly #options: RegistrationOptions
   #epoch: BrokerEpoch
-  #isFenced = false
+  #fencedBecause: string | null = null
   /** Of the next heartbeat; `null` while one is under way. */
   #timer: Timer | null = null
   /** Something has happened since the heartbeat under way began that asks for another one. */
@@ -70,8 +70,9 @@ export class BrokerMembership implements Disposable {
     return new BrokerMembership(options, epoch)
   }
 
-  get isFenced(): boolean {
-    return this.#isFenced
+  /** Why the cluster does not count on this broker, as a sentence; `null`: it does. */
+  get fencedBecause(): string | null {
+    return this.#fencedBecause
   }
 
   /**
@@ -144,14 +145,12 @@ export class BrokerMembership implements Disposable {
   }
 
   async #beat(): Promise<void> {
-    const { controller, registration, logger } = this.#options
+    const { controller, registration, fenceReason, logger } = this.#options
     try {
-      const { isFenced } = await controller.heartbeat(
-        registration.nodeId,
-        this.#epoch,
-        this.#options.fenceReason() === null ? 'serve' : 'fence',
-      )
-      this.#isFenced = isFenced
+      const reason = fenceReason()
+      const wants = reason === null ? 'serve' : 'fence'
+      const { isFenced } = await controller.heartbeat(registration.nodeId, this.#epoch, wants)
+      this.#fencedBecause = isFenced ? (reason ?? 'The controller has fenced this broker.') : null
     } catch (error) {
       if (this.#isLeaving) return
       const isUnknown =
@@ -167,7 +166,7 @@ export class BrokerMembership implements Disposable {
       this.#epoch = await register(this.#options)
       await epochs.remember(this.#epoch)
     } catch (error) {
-      this.#isFenced = true
+      this.#fencedBecause = 'The controller does not know this broker any more.'
       logger.error({ error }, 'this broker could not register anew; the next heartbeat tries again')
     }
   }

@@ -1,5 +1,4 @@
 /** From the keys an operator knows to what a node is told. */
-import { defaultReplicationSettings } from '../broker/replication/settings.ts'
 import type { BrokerConfigEntry } from '../broker/runtime.ts'
 import type { Failure } from '../protocol/errors.ts'
 import { defaultPeerTiming } from '../quorum/network/types.ts'
@@ -10,6 +9,8 @@ import type { NodeSettings } from './node-settings.ts'
 
 /** How long a stop waits for others. Not a setting: supervisors kill after ten seconds, and this must end before. */
 const shutdownGraceMs = 5_000
+
+const catchUpRateKey = 'replica.catchup.rate.bytes.per.second'
 
 export function settingsFrom(config: NodeConfig, clusterId: string | null): NodeSettings {
   const entries = config.entries.map(brokerConfigEntry)
@@ -26,7 +27,16 @@ export function settingsFrom(config: NodeConfig, clusterId: string | null): Node
       unflushedBytesMax: config.logUnflushedMaxBytes,
     },
     broker: {
-      replication: { ...defaultReplicationSettings, requestTimeoutMs: config.requestTimeoutMs },
+      replication: {
+        inFlightBytesMax: config.replicaInFlightBytesMax,
+        requestTimeoutMs: config.requestTimeoutMs,
+        lagMsMax: config.replicaLagTimeMaxMs,
+        syncStallMsMax: config.logSyncStallMaxMs,
+        catchUpBytesPerSecond: image => {
+          const altered = image.brokerConfigs.get(toNodeId(config.nodeId))?.get(catchUpRateKey)
+          return altered === undefined ? config.replicaCatchupRateBytesPerSecond : Number(altered)
+        },
+      },
       autoCreateTopics: config.autoCreateTopicsEnable,
       fetchBytesMax: config.fetchMaxBytes,
       fetchWaitMsMax: config.fetchMaxWaitMs,

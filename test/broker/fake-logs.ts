@@ -8,6 +8,7 @@ import type {
   AppendResult,
   HighWatermarks,
   LogConfig,
+  LogHealth,
   LogManager,
   LogManagerStats,
   PartitionLog,
@@ -238,6 +239,7 @@ export class FakeLogManager implements LogManager {
   /** Logs opened from now on make appends durable at once. */
   isInstant = false
   readonly highWatermarks = new FakeHighWatermarks()
+  state = { oldestSyncMs: 0, isDiskFull: false }
   /** Opening this topic fails. */
   failingTopic: string | null = null
   /** While set, opening and removing wait for it. */
@@ -268,6 +270,10 @@ export class FakeLogManager implements LogManager {
 
   found(): readonly TopicPartition[] {
     return []
+  }
+
+  health(): LogHealth {
+    return this.state
   }
 
   stats(): LogManagerStats {

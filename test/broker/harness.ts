@@ -260,6 +260,7 @@ export function fetchRequest(
     maxBytes?: number
     format?: 'batches' | 'records'
     isolationLevel?: number
+    rack?: string | null
     partitions?: Partial<FetchPartition>[]
   } = {},
 ) {
@@ -279,6 +280,7 @@ export function fetchRequest(
     maxBytes: 1 << 20,
     isolationLevel: 0,
     format: 'batches' as const,
+    rack: null,
     ...rest,
     partitions: filled,
   }

@@ -1,9 +1,11 @@
 /** What replicas of a partition do for each other: see test/broker/replicas.ts for what is real here. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { describeReplicas, fetch } from '../../src/protocol/apis/index.ts'
+import { splitBatches } from '../../src/protocol/batch/decoder.ts'
 import { noEpoch } from '../../src/replication/types.ts'
 import { toNodeId } from '../../src/util/numbers.ts'
-import { isSettled } from './harness.ts'
+import { errorsOf, fetchRequest, isSettled } from './harness.ts'
 import { Replicas } from './replicas.ts'
 
 const values = (count: number, prefix = 'v'): string[] => Array.from({ length: count }, (_, at) => `${prefix}${at}`)
@@ -151,6 +153,95 @@ test('a follower whose leader has deleted what it lacks begins anew there', asyn
   assert.deepEqual([log.logStartOffset, log.logEndOffset], [15, 25])
   await cluster.assertAlike()
   assert.deepEqual(cluster.partitionImage().isr, ids(1, 2, 3))
+  await cluster.stop()
+})
+
+test('a reader of another rack is sent to the replica in its own, which serves what is committed', async () => {
+  const cluster = await Replicas.open()
+  const [one, two] = [cluster.node(1), cluster.node(2)]
+  await cluster.until(one.produce(values(3)))
+  await cluster.run(50)
+  const read = (rack: string | null, fetchOffset: number) => fetchRequest({ rack, partitions: [{ fetchOffset }] })
+  const sent = (await one.call(fetch, read('rack-2', 3))).partitions[0]!
+  assert.deepEqual([sent.preferredReadReplica, (sent.records as Uint8Array).length], [2, 0])
+  for (const rack of ['rack-1', 'elsewhere', null]) {
+    const served = (await cluster.until(one.call(fetch, read(rack, 0)))).partitions[0]!
+    assert.deepEqual([served.preferredReadReplica, served.highWatermark], [-1, 3], `${rack}`)
+  }
+  assert.equal(splitBatches((await two.call(fetch, read('rack-2', 0))).partitions[0]!.records as Uint8Array).length, 3)
+  assert.deepEqual(errorsOf(await two.call(fetch, read(null, 0))), ['NOT_LEADER_OR_FOLLOWER'])
+  assert.deepEqual(errorsOf(await two.call(fetch, read('rack-2', 4))), ['OFFSET_NOT_AVAILABLE'])
+  // A long poll at a follower is woken by what its leader says to be committed.
+  const waiting = two.call(fetch, { ...read('rack-2', 3), maxWaitMs: 30_000 })
+  await cluster.until(one.produce(['next']))
+  await cluster.run(50)
+  assert.equal(splitBatches((await waiting).partitions[0]!.records as Uint8Array).length, 1)
+  // Whoever is out of sync is nobody's nearest.
+  cluster.change({ isr: ids(1, 3) })
+  assert.equal((await cluster.until(one.call(fetch, read('rack-2', 0)))).partitions[0]!.preferredReadReplica, -1)
+  await cluster.stop()
+})
+
+test('the leader says how far each replica has come', async () => {
+  const cluster = await Replicas.open({ replication: { lagMsMax: 1000 } })
+  const one = cluster.node(1)
+  await cluster.until(one.produce(values(2)))
+  cluster.node(3).cutOff()
+  await cluster.until(one.produce(values(2)))
+  await cluster.run(1000)
+  const partitions = [{ topic: 't', topicId: null, partition: 0 }]
+  const [described] = (await one.call(describeReplicas, { partitions })).partitions
+  assert.deepEqual(
+    described!.replicas.map(({ nodeId, endOffset, isInSync }) => [nodeId, endOffset, isInSync]),
+    [
+      [1, 4, true],
+      [2, 4, true],
+      [3, 2, false],
+    ],
+  )
+  assert.equal(described!.replicas[1]!.caughtUpAgoMs, 0)
+  assert.ok(described!.replicas[2]!.caughtUpAgoMs >= 1000)
+  assert.deepEqual(errorsOf(await cluster.node(2).call(describeReplicas, { partitions })), ['NOT_LEADER_OR_FOLLOWER'])
+  assert.equal(one.broker.replication().lagMax.get(toNodeId(3)), 2)
+  await cluster.stop()
+})
+
+test('a follower that does not answer holds no more than the window in memory', async () => {
+  const windowBytes = 1 << 20
+  const cluster = await Replicas.open({
+    replication: { lagMsMax: 1000, inFlightBytesMax: windowBytes, requestTimeoutMs: 60_000 },
+  })
+  const one = cluster.node(1)
+  cluster.node(3).disk.intercept = ({ kind, path }) => (kind === 'sync' && path.endsWith('.log') ? 'hang' : null)
+  const large = 'x'.repeat(100_000)
+  const answers = one.produce(new Array(100).fill(large))
+  let most = 0
+  for (let round = 0; round < 40; round++) {
+    await cluster.run(50)
+    most = Math.max(most, one.broker.replication().inFlightBytes)
+  }
+  assert.ok(most > windowBytes / 2 && most <= 3 * windowBytes, `${most} bytes on their way`)
+  assert.deepEqual(await cluster.until(answers), new Array(100).fill(null))
+  assert.deepEqual(cluster.partitionImage().isr, ids(1, 2))
+})
+
+test('a leader whose full disk takes back what followers have gives up its epoch', async () => {
+  const cluster = await Replicas.open()
+  const one = cluster.node(1)
+  await cluster.until(one.produce(values(2)))
+  one.disk.capacityBytes = one.disk.usedBytes
+  const answers = await cluster.until(one.produce(values(3, 'lost')))
+  assert.deepEqual(answers, new Array(3).fill('DISK_FULL'))
+  await cluster.run(20)
+  assert.equal(cluster.node(2).partition().log.logEndOffset, 5, 'the followers have them')
+  assert.deepEqual(await cluster.until(one.produce(['x'])), ['NOT_LEADER_OR_FOLLOWER'])
+  assert.match(one.broker.unfitReason() ?? '', /full/)
+  cluster.change({ leaderId: toNodeId(2), isr: ids(2, 3) })
+  assert.deepEqual(await cluster.until(cluster.node(2).produce(['next'])), [null])
+  one.disk.capacityBytes = Number.POSITIVE_INFINITY
+  await cluster.run(10_000)
+  assert.equal(one.broker.unfitReason(), null)
+  assert.equal((await cluster.assertAlike()).length, 6)
   await cluster.stop()
 })
 

@@ -18,6 +18,9 @@ const partitions: PartitionView[] = Array.from({ length: 5 }, (_, partition) => 
   partition,
   isLeader: partition < 4,
   isUnderMinIsr: partition === 0,
+  replicas: 3,
+  inSyncReplicas: 3 - (partition % 3),
+  replicaLagRecords: 10 * partition,
   logStartOffset: 1,
   logEndOffset: 10 + partition,
   highWatermark: 9,
@@ -37,6 +40,7 @@ before(async () => {
       latencyBucketsMs,
       port: () => rig.server.stats,
       broker: () => broker,
+      replication: () => ({ failed: 1, lagMax: new Map([[3, 40]]), inFlightBytes: 99 }),
       log: () => {
         logLooks++
         return {
@@ -65,6 +69,7 @@ before(async () => {
       }),
       peers: () => ({ messagesSent: 31, messagesReceived: 32, messagesDropped: 33, framesSent: 34, unreached: 2 }),
       partitions: () => partitions,
+      cluster: () => ({ offlinePartitions: 41, brokers: 42, fencedBrokers: 43 }),
       partitionSeriesMax: 3,
     },
   })
@@ -154,6 +159,8 @@ test('metrics are the numbers of the sources', async () => {
   for (let i = 0; i < 3; i++) await connection.request(echoApi, { data: new Uint8Array(10), answerBytes: 10 })
   await rig.http(upgradeHead({ Origin: 'https://evil.example' }))
   broker.recordsIn += 42
+  broker.isrShrinks += 7
+  broker.appendBytesOut += 8
   const samples = await scrape()
   const expected = {
     [`millrace_build_info{version="1.2.3",node_version="${process.version}",node_id="4"}`]: 1,
@@ -177,9 +184,19 @@ test('metrics are the numbers of the sources', async () => {
     millrace_peer_messages_dropped_total: 33,
     millrace_peer_frames_sent_total: 34,
     millrace_peers_unreached: 2,
+    millrace_failed_partitions: 1,
+    'millrace_follower_lag_records{follower="3"}': 40,
+    millrace_replication_in_flight_bytes: 99,
     millrace_partitions: 5,
     millrace_leader_partitions: 4,
     millrace_under_min_isr_partitions: 1,
+    millrace_under_replicated_partitions: 2,
+    millrace_replica_lag_records_max: 30,
+    millrace_isr_shrinks_total: 7,
+    millrace_replication_sent_bytes_total: 8,
+    millrace_offline_partitions: 41,
+    millrace_cluster_brokers: 42,
+    millrace_cluster_fenced_brokers: 43,
     millrace_log_size_bytes: 500,
   }
   for (const [name, value] of Object.entries(expected)) assert.equal(samples.get(name), value, name)
@@ -218,6 +235,8 @@ test('partitions have series of their own up to the limit, and the rest is count
   assert.equal(series.length, 3)
   assert.equal(samples.get('millrace_partition_log_end_offset{topic="orders \\"x\\"",partition="2"}'), 12)
   assert.equal(samples.get('millrace_partition_series_omitted'), 2)
+  assert.equal(samples.get('millrace_partition_in_sync_replicas{topic="orders \\"x\\"",partition="1"}'), 2)
+  assert.equal(samples.get('millrace_partition_replica_lag_records{topic="orders \\"x\\"",partition="2"}'), 20)
 })
 
 test('the event loop’s delay is reported, and a source that fails is a 500 with a log line, not a crash', async () => {

@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { VirtualClock } from '../client/virtual-clock.ts'
+import { bridge, isolate, ring } from '../support/chaos/cuts.ts'
 import { type Link, type LinkOptions, openLink } from '../support/chaos/link.ts'
 import { openMesh } from '../support/chaos/mesh.ts'
 import { until } from './by-hand.ts'
@@ -263,12 +264,15 @@ test('a mesh: cuts are of packets from one node to another, on both links of the
   mesh.cut(1, 2)
   assert.deepEqual(cuts(), ['1>2'])
   mesh.heal()
-  mesh.isolate(3)
+  await isolate(mesh, 3)
   assert.deepEqual(cuts(), ['1>3', '2>3', '3>1', '3>2'])
   assert.equal(mesh.client(3).conditions.there, 'pass')
   mesh.heal()
-  mesh.bridge(2)
+  await bridge(mesh, 2)
   assert.deepEqual(cuts(), ['1>3', '3>1'])
+  mesh.heal()
+  await ring(mesh)
+  assert.deepEqual(cuts(), ['1>2', '2>3', '3>1'])
   mesh.heal()
   assert.deepEqual(cuts(), [])
 })

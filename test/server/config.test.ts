@@ -14,6 +14,7 @@ import {
   peerUrlOf,
   voterUrlsOf,
 } from '../../src/server/config/index.ts'
+import { settingsFrom } from '../../src/server/settings.ts'
 import { ConfigError } from '../../src/util/errors.ts'
 import { runs } from '../support/depth.ts'
 
@@ -238,6 +239,26 @@ test('values that do not fit each other are refused', () => {
   for (const [key, overrides] of cases) refused({ overrides }, key, new RegExp(`^${key}=.*: expected`))
   const voters = loadConfig({ overrides: { 'controller.quorum.voters': '1@[::1]:9293' } }).controllerQuorumVoters
   assert.deepEqual(voters, [{ nodeId: 1, host: '::1', port: 9293 }])
+})
+
+test('while nodes run, only what says so can be altered, and only to what it could be set to', () => {
+  const { validateBrokerConfig } = settingsFrom(loadConfig(), null)
+  const errorOf = (key: string, value: string | null) => validateBrokerConfig(key, value)?.error ?? null
+  const key = 'replica.catchup.rate.bytes.per.second'
+  for (const value of ['-1', '1024', '100000000', null]) assert.equal(errorOf(key, value), null)
+  for (const value of ['-2', '0', '1023', 'fast']) assert.equal(errorOf(key, value), 'INVALID_CONFIG')
+  assert.equal(errorOf('replica.lag.time.max.ms', '5000'), 'INVALID_CONFIG')
+  assert.equal(errorOf('no.such.setting', '1'), 'INVALID_CONFIG')
+})
+
+test('min.insync.replicas is a number or the rule, never none', () => {
+  assert.equal(loadConfig().topics.minInsyncReplicas, -1)
+  for (const value of [-1, 1, 3])
+    assert.equal(loadConfig({ overrides: { 'min.insync.replicas': value } }).topics.minInsyncReplicas, value)
+  for (const value of [0, -2]) {
+    const load = () => loadConfig({ overrides: { 'min.insync.replicas': value } })
+    assert.throws(load, /expected an integer from 1 to 2147483647, or -1$/)
+  }
 })
 
 test('whatever text is given, the settings are typed and within bounds, or there is one line', () => {

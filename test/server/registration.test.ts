@@ -51,7 +51,7 @@ function setUp() {
       calls.push(`${{ serve: 'beat', fence: 'unfit', shutdown: 'stop' }[wants]} ${epoch}`)
       refuse()
       if (isSilent) await new Promise(() => {})
-      return { isFenced: false, mayStop }
+      return { isFenced: wants === 'fence', mayStop }
     },
     onLeader: (listener: (leaderId: NodeId | null) => void) => stopping(leaderListeners, listener),
   } as Partial<Controller> as Controller
@@ -164,10 +164,12 @@ describe('membership', () => {
   test('says that it is unfit as long as there is a reason', async () => {
     const t = setUp()
     const membership = await t.open()
-    t.fence('the disk is full')
+    t.fence('The disk is full.')
     await t.advance(2_000, 2)
+    assert.equal(membership.fencedBecause, 'The disk is full.')
     t.fence(null)
     await t.advance(2_000)
+    assert.equal(membership.fencedBecause, null)
     assert.deepEqual(t.calls, ['register', 'unfit 1', 'unfit 1', 'beat 1'])
     membership[Symbol.dispose]()
   })

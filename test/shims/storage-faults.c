@@ -4,8 +4,9 @@
  *   STORAGE_SHIM_SUFFIX=...  end of the names of other files to do this to; without it "/data.mdb"
  *   STORAGE_SHIM_LOG=path    each call is appended as one line when it is done: "pwrite <bytes> <is meta 0|1>" or
  *                            "fdatasync"; and, before it is made, each write to a TCP socket: "send"
- *   STORAGE_SHIM_FAULT=...   "<call>:<what>": call is pwrite (of pages), meta (of a meta page) or fdatasync; what is EIO, ENOSPC or hang.
- *                            Read at every call, so the test sets it from inside the process when it wants.
+ *   STORAGE_SHIM_FAULT=...   "<call>:<what>": call is pwrite (of pages), meta (of a meta page) or fdatasync; what is EIO, ENOSPC, hang
+ *                            or "slow <ms>", which takes so much longer. Read at every call, so the test sets it from inside the
+ *                            process when it wants.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -56,6 +57,10 @@ static int fault(const char *call) {
   const char *what = wanted + length + 1;
   if (strcmp(what, "hang") == 0)
     for (;;) pause();
+  if (strncmp(what, "slow ", 5) == 0) {
+    usleep((useconds_t)atoi(what + 5) * 1000);
+    return 0;
+  }
   errno = strcmp(what, "ENOSPC") == 0 ? ENOSPC : EIO;
   return 1;
 }

@@ -39,7 +39,7 @@ async function handleFetch(
       throw error
     }
     const delayMs = endMs - clock.nowMs()
-    const isEnough = look.failures > 0 || look.bytes >= bytesMin || look.waitedFor.length === 0
+    const isEnough = look.failures + look.redirects > 0 || look.bytes >= bytesMin || look.waitedFor.length === 0
     if (isEnough || delayMs <= 0 || broker.isDraining() || context.signal.aborted) {
       stats.bytesOut += look.bytes
       stats.fetchFailures += look.failures

@@ -10,6 +10,7 @@ import { deleteTopicsHandler } from './delete-topics.ts'
 import { describeClusterHandler } from './describe-cluster.ts'
 import { describeConfigsHandler } from './describe-configs.ts'
 import { describeQuorumHandler } from './describe-quorum.ts'
+import { describeReplicasHandler } from './describe-replicas.ts'
 import { fetchHandler } from './fetch.ts'
 import { listOffsetsHandler } from './list-offsets.ts'
 import { listPartitionReassignmentsHandler } from './list-partition-reassignments.ts'
@@ -29,6 +30,7 @@ const factories = [
   describeConfigsHandler,
   alterConfigsHandler,
   describeClusterHandler,
+  describeReplicasHandler,
   electLeadersHandler,
   alterPartitionReassignmentsHandler,
   listPartitionReassignmentsHandler,

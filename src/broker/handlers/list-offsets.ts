@@ -53,6 +53,7 @@ async function lookUp(
   const partition = broker.partitions.find(item.topic, item.topicId, item.partition, item.leaderEpoch)
   if (isFailure(partition)) return partition
   if (item.timestamp === latestTimestamp) {
+    if (!partition.isHighWatermarkCurrent) return notAvailable(partition)
     return { offset: partition.lastStableOffset, timestamp: -1, leaderEpoch: partition.log.latestEpoch ?? -1 }
   }
   if (item.timestamp === earliestTimestamp)
@@ -62,9 +63,17 @@ async function lookUp(
   return byTimestamp(partition, item.timestamp)
 }
 
+/** What an earlier leader showed may be above what this one knows to be committed: nobody's end goes back (KIP-207). */
+function notAvailable({ highWatermark, leaderEpoch }: Partition): Failure {
+  const message = `The leader of epoch ${leaderEpoch} knows offsets below ${highWatermark} to be committed, and that there may be more.`
+  return { error: 'OFFSET_NOT_AVAILABLE', message }
+}
+
 async function byTimestamp(partition: Partition, timestampMs: number): Promise<FoundOffset | Failure> {
   try {
+    const { isHighWatermarkCurrent } = partition
     const found = await partition.log.offsetForTimestamp(timestampMs, partition.lastStableOffset)
+    if (found === null && !isHighWatermarkCurrent) return notAvailable(partition)
     return found ?? { offset: -1, timestamp: -1, leaderEpoch: -1 }
   } catch (error) {
     return partitionFailure(error)

@@ -8,6 +8,8 @@ export interface ReplicationSettings {
   readonly requestTimeoutMs: number
   /** A follower that has not had everything for so long leaves the in-sync replicas. */
   readonly lagMsMax: number
+  /** A sync of a log that has been under way for longer is a disk that stands still: the broker says that it is unfit. */
+  readonly syncStallMsMax: number
   /** Bytes per second, over all followers, for replicas that are not in sync; below 0: no limit. */
   readonly catchUpBytesPerSecond: (image: MetadataImage) => number
 }
@@ -16,5 +18,6 @@ export const defaultReplicationSettings: ReplicationSettings = {
   inFlightBytesMax: 16 * MiB,
   requestTimeoutMs: 30 * secondMs,
   lagMsMax: 10 * secondMs,
+  syncStallMsMax: 5 * secondMs,
   catchUpBytesPerSecond: () => -1,
 }

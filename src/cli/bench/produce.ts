@@ -16,7 +16,7 @@ const batchBytesMin = 64 * 1024
 export async function benchProduce(context: CommandContext, options: BenchProduceOptions): Promise<void> {
   const admin = await context.admin()
   const partitions = await ensureTopic(admin, options.topic, options.partitions)
-  const messages = makeMessages(options)
+  const messages = makeMessages({ ...options, partitions })
   const batchBytes = Math.max(sizeOfBatch(messages[0]!), batchBytesMin)
   const producer = await context.producer({
     acks: options.acks,

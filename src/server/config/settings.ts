@@ -193,6 +193,18 @@ export const nodeSettings = {
     10 * secondMs,
     'A follower that has not had everything of its leader for this long leaves the in-sync replicas, so that acks=all does not wait for it.',
   ),
+  'replica.in.flight.bytes.max': setting(
+    'broker',
+    bytes(MiB, GiB),
+    16 * MiB,
+    'Bytes on their way to one follower. More keeps a wire full that is fast and long; this much waits for a follower that is slow.',
+  ),
+  'log.sync.stall.max.ms': setting(
+    'broker',
+    ms(100, hourMs),
+    5 * secondMs,
+    'A sync of a log that takes longer is a disk that stands still: others lead meanwhile, and acks=all does not wait for this broker.',
+  ),
   'replica.catchup.rate.bytes.per.second': dynamicSetting(
     'broker',
     type.rateOrNone,

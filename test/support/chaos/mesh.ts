@@ -5,9 +5,9 @@
  * A node is started with `environmentOf(id)`: its connections to the others' ports then go through its own links, while the
  * addresses that nodes tell each other stay the real ones. Clients are told of `clientPortOf(id)` (`advertised.listeners`).
  */
-import { fileURLToPath } from 'node:url'
 import { Disposables } from '../../../src/util/disposables.ts'
 import { type Conditions, clear, type Flow } from './conditions.ts'
+import type { Cuttable } from './cuts.ts'
 import { type Link, openLink } from './link.ts'
 
 export interface MeshNode {
@@ -37,7 +37,7 @@ export async function openMesh(nodes: readonly MeshNode[], seed: number): Promis
   return new Mesh(nodes, peers, clients, opened)
 }
 
-export class Mesh implements AsyncDisposable {
+export class Mesh implements Cuttable, AsyncDisposable {
   readonly #nodes: readonly MeshNode[]
   readonly #peers: ReadonlyMap<string, Link>
   readonly #clients: ReadonlyMap<number, Link>
@@ -73,42 +73,18 @@ export class Mesh implements AsyncDisposable {
     return this.client(id).port
   }
 
-  /** For the process of a node. */
+  /** For the process of a node, which node-preload.mjs reads. */
   environmentOf(id: number): Record<string, string> {
     const routes = this.#nodes
       .filter(node => node.id !== id)
       .map(node => `${node.peerPort}=${this.peer(id, node.id).port}`)
-    const redirect = fileURLToPath(new URL('redirect.mjs', import.meta.url))
-    return { NODE_OPTIONS: `--import=${redirect}`, CHAOS_ROUTES: routes.join() }
+    return { CHAOS_ROUTES: routes.join() }
   }
 
   /** Nothing of what `from` sends reaches `to` any more. */
   cut(from: number, to: number, flow: Exclude<Flow, 'pass'> = 'hold'): void {
     this.peer(from, to).set({ there: flow })
     this.peer(to, from).set({ back: flow })
-  }
-
-  /** Both ways. */
-  part(a: number, b: number, flow?: Exclude<Flow, 'pass'>): void {
-    this.cut(a, b, flow)
-    this.cut(b, a, flow)
-  }
-
-  /** From all other nodes; its clients still reach it. */
-  isolate(id: number, flow?: Exclude<Flow, 'pass'>): void {
-    for (const other of this.ids) if (other !== id) this.part(id, other, flow)
-  }
-
-  /** Nodes of different groups do not reach each other. */
-  split(...groups: readonly (readonly number[])[]): void {
-    groups.forEach((group, at) => {
-      for (const a of group) for (const b of groups.slice(at + 1).flat()) this.part(a, b)
-    })
-  }
-
-  /** All others reach only this one. */
-  bridge(id: number): void {
-    this.split(...this.ids.filter(other => other !== id).map(other => [other]))
   }
 
   /** Between nodes. */
