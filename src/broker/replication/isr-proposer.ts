@@ -136,7 +136,12 @@ export class IsrProposer {
     if (error !== 'INELIGIBLE_REPLICA' && error !== 'INVALID_REQUEST') return
     leading.replica.onProposalRefused(proposal)
     clock.setTimer(retryMs, () => {
-      if (leading.isActive) this.look(leading)
+      if (!leading.isActive) return
+      if (leading.replica.proposal === null) this.look(leading)
+      else {
+        this.#due.add(leading)
+        this.#sendSoon()
+      }
     })
   }
 
@@ -147,7 +152,9 @@ export class IsrProposer {
     const isExpected = error instanceof ApiError
     this.#options.logger[isExpected ? 'debug' : 'error']({ reason }, 'in-sync replicas could not be changed yet')
     for (const { leading, proposal } of asked) {
-      if (leading.isActive && leading.replica.proposal === proposal) this.#due.add(leading)
+      if (!leading.isActive || leading.replica.proposal !== proposal) continue
+      leading.replica.onProposalUnknown(proposal)
+      this.#due.add(leading)
     }
     this.#retryLater()
   }
