@@ -49,10 +49,9 @@ export function decideAlterPartition(
     const inSync = new Set(item.newIsr.map(member => member.nodeId))
     const isr = partition.replicas.filter(id => inSync.has(id))
     const after = settle(withIsr(partition, isr, terms.minInsyncReplicas), candidates, terms)
-    // A leader that asks for what is there wants a new partition epoch: it is afraid of what it asked before.
-    const change = standingChange(topic.id, item.partition, partition, after) ?? unchanged(topic.id, item, partition)
-    records.push(change)
-    return isIsrOnly(change) ? done(item, partition, change) : refused(item, moreChanged)
+    const change = standingChange(topic.id, item.partition, partition, after)
+    if (change !== null) records.push(change)
+    return change === null || isIsrOnly(change) ? done(item, partition, change) : refused(item, moreChanged)
   })
   return { records, response: { partitions } }
 }
@@ -72,21 +71,6 @@ function refusal({ topicId, partition }: Item): MetadataRecord {
 const moreChanged: Failure = {
   error: 'INVALID_UPDATE_VERSION',
   message: 'More than the in-sync replicas has changed: the metadata say what.',
-}
-
-function unchanged(topicId: string, item: Item, { isr }: PartitionImage): RecordOf<'partitionChange'> {
-  return {
-    kind: 'partitionChange',
-    topicId,
-    partition: item.partition,
-    leaderId: null,
-    replicas: null,
-    isr,
-    elr: null,
-    addingReplicas: null,
-    removingReplicas: null,
-    isUnclean: false,
-  }
 }
 
 function isIsrOnly({ leaderId, replicas }: RecordOf<'partitionChange'>): boolean {
@@ -156,15 +140,19 @@ function invalid(message: string): Failure {
   return { error: 'INVALID_REQUEST', message }
 }
 
-function done({ topicId, partition }: Item, before: PartitionImage, change: RecordOf<'partitionChange'>): Answer {
+function done(
+  { topicId, partition }: Item,
+  before: PartitionImage,
+  change: RecordOf<'partitionChange'> | null,
+): Answer {
   return {
     topicId,
     partition,
     ...itemDone,
     leaderId: before.leaderId ?? -1,
     leaderEpoch: before.leaderEpoch,
-    isr: [...(change.isr ?? before.isr)],
-    partitionEpoch: before.partitionEpoch + 1,
+    isr: [...(change?.isr ?? before.isr)],
+    partitionEpoch: before.partitionEpoch + (change === null ? 0 : 1),
   }
 }
 

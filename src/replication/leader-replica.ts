@@ -4,7 +4,7 @@
  * answers and metadata, sends, and acts on moves. Invariants L1 to L9 are in SPEC.md.
  */
 import { assert, assertAtMost, assertCount } from '../util/assert.ts'
-import { type BrokerEpoch, type LeaderEpoch, type NodeId, type Offset, toBrokerEpoch } from '../util/numbers.ts'
+import type { BrokerEpoch, LeaderEpoch, NodeId, Offset } from '../util/numbers.ts'
 import { epochBefore, nextAfter } from './divergence.ts'
 import { FollowerProgress, type Sent } from './follower-progress.ts'
 import { type ReplicationRules, soundReplicationRules } from './rules.ts'
@@ -63,8 +63,6 @@ export class LeaderReplica {
   #terms: LeaderTerms
   /** Asked for, and perhaps committed already. */
   #proposal: IsrProposal | null = null
-  /** Proposals of this partition epoch whose copies may still reach the controller, whatever became of other copies. */
-  #adrift: IsrProposal[] = []
   #durableEndOffset: Offset
   #highWatermark: Offset
 
@@ -130,10 +128,7 @@ export class LeaderReplica {
     assert(terms.leaderEpoch === this.leaderEpoch, 'a new epoch is a new LeaderReplica')
     assert(terms.isr.includes(this.localId), 'the leader is in the ISR')
     if (terms.partitionEpoch < this.#terms.partitionEpoch) return false
-    if (terms.partitionEpoch > this.#terms.partitionEpoch) {
-      this.#proposal = null
-      this.#adrift = []
-    }
+    if (this.#proposal !== null && terms.partitionEpoch > this.#proposal.partitionEpoch) this.#proposal = null
     this.#terms = terms
     this.#meet(terms, logEndOffset, nowMs)
     return this.#maybeAdvance()
@@ -227,25 +222,9 @@ export class LeaderReplica {
     return this.#proposal
   }
 
-  /** Whether the controller heard of the proposal is not known: one copy of it may arrive after another was answered. */
-  onProposalUnknown(proposal: IsrProposal): void {
-    if (this.#proposal === proposal && !this.#adrift.includes(proposal)) this.#adrift.push(proposal)
-  }
-
-  /**
-   * The controller refused. Without this, or a newer partition epoch, a proposal may still come true. And also with it, as
-   * long as another copy is adrift: then the partition is asked to stay as it is, which costs it a partition epoch, and
-   * with that no copy is accepted any more.
-   */
+  /** The controller refused, for certain. Without this, or a newer partition epoch, a proposal may still come true. */
   onProposalRefused(proposal: IsrProposal): void {
-    if (this.#proposal !== proposal) return
-    this.#proposal = this.#adrift.length === 0 ? null : this.#sameAgain()
-  }
-
-  #sameAgain(): IsrProposal {
-    const { partitionEpoch, isr, brokerEpochs } = this.#terms
-    const members = isr.map(nodeId => ({ nodeId, brokerEpoch: brokerEpochs.get(nodeId) ?? toBrokerEpoch(-1) }))
-    return { partitionEpoch, isr: members }
+    if (this.#proposal === proposal) this.#proposal = null
   }
 
   /** Followers for all replicas but this one; those of brokers that registered anew begin again. */
@@ -308,7 +287,6 @@ export class LeaderReplica {
     for (const id of isr) if (!isShrinkTaken || proposed.some(({ nodeId }) => nodeId === id)) yield id
     if (!this.#rules.proposedMembersCount) return
     for (const { nodeId } of proposed) if (!isr.includes(nodeId)) yield nodeId
-    for (const adrift of this.#adrift) for (const { nodeId } of adrift.isr) yield nodeId
   }
 
   #maybeAdvance(): boolean {

@@ -84,27 +84,6 @@ describe('high watermark', () => {
     assert.equal(leader.highWatermark, 4)
   })
 
-  test('waits for a member that a copy of a proposal may still add, though another copy was refused', () => {
-    const log = MemoryLog.of(9, 9)
-    const leader = leaderOf(log, { isr: [one, two] })
-    acknowledge(leader, log, two, 2)
-    acknowledge(leader, log, three, 2)
-    const proposal = leader.proposeIsr(1, 1000, log)!
-    leader.onProposalUnknown(proposal)
-    leader.onProposalRefused(proposal)
-    assert.deepEqual(
-      leader.proposal?.isr.map(({ nodeId }) => nodeId),
-      [1, 2],
-      'it is asked for what there is, which makes every copy stale',
-    )
-    log.append(9)
-    leader.onLocalProgress(3)
-    assert.equal(acknowledge(leader, log, two, 3), false)
-    assert.equal(leader.reconfigure(termsOf({ isr: [one, two], partitionEpoch: 1 }), 3, 0), true)
-    assert.equal(leader.highWatermark, 3)
-    assert.equal(leader.proposal, null)
-  })
-
   test('is not what an earlier leader may have shown before it reaches the start of the epoch', () => {
     const log = MemoryLog.of(7, 8, 8)
     const leader = leaderOf(log, {}, 1)

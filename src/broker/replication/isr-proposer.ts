@@ -136,12 +136,7 @@ export class IsrProposer {
     if (error !== 'INELIGIBLE_REPLICA' && error !== 'INVALID_REQUEST') return
     leading.replica.onProposalRefused(proposal)
     clock.setTimer(retryMs, () => {
-      if (!leading.isActive) return
-      if (leading.replica.proposal === null) this.look(leading)
-      else {
-        this.#due.add(leading)
-        this.#sendSoon()
-      }
+      if (leading.isActive) this.look(leading)
     })
   }
 
@@ -152,9 +147,7 @@ export class IsrProposer {
     const isExpected = error instanceof ApiError
     this.#options.logger[isExpected ? 'debug' : 'error']({ reason }, 'in-sync replicas could not be changed yet')
     for (const { leading, proposal } of asked) {
-      if (!leading.isActive || leading.replica.proposal !== proposal) continue
-      leading.replica.onProposalUnknown(proposal)
-      this.#due.add(leading)
+      if (leading.isActive && leading.replica.proposal === proposal) this.#due.add(leading)
     }
     this.#retryLater()
   }
