@@ -5,7 +5,7 @@ import { rmSync } from 'node:fs'
 import path from 'node:path'
 import type { TestContext } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
-import { Admin } from '../../src/index.ts'
+import { Admin, type PartitionDescription } from '../../src/index.ts'
 import { type Ended, ended, runCli, spawnCli, stopProcess } from '../cli/support.ts'
 import { freePortBase } from './dev-cluster.ts'
 import { afterTest, temporaryDirectory } from './support.ts'
@@ -127,6 +127,11 @@ export class HandNode {
   /** Asked without a command: it takes a second to start one. */
   quorum() {
     return this.#ask(admin => admin.describeQuorum())
+  }
+
+  async partitions(topic: string): Promise<readonly PartitionDescription[]> {
+    const [description] = await this.#ask(admin => admin.describeTopics({ topics: [topic] }))
+    return description!.partitions
   }
 
   async topics(): Promise<string[]> {

@@ -1,0 +1,95 @@
+/** The stories of docs/OPERATIONS.md about replicas, told with real processes and the commands of that page. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { PartitionDescription } from '../../src/index.ts'
+import { type HandNode, idsOf, nodesByHand, threeByHand, until } from './by-hand.ts'
+
+const timeout = 300_000
+
+test('another machine takes over: replicas moved, the voter replaced, the old node stopped', { timeout }, async t => {
+  const [one, two, three, four] = (await nodesByHand(t, 4, { voters: 3 })) as [HandNode, HandNode, HandNode, HandNode]
+  for (const node of [one, two, three]) node.start()
+  await Promise.all([one, two, three].map(node => node.untilReady()))
+  await one.text('topic', 'create', 'orders', '-p', '6', '-r', '3')
+  const values = Array.from({ length: 200 }, (_, i) => `value-${i}`)
+  await produce(one, 'orders', values)
+  await four.start().untilReady()
+
+  await patiently(one, 'partition', 'reassign', '--topic', 'orders', '--brokers', '1,3,4', '--throttle', '50MiB')
+  assert.equal(await one.text('partition', 'list', '--reassigning', '--format', 'json'), '[]\n')
+  for (const { replicas, isr } of await one.partitions('orders')) {
+    assert.deepEqual(sorted(replicas), [1, 3, 4])
+    assert.deepEqual(sorted(isr), [1, 3, 4])
+  }
+  await one.text('quorum', 'add-voter', '4', four.peerUrl)
+  await one.text('quorum', 'remove-voter', '2')
+  assert.equal((await two.stop()).code, 0)
+  assert.deepEqual(idsOf((await one.quorum()).voters), [1, 3, 4])
+  await produce(four, 'orders', ['afterwards'])
+  const read = await four.text('consume', 'orders', '-o', 'start', '-e')
+  assert.deepEqual(read.trim().split('\n').sort(), [...values, 'afterwards'].sort())
+})
+
+test('a node is drained, leads nothing, stays in sync, and leads again', { timeout }, async t => {
+  const [one, two, three] = await threeByHand(t)
+  await one.text('topic', 'create', 'orders', '-p', '6', '-r', '3')
+  await until(async () => (await one.partitions('orders')).some(({ leader }) => leader === two.id))
+  await one.text('broker', 'drain', '2')
+  for (const { leader, isr } of await three.partitions('orders')) {
+    assert.notEqual(leader, two.id)
+    assert.ok(isr.includes(two.id))
+  }
+  await produce(two, 'orders', ['while it is drained'])
+  await one.text('broker', 'drain', '2', '--cancel')
+  await patiently(one, 'partition', 'elect', '--all')
+  assert.ok((await one.partitions('orders')).some(({ leader }) => leader === two.id))
+})
+
+test('a partition without a leader waits for the replica that has everything; --unclean gives that up', {
+  timeout,
+}, async t => {
+  const nodes = await threeByHand(t)
+  const [one] = nodes
+  await one.text('topic', 'create', 'orders', '-p', '1', '-r', '2', '-c', 'min.insync.replicas=1')
+  const [{ leader, replicas }] = (await one.partitions('orders')) as [PartitionDescription]
+  const last = nodes.find(({ id }) => id === leader)!
+  const behind = nodes.find(({ id }) => id !== leader && replicas.includes(id))!
+  const other = nodes.find(({ id }) => !replicas.includes(id))!
+  await produce(other, 'orders', ['both have it'])
+  await behind.stop()
+  await produce(other, 'orders', ['one has it'])
+  await last.stop('SIGKILL')
+  await behind.start().untilReady()
+  await until(async () => (await other.partitions('orders'))[0]!.leader < 0)
+  assert.match(await other.text('partition', 'list', '--offline'), /^orders +0 +none /m)
+  const refused = await other.run('partition', 'elect', 'orders:0')
+  assert.equal(refused.code, 1, 'its preferred leader is away or not in sync')
+  assert.match(await other.text('partition', 'list', '--offline'), /^orders +0 +none /m)
+
+  await patiently(other, 'partition', 'elect', 'orders:0', '--unclean')
+  assert.equal((await other.partitions('orders'))[0]!.leader, behind.id)
+  await produce(other, 'orders', ['another in its place'])
+  // Whoever has more than the new leader gives it up, as the page warns.
+  await last.start().untilReady()
+  await until(async () => (await other.partitions('orders'))[0]!.isr.length === 2)
+  const read = await last.text('consume', 'orders', '-o', 'start', '-e', '-f', '%o %s\\n')
+  assert.equal(read, '0 both have it\n1 another in its place\n')
+})
+
+async function produce(by: HandNode, topic: string, values: readonly string[]): Promise<void> {
+  const { code, stderr } = await by.runWith(values.join('\n'), 'produce', topic)
+  assert.equal(code, 0, stderr)
+}
+
+/** Again while the quorum has no leader, as on a machine so busy that they lose each other. Of commands that may be repeated. */
+async function patiently(by: HandNode, ...args: string[]): Promise<void> {
+  await until(async () => {
+    const { code, stderr } = await by.run(...args)
+    assert.ok(code === 0 || /^(NOT_CONTROLLER|REQUEST_TIMED_OUT)/.test(stderr), `millrace ${args.join(' ')}: ${stderr}`)
+    return code === 0
+  })
+}
+
+function sorted(ids: readonly number[]): number[] {
+  return [...ids].sort((a, b) => a - b)
+}
