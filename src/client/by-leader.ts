@@ -84,8 +84,9 @@ async function askOnce<Item extends TopicPartition, A extends Answer>(
     chunksOf(group, limits.items).map(g => [leaderId, g] as const),
   )
   const asked = groups.map(async ([leaderId, group]) => {
+    let connection: Connection | null = null
     try {
-      const connection = await cluster.nodes.connectTo(leaderId)
+      connection = await cluster.nodes.connectTo(leaderId)
       const routed = group.map(index => {
         const item = items[index]!
         const { topicId } = cluster.topic(item.topic)!
@@ -97,6 +98,8 @@ async function askOnce<Item extends TopicPartition, A extends Answer>(
       })
     } catch (error) {
       if (!(error instanceof ApiError)) throw error
+      // It stands still, or nobody is there any more: should it lead again, it is asked over another connection.
+      if (error.code === 'REQUEST_TIMED_OUT' && connection !== null) cluster.nodes.discard(connection)
       for (const index of group) results[index] = error
     }
   })

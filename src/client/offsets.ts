@@ -36,7 +36,8 @@ export function findOffsets(
       timestamp: timestampOf(item.at),
     }))
     const request = { isolationLevel: options.isolationLevel, partitions }
-    const response = await connection.request(listOffsets, request, { signal: options.signal })
+    const requestOptions = { timeoutMs: cluster.readTimeoutMs, signal: options.signal }
+    const response = await connection.request(listOffsets, request, requestOptions)
     return response.partitions
   })
 }

@@ -7,7 +7,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { runs } from '../support/depth.ts'
 import type { FakeCluster } from './fake-cluster.ts'
-import { batchOf, startFake, text } from './harness.ts'
+import { batchOf, startFake, take, text } from './harness.ts'
 
 /** How long the controller takes: a closed connection is noticed at once, a silent node by its session's end. */
 const killedAfterMs = 500
@@ -129,4 +129,20 @@ test('failover: a consumer whose leader stands still leaves it within a second o
   )
   assert.ok(median(addedMs) < 500, `median ${median(addedMs)} ms`)
   assert.ok(addedMs.at(-1)! < 1_000, `at most ${addedMs.at(-1)} ms`)
+})
+
+test('failover: a consumer that begins while a leader stands still begins at its successor', async () => {
+  const { clock, cluster, consumer } = startFake({ nodes: 3 })
+  cluster.createTopic('t', 1)
+  cluster.append('t', 0, batchOf(['first']))
+  cluster.frozenNodes.add(1)
+  const bootstrap = [1, 2, 3].map(cluster.urlOf)
+  const c = consumer({ topics: ['t'], from: 'start', bootstrap })
+  const reading = take(c, 1)
+  await clock.advance(frozenAfterMs)
+  cluster.failOver(1)
+  const electedMs = clock.nowMs()
+  assert.equal((await clock.run(reading))[0]!.offset, 0)
+  assert.ok(clock.nowMs() - electedMs < 7_000, `${clock.nowMs() - electedMs} ms`)
+  await clock.run(c.close())
 })
