@@ -1,7 +1,7 @@
-/** Clusters of whole nodes, seed after seed: production code from the admin client down to the disks, under every fault. */
+/** Clusters of whole nodes, seed after seed: production code from the clients down to the disks, under every fault. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { ControllerRules } from '../../src/controller/rules.ts'
+import type { ClusterRules } from '../../src/simulation/cluster/cluster-rules.ts'
 import { type ClusterRunResult, simulateCluster } from '../../src/simulation/cluster/run.ts'
 import { clusterSometimesNames } from '../../src/simulation/cluster/sometimes.ts'
 import { addRun, neverHit, noRuns } from '../../src/simulation/quorum/summary.ts'
@@ -45,7 +45,16 @@ test('a run of a cluster is a function of its seed', async () => {
 })
 
 /** What a lost leadership drops is decided anew in so few runs that a test of the controller has to show it. */
-for (const rule of ['answersRetriesOnce', 'provesReads'] satisfies Array<keyof ControllerRules>) {
+const found: ReadonlyArray<keyof ClusterRules> = [
+  'answersRetriesOnce',
+  'provesReads',
+  'distrustsLostLogs',
+  'acksWaitForReplicas',
+  'isrHoldsHighWatermark',
+  'minIsrIsStrict',
+]
+
+for (const rule of found) {
   test(`planted bug: without ${rule} a simulated cluster breaks`, async t => {
     for (let seed = 1; seed <= seedsUntilFound; seed++) {
       const { failure } = await simulateCluster({ seed, turns, broken: { [rule]: false } })
