@@ -224,7 +224,7 @@ export class NodeCluster {
       this.fail(new Violation(message, { cause: error }))
       return
     }
-    this.sometimes[logFaults.hasFailed ? 'logDiskFailed' : 'diskFailed']++
+    if (!logFaults.hasFailed) this.sometimes.diskFailed++
     // It ends a moment later, and keeps still by itself until then.
     this.timeline.after(1, () => {
       if (machine.life === life) this.crash(machine.id)

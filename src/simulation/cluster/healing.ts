@@ -50,6 +50,8 @@ export class ClusterHealing {
       // What waits for a disk that never answers, or has given up a partition, is ended by whoever repairs the disk.
       if (machine.logFaults.hasFailed) this.#cluster.crash(id)
       machine.logFaults.end(machine.logDisk)
+      const { failed, hung } = machine.logFaults.counts
+      this.#cluster.sometimes.logDiskFailed += failed + hung
       if (machine.isRetired) this.#cluster.crash(id, !this.#cluster.world.isCautious)
       else this.#cluster.start(id)
     }
