@@ -34,6 +34,8 @@ const rounds = Number(flags.rounds)
 const seconds = Number(flags.seconds)
 const modes = flags.modes.split(',') as ('os' | 'sync')[]
 const parts = flags.only.split(',')
+/** Of the whole cluster at rest, in seconds: long enough for every timer there is. */
+const restSeconds = 20
 const work = mkdtempSync(path.join(flags.directory, 'bench-replication-'))
 
 interface Load {
@@ -152,9 +154,6 @@ async function delay(): Promise<void> {
     row(mode, nameOf(load), near.toFixed(1), far.toFixed(1), (far / near).toFixed(2))
   }
 }
-
-/** Of the whole cluster at rest, in seconds: long enough for every timer there is. */
-const restSeconds = 20
 
 async function idle(): Promise<void> {
   await using cluster = await startBenchCluster({ directory: work, mode: 'sync' })

@@ -27,12 +27,8 @@ export class AppendWaiters {
   readonly #uncommitted = new Fifo<Waiting>()
 
   add(endOffset: Offset, sizeBytes: number, acks: Acks, waiter: AppendWaiter, slot: number): void {
-    const waiting = { endOffset, sizeBytes, waiter, slot }
-    if (acks === -1) this.#uncommitted.push(waiting)
-    else {
-      this.#uncommitted.push({ ...waiting, waiter: null })
-      this.#unflushed.push(waiting)
-    }
+    if (acks !== -1) this.#unflushed.push({ endOffset, sizeBytes, waiter, slot })
+    this.#uncommitted.push({ endOffset, sizeBytes, waiter: acks === -1 ? waiter : null, slot })
   }
 
   onDurable(durableEndOffset: Offset): void {

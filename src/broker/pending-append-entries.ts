@@ -18,9 +18,12 @@ export class PendingAppendEntries implements ReplicaWaiter {
   }
 
   onReplicated(slot: number, outcome: FollowerAnswer | Failure): void {
-    this.#answers[slot] = isFailure(outcome)
-      ? { errorCode: errorCode(outcome.error), isMatch: false, endOffset: -1, hintEpoch: noEpoch }
-      : { errorCode: noError, ...outcome }
+    if (isFailure(outcome)) {
+      this.#answers[slot] = { errorCode: errorCode(outcome.error), isMatch: false, endOffset: -1, hintEpoch: noEpoch }
+    } else {
+      const { isMatch, endOffset, hintEpoch } = outcome
+      this.#answers[slot] = { errorCode: noError, isMatch, endOffset, hintEpoch }
+    }
     this.#open -= 1
     if (this.#open === 0) this.#resolve?.(this.#answers)
   }

@@ -185,16 +185,20 @@ export class OpenServerConnection implements ServerConnection, BudgetMember {
     } catch (thrown) {
       error = thrown ?? new Error('a handler threw nothing')
     }
-    const asked = { served, version, correlationId, startedMs }
     if (error !== undefined || !isPromise(body)) {
-      this.#answer({ ...asked, chargedBytes: 0, body, error })
+      this.#answer({ served, version, correlationId, startedMs, chargedBytes: 0, body, error })
       return
     }
     const chargedBytes = this.inFlight.charge(messageBytes, this)
     if (this.inFlight.isFull) this.#block(blocked.connection)
+    // Each answer spelled out, with its fields in one order: spreading into it was a twentieth of a busy node's time.
     body.then(
-      result => this.#finish({ ...asked, chargedBytes, body: result, error: undefined }),
-      (thrown: unknown) => this.#finish({ ...asked, chargedBytes, body: null, error: thrown ?? new Error() }),
+      result =>
+        this.#finish({ served, version, correlationId, startedMs, chargedBytes, body: result, error: undefined }),
+      (thrown: unknown) => {
+        const error = thrown ?? new Error()
+        this.#finish({ served, version, correlationId, startedMs, chargedBytes, body: null, error })
+      },
     )
   }
 

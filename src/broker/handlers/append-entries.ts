@@ -34,11 +34,12 @@ function handleAppendEntries(broker: BrokerRuntime, { partitions: items }: Reque
 
 function appendOne(
   broker: BrokerRuntime,
-  { topicId, partition: number, batches: bytes, ...item }: Request['partitions'][number],
+  item: Request['partitions'][number],
   waiter: PendingAppendEntries,
   slot: number,
 ): Failure | null {
-  const partition = broker.partitions.findReplica(topicId, number)
+  const { batches: bytes, fromOffset, prevEpoch, highWatermark, logStartOffset } = item
+  const partition = broker.partitions.findReplica(item.topicId, item.partition)
   if (isFailure(partition)) return partition
   const batches = storedRanges(bytes)
   if (isFailure(batches)) {
@@ -50,6 +51,8 @@ function appendOne(
   }
   broker.stats.appendBytesIn += bytes.length
   const leaderEpoch = toLeaderEpoch(item.leaderEpoch)
-  partition.appendReplicated({ item: { ...item, leaderEpoch, batches }, bytes, waiter, slot })
+  // Spelled out: copying "the rest" of an object cost a tenth of the handler.
+  const checked = { leaderEpoch, fromOffset, prevEpoch, highWatermark, logStartOffset, batches }
+  partition.appendReplicated({ item: checked, bytes, waiter, slot })
   return null
 }

@@ -45,12 +45,15 @@ export class FollowerFeed {
   isQueued = false
   isPaused = false
   isReading = false
-  isHighWatermarkQueued = false
+  isNewsQueued = false
   pauseMs = 0
   lastError: ErrorName | null = null
-  /** What is not carried by records may go alone now: a high watermark, a log start. */
+  /** What no records carried may go alone now: a high watermark, a log start. */
   isNewsDue = false
+  /** Records have left since somebody looked; whoever looks clears it. */
+  hasShipped = false
   isEnded = false
+  #sentLogStart: Offset = 0
   #read: { readonly generation: number; readonly readOffset: Offset; readonly bytes: Uint8Array } | null = null
 
   constructor(nodeId: NodeId, source: FeedSource) {
@@ -68,6 +71,13 @@ export class FollowerFeed {
     const follower = replica.followers.get(this.nodeId)
     if (follower === undefined || this.isEnded) return false
     return follower.state === 'replicate' ? follower.nextOffset < log.logEndOffset : follower.inFlight === 0
+  }
+
+  /** The follower has not been sent what is known here of the high watermark, or of the log start. */
+  get hasNews(): boolean {
+    const { replica } = this.source
+    const sentHighWatermark = replica.followers.get(this.nodeId)?.sentHighWatermark ?? replica.highWatermark
+    return !this.isEnded && (sentHighWatermark < replica.highWatermark || this.#hasNewLogStart)
   }
 
   /** Of bytes that were read from a file and have not been taken. */
@@ -89,7 +99,7 @@ export class FollowerFeed {
   /** `isFirst`: of its request, which it may then exceed with one large batch. */
   take(roomBytes: number, isFirst: boolean, isThrottled: boolean): Taken {
     const { replica, log } = this.source
-    const next = replica.next(this.nodeId, log, this.isNewsDue)
+    const next = replica.next(this.nodeId, log, this.isNewsDue && this.#hasNewLogStart)
     // A full disk has taken back what was sent: this epoch is about to be given up.
     if (next === null || next.fromOffset > log.logEndOffset) return null
     let batches: Uint8Array = noBatches
@@ -111,7 +121,7 @@ export class FollowerFeed {
       }
     } else if (!this.isNewsDue && replica.followers.get(this.nodeId)?.state === 'replicate') return null
     this.isNewsDue = false
-    return { feed: this, ...this.#ship(next, batches), fileBytes }
+    return this.#ship(next, batches, fileBytes)
   }
 
   onAnswer(sent: Sent, answer: AppendAnswer): void {
@@ -130,12 +140,18 @@ export class FollowerFeed {
     this.source.replica.onLinkLost(this.nodeId)
   }
 
-  #ship(next: NextAppend, batches: Uint8Array): { item: AppendItemBody; sent: Sent } {
+  get #hasNewLogStart(): boolean {
+    return this.#sentLogStart < this.source.log.logStartOffset
+  }
+
+  #ship(next: NextAppend, batches: Uint8Array, fileBytes: number): Shipment {
     const { replica, log } = this.source
     const { id, logStartOffset } = log
     const { fromOffset, prevEpoch } = next
     const sent = replica.onSent(this.nodeId, next, batchesEndOffset(batches, fromOffset))
     this.source.onShipped(sent.endOffset)
+    this.#sentLogStart = logStartOffset
+    if (batches.length > 0) this.hasShipped = true
     const item = {
       topicId: id.topicId,
       partition: id.partition,
@@ -146,7 +162,7 @@ export class FollowerFeed {
       logStartOffset,
       batches,
     }
-    return { item, sent }
+    return { feed: this, item, sent, fileBytes }
   }
 }
 

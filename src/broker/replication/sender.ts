@@ -26,6 +26,11 @@ import type { SenderCore } from './sender-core.ts'
 const requestBytesMax = MiB
 /** Counted for an item beside its batches: what it costs to make, send and answer one. */
 const itemBytes = 128
+/**
+ * Requests without an answer. Beyond it what is appended waits and goes together: the slower the follower, the larger its
+ * requests, so that a crowded machine does less for each record instead of more.
+ */
+const requestsInFlightMax = 8
 /** How long a high watermark waits for records to go along with. */
 const newsDelayMs = 5
 const pauseMsMin = 20
@@ -89,20 +94,28 @@ export class ReplicaSender {
     this.#pumpSoon()
   }
 
-  /** It has news that records do not wait for: they go along with the next records, or alone after a few milliseconds. */
+  /** It has news: they go along with the next records, or alone once there have been none for a few milliseconds. */
   wantNews(feed: FollowerFeed): void {
-    if (feed.isHighWatermarkQueued) return
-    feed.isHighWatermarkQueued = true
+    if (feed.isNewsQueued || feed.isNewsDue) return
+    feed.isNewsQueued = true
+    feed.hasShipped = false
     if (this.#withNews.push(feed) > 1) return
-    this.#newsTimer = this.#core.clock.setTimer(newsDelayMs, () => {
-      const feeds = this.#withNews
-      this.#withNews = []
-      for (const each of feeds) {
-        each.isHighWatermarkQueued = false
-        each.isNewsDue = true
-        this.want(each)
+    this.#newsTimer = this.#core.clock.setTimer(newsDelayMs, () => this.#tellNews())
+  }
+
+  #tellNews(): void {
+    const feeds = this.#withNews
+    this.#withNews = []
+    for (const feed of feeds) {
+      feed.isNewsQueued = false
+      if (!feed.hasNews) continue
+      // Where records follow one another they carry it: a request of its own would come hardly earlier.
+      if (feed.hasShipped) this.wantNews(feed)
+      else {
+        feed.isNewsDue = true
+        this.want(feed)
       }
-    })
+    }
   }
 
   /** It may be reached elsewhere now. */
@@ -142,10 +155,14 @@ export class ReplicaSender {
   #pump(): void {
     const connection = this.#link.connection
     if (connection === null) return
-    while (this.#inFlightBytes < this.#core.windowBytes && this.#ready.size > 0) {
+    while (this.#hasRoom && this.#ready.size > 0) {
       const shipments = this.#load()
       if (shipments.length > 0) this.#send(connection, shipments)
     }
+  }
+
+  get #hasRoom(): boolean {
+    return this.#inFlightBytes < this.#core.windowBytes && this.#underWay.size < requestsInFlightMax
   }
 
   /** What goes into one request: each feed that is ready once, as far as there is room. */
@@ -217,7 +234,7 @@ export class ReplicaSender {
         feed.pauseMs = 0
         feed.lastError = null
         feed.onAnswer(sent, { isMatch, endOffset, hintEpoch, brokerEpoch })
-        if (feed.hasMore) this.want(feed)
+        if (feed.hasMore || feed.isNewsDue) this.want(feed)
       }
     }
     this.#pumpSoon()
