@@ -264,6 +264,23 @@ test('without idempotence a value that was written twice is told and allowed', (
   )
 })
 
+test('a value that a retry wrote again behind another one stands where it was written first', () => {
+  const { operations } = new Story()
+    .sent('p', [1], [2])
+    .sent('p', [2], [1])
+    .read('c', [
+      [0, 1],
+      [1, 2],
+      [2, 1],
+    ])
+  const { isValid, anomalies } = checkRecords(operations, { ...strict, isIdempotent: false })
+  assert.ok(isValid)
+  assert.deepEqual(
+    anomalies.map(({ name }) => name),
+    ['duplicate'],
+  )
+})
+
 test('of sends that promise nothing nothing is expected, but that they were sent', () => {
   const history = new RecordsHistory(() => 0)
   const step = { kind: 'send', partition: 't-0', values: [1], offsets: null, isPromised: false } as const

@@ -54,7 +54,7 @@ export function checkRecords(
   const { logs, counts } = collect(history, findings)
   checkReads(history, logs, findings)
   checkPolls(history, logs, findings, isDense)
-  checkSends(history, findings, isOrderedInFlight)
+  checkSends(history, logs, findings, isOrderedInFlight)
   for (const log of logs.values()) checkSeen(log, counts, findings, isComplete)
   const anomalies = findings.anomalies(name => name === 'duplicate' && !isIdempotent)
   return { isValid: !anomalies.some(({ isBad }) => isBad), anomalies, counts }
@@ -134,8 +134,8 @@ function claim(log: PartitionLog, offset: number, value: number, by: RecordsOper
   }
   const before = log.offsets.get(value)
   log.claims.set(offset, { value, by })
-  if (before === undefined) log.offsets.set(value, offset)
-  else findings.add('duplicate', () => `${log.at(before)}, and at ${offset} (${nameOf(by)})`)
+  if (before === undefined || offset < before) log.offsets.set(value, offset)
+  if (before !== undefined) findings.add('duplicate', () => `${log.at(before)}, and at ${offset} (${nameOf(by)})`)
 }
 
 /** Whether what was read was there to be read. */

@@ -13,7 +13,7 @@ export class PartitionLog {
   readonly claims = new Map<number, Claim>()
   /** By value: the operation that sent it. */
   readonly senders = new Map<number, RecordsOperation>()
-  /** By value: where it was found first. */
+  /** By value: where it stands, the first time if it stands there more than once. */
   readonly offsets = new Map<number, number>()
   readonly readValues = new Set<number>()
   readOffsetMin = Number.POSITIVE_INFINITY

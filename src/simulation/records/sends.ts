@@ -1,7 +1,10 @@
-/** Whether what was acknowledged stands in the order in which it was sent. */
+/**
+ * Whether what was acknowledged stands in the order in which it was sent. A value that a retry wrote again stands where it was
+ * written first: that it is there a second time is a finding of its own.
+ */
 import type { Findings } from './anomalies.ts'
-import type { PartitionName, RecordsOperation, SendStep } from './operations.ts'
-import { nameOf } from './partition-log.ts'
+import type { PartitionName, RecordsOperation } from './operations.ts'
+import { nameOf, type PartitionLog } from './partition-log.ts'
 
 interface Acknowledged {
   readonly partition: PartitionName
@@ -10,28 +13,45 @@ interface Acknowledged {
   readonly last: number
 }
 
-export function checkSends(history: readonly RecordsOperation[], findings: Findings, isOrderedInFlight: boolean): void {
-  const acknowledged = history.flatMap(operation => acknowledgedOf(operation, findings))
+export function checkSends(
+  history: readonly RecordsOperation[],
+  logs: ReadonlyMap<PartitionName, PartitionLog>,
+  findings: Findings,
+  isOrderedInFlight: boolean,
+): void {
+  const acknowledged = history.flatMap(operation => acknowledgedOf(operation, logs, findings))
   if (isOrderedInFlight) checkSenders(acknowledged, findings)
   checkRealtime(acknowledged, findings)
 }
 
-function acknowledgedOf(by: RecordsOperation, findings: Findings): Acknowledged[] {
+function acknowledgedOf(
+  by: RecordsOperation,
+  logs: ReadonlyMap<PartitionName, PartitionLog>,
+  findings: Findings,
+): Acknowledged[] {
   if (by.outcome !== 'ok') return []
   const sends: Acknowledged[] = []
   for (const step of by.steps) {
     if (step.kind !== 'send' || step.offsets === null || !step.isPromised || step.offsets.length === 0) continue
     const before = sends.findLast(({ partition }) => partition === step.partition)
-    checkStep(by, step, before?.last ?? -1, findings)
-    const [first, last] = [step.offsets[0]!, step.offsets.at(-1)!]
+    const known = logs.get(step.partition)!.offsets
+    const offsets = step.offsets.map((offset, i) => Math.min(offset, known.get(step.values[i]!) ?? offset))
+    checkStep(by, step.partition, offsets, before?.last ?? -1, findings)
+    const [first, last] = [offsets[0]!, offsets.at(-1)!]
     sends.push({ partition: step.partition, by, first, last })
   }
   return sends
 }
 
-function checkStep(by: RecordsOperation, { partition, offsets }: SendStep, before: number, findings: Findings): void {
+function checkStep(
+  by: RecordsOperation,
+  partition: PartitionName,
+  offsets: readonly number[],
+  before: number,
+  findings: Findings,
+): void {
   let last = before
-  for (const offset of offsets!) {
+  for (const offset of offsets) {
     const found = last
     if (offset <= found)
       findings.add('int-nonmonotonic-send', () => `${partition}: ${offset} after ${found} (${nameOf(by)})`)
