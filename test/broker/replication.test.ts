@@ -100,6 +100,39 @@ test('connections that break at any moment lose nothing and double nothing', asy
   await cluster.stop()
 })
 
+test('records that follow one another carry the high watermark; it goes alone once they have ended', async () => {
+  const cluster = await Replicas.open()
+  const leader = cluster.node(1)
+  const { stats } = leader.broker
+  const before = stats.appendRequests
+  for (let at = 0; at < 30; at++) {
+    void leader.produce([`v${at}`])
+    await cluster.run(3)
+  }
+  assert.equal(stats.appendRequests - before, 2 * 30)
+  await cluster.run(20)
+  assert.equal(stats.appendRequests - before, 2 * 31)
+  for (const id of [1, 2, 3]) assert.equal(cluster.node(id).partition().highWatermark, 30)
+  await cluster.stop()
+})
+
+test('however slow the followers are, few requests are under way to them, and what came meanwhile goes together', async () => {
+  const cluster = await Replicas.open({ latencyMs: 50 })
+  const leader = cluster.node(1)
+  const { stats } = leader.broker
+  const before = stats.appendRequests
+  const answers: Promise<unknown>[] = []
+  for (let at = 0; at < 300; at++) {
+    answers.push(leader.produce([`v${at}`]))
+    await cluster.run(1)
+  }
+  // A round trip takes 100 ms: eight for each of three, and eight more that had begun.
+  assert.ok(stats.appendRequests - before <= 2 * 4 * 8, `${stats.appendRequests - before} requests`)
+  assert.deepEqual((await cluster.until(Promise.all(answers))).flat(), new Array(300).fill(null))
+  await cluster.assertAlike()
+  await cluster.stop()
+})
+
 test('a follower that was killed catches up from what it had on disk', async () => {
   const cluster = await Replicas.open({ replication: { lagMsMax: 1000 } })
   const leader = cluster.node(1)
