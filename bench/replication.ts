@@ -2,7 +2,7 @@
  * `npm run bench:replication`: three brokers and a client on this machine, replication factor 3, acks=all, as ratios, each
  * measurement beside its limit in the same run.
  *
- *     npm run bench:replication [-- --rounds 3] [-- --seconds 5] [-- --directory /on/a/real/disk] [-- --only delay,idle]
+ *     npm run bench:replication [-- --rounds 3] [-- --seconds 5] [-- --directory /on/a/real/disk] [-- --only delay,idle] [-- --modes os] [-- --warm 4]
  *
  * - `throughput`: bytes produced, against a third of what the bare pipe moves (bench/limits/bare-pipe.ts): every byte goes
  *   over loopback and to disk three times, on the cores and the disk that the pipe has for one.
@@ -12,11 +12,14 @@
  * - `idle`: 1,000 partitions: CPU of each node at rest; then a broker is killed that leads a third of them, and the time
  *   until somebody else leads each.
  *
- * Prints Markdown tables; medians of interleaved rounds.
+ * Prints Markdown tables; medians of interleaved rounds. Every cluster is under load for a while before anything is
+ * measured, since V8 compiles for seconds, and on two cores it does so in four processes at once; and every measurement
+ * begins with nothing left to write back.
  */
+import { execFile } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import path from 'node:path'
-import { parseArgs } from 'node:util'
+import { parseArgs, promisify } from 'node:util'
 import { Admin } from '../src/index.ts'
 import { runBarePipe } from './limits/bare-pipe.ts'
 import { type BenchCluster, startBenchCluster } from './replication/cluster.ts'
@@ -28,14 +31,19 @@ const { values: flags } = parseArgs({
     directory: { type: 'string', default: process.cwd() },
     only: { type: 'string', default: 'throughput,depth,latency,delay,idle' },
     modes: { type: 'string', default: 'os,sync' },
+    warm: { type: 'string', default: '4' },
   },
 })
 const rounds = Number(flags.rounds)
 const seconds = Number(flags.seconds)
+const warmSeconds = Number(flags.warm)
 const modes = flags.modes.split(',') as ('os' | 'sync')[]
 const parts = flags.only.split(',')
 /** Of the whole cluster at rest, in seconds: long enough for every timer there is. */
 const restSeconds = 20
+/** Produced by each client before it measures. */
+const warmUpMegabytes = 20
+const depths = [1, 2, 4, 8, 16, 32, 64, 128, 256]
 const work = mkdtempSync(path.join(flags.directory, 'bench-replication-'))
 
 interface Load {
@@ -45,11 +53,14 @@ interface Load {
 }
 
 interface Produced {
+  readonly seconds: number
   readonly recordsPerSecond: number
   readonly latencyMs: { readonly p50: number; readonly p99: number }
   readonly cpuSeconds: { readonly client: number; readonly nodes: number | null }
 }
 
+/** Beside what it costs to handle, a send of this load has next to no bytes. */
+const tiny: Load = { recordsPerBatch: 10, recordBytes: 100, inFlight: 64 }
 const small: Load = { recordsPerBatch: 600, recordBytes: 100, inFlight: 32 }
 const large: Load = { recordsPerBatch: 100, recordBytes: 1024, inFlight: 32 }
 
@@ -72,18 +83,21 @@ async function throughput(): Promise<void> {
     'ratio',
     'p50 ms',
     'p99 ms',
-    'CPU s nodes / client',
+    'CPU ms/MB nodes / client',
   )
   for (const mode of modes) {
     for (const load of [small, large]) {
       const samples: { pipe: number; produced: Produced }[] = []
       for (let round = 0; round < rounds; round++) {
+        await writeBack()
         const pipe = await runBarePipe({ file: path.join(work, 'pipe'), mode, ...load, seconds })
-        await using cluster = await startWithTopic(mode)
+        await using cluster = await startWarm(mode, load)
         samples.push({ pipe: (pipe.recordsPerSecond * load.recordBytes) / 3e6, produced: await produce(cluster, load) })
       }
       const { pipe, produced } = middle(samples, sample => megabytes(sample.produced, load) / sample.pipe)
-      const cpu = `${(produced.cpuSeconds.nodes ?? Number.NaN).toFixed(1)} / ${produced.cpuSeconds.client.toFixed(1)}`
+      const { nodes, client } = produced.cpuSeconds
+      const perMegabyte = 1000 / (megabytes(produced, load) * produced.seconds)
+      const cpu = `${((nodes ?? Number.NaN) * perMegabyte).toFixed(1)} / ${(client * perMegabyte).toFixed(1)}`
       row(
         mode,
         nameOf(load),
@@ -99,19 +113,19 @@ async function throughput(): Promise<void> {
 }
 
 async function depth(): Promise<void> {
-  head('durability', 'batch × record', ...[1, 2, 4, 8, 16, 32, 64].map(inFlight => `${inFlight} in flight, MB/s`))
+  head('durability', 'batch × record', ...depths.map(inFlight => `${inFlight} in flight, MB/s`))
   for (const mode of modes) {
     for (const load of [small, large]) {
-      const found: number[] = []
-      for (const inFlight of [1, 2, 4, 8, 16, 32, 64]) {
-        const samples: number[] = []
-        for (let round = 0; round < rounds; round++) {
-          await using cluster = await startWithTopic(mode)
-          samples.push(megabytes(await produce(cluster, { ...load, inFlight }), load))
+      const found = depths.map((): number[] => [])
+      for (let round = 0; round < rounds; round++) {
+        await using cluster = await startWarm(mode, load)
+        for (const [at, inFlight] of depths.entries()) {
+          found[at]!.push(megabytes(await produce(cluster, { ...load, inFlight }), load))
+          await cluster.recreateTopic()
         }
-        found.push(middle(samples, value => value))
       }
-      row(mode, `${load.recordsPerBatch} × ${load.recordBytes} B`, ...found.map(value => value.toFixed(1)))
+      const cells = found.map(samples => middle(samples, value => value).toFixed(1))
+      row(mode, `${load.recordsPerBatch} × ${load.recordBytes} B`, ...cells)
     }
   }
 }
@@ -119,23 +133,18 @@ async function depth(): Promise<void> {
 async function latency(): Promise<void> {
   head('durability', 'batch × record', 'half of the maximum, records/s', 'p50 ms', 'p99 ms', 'p99 ÷ p50')
   for (const mode of modes) {
-    const load: Load = { recordsPerBatch: 10, recordBytes: 100, inFlight: 64 }
-    const samples: { rate: number; produced: Produced }[] = []
-    for (let round = 0; round < rounds; round++) {
-      await using cluster = await startWithTopic(mode)
-      const rate = Math.round((await produce(cluster, load)).recordsPerSecond / 2)
-      samples.push({ rate, produced: await produce(cluster, { ...load, inFlight: 4096 }, '--rate', String(rate)) })
+    for (const load of [tiny, small, large]) {
+      const samples: { rate: number; produced: Produced }[] = []
+      for (let round = 0; round < rounds; round++) {
+        await using cluster = await startWarm(mode, load)
+        const rate = Math.round((await produce(cluster, load)).recordsPerSecond / 2)
+        samples.push({ rate, produced: await produce(cluster, { ...load, inFlight: 4096 }, '--rate', String(rate)) })
+      }
+      const { rate, produced } = middle(samples, ({ produced: { latencyMs } }) => latencyMs.p99 / latencyMs.p50)
+      const { p50, p99 } = produced.latencyMs
+      const name = `${load.recordsPerBatch} × ${load.recordBytes} B`
+      row(mode, name, String(rate), p50.toFixed(2), p99.toFixed(2), (p99 / p50).toFixed(1))
     }
-    const { rate, produced } = middle(samples, ({ produced: { latencyMs } }) => latencyMs.p99 / latencyMs.p50)
-    const { p50, p99 } = produced.latencyMs
-    row(
-      mode,
-      `${load.recordsPerBatch} × ${load.recordBytes} B`,
-      String(rate),
-      p50.toFixed(2),
-      p99.toFixed(2),
-      (p99 / p50).toFixed(1),
-    )
   }
 }
 
@@ -145,7 +154,7 @@ async function delay(): Promise<void> {
     const load = { ...large, inFlight: 256 }
     const samples: { near: number; far: number }[] = []
     for (let round = 0; round < rounds; round++) {
-      await using cluster = await startWithTopic(mode, true)
+      await using cluster = await startWarm(mode, load, true)
       const near = megabytes(await produce(cluster, load), load)
       cluster.mesh!.setPeers({ delayMs: 10 })
       samples.push({ near, far: megabytes(await produce(cluster, load), load) })
@@ -184,24 +193,35 @@ async function until(admin: Admin, isDone: (partitions: Partitions) => boolean):
   }
 }
 
-async function startWithTopic(mode: 'os' | 'sync', isLinked = false): Promise<BenchCluster> {
+/** With a topic that has a leader on each broker, and has been written to. */
+async function startWarm(mode: 'os' | 'sync', load: Load, isLinked = false): Promise<BenchCluster> {
   const cluster = await startBenchCluster({ directory: work, mode, isLinked })
-  // A leader on each broker.
-  await cluster.millrace('topic', 'create', 'bench', '-p', '3', '-r', '3')
+  await cluster.recreateTopic()
+  await cluster.millrace('bench', 'produce', ...argumentsOf(load, warmSeconds))
   return cluster
 }
 
-function produce(cluster: BenchCluster, load: Load, ...more: string[]): Promise<Produced> {
-  const { recordsPerBatch, recordBytes, inFlight } = load
+async function produce(cluster: BenchCluster, load: Load, ...more: string[]): Promise<Produced> {
+  await writeBack()
+  // The client is a new process each time.
+  const warmUp = ['--warmup', String(warmUpMegabytes * Math.ceil(1e6 / load.recordBytes))]
+  return cluster.millrace<Produced>('bench', 'produce', ...argumentsOf(load, seconds), ...warmUp, ...more)
+}
+
+/** What earlier loads left in the page cache would be written during the next one, and its writes would wait for that. */
+async function writeBack(): Promise<void> {
+  await promisify(execFile)('sync')
+}
+
+function argumentsOf({ recordsPerBatch, recordBytes, inFlight }: Load, durationSeconds: number): string[] {
   const options = {
     records: 1e9,
-    duration: `${seconds}s`,
+    duration: `${durationSeconds}s`,
     size: recordBytes,
     'batch-records': recordsPerBatch,
     'in-flight': inFlight,
   }
-  const args = Object.entries(options).flatMap(([name, value]) => [`--${name}`, String(value)])
-  return cluster.millrace<Produced>('bench', 'produce', ...args, ...more, '-q')
+  return [...Object.entries(options).flatMap(([name, value]) => [`--${name}`, String(value)]), '-q']
 }
 
 function megabytes({ recordsPerSecond }: Produced, { recordBytes }: Load): number {

@@ -23,6 +23,8 @@ export interface BenchCluster extends AsyncDisposable {
   readonly mesh: Mesh | null
   /** Runs a command and parses what it prints. */
   millrace<Output>(...args: string[]): Promise<Output>
+  /** The topic `bench` with three partitions, each led by another node; what was in it is gone. */
+  recreateTopic(): Promise<void>
   /** CPU seconds of each node so far. */
   cpuSeconds(): Promise<number[]>
   /** SIGKILL. */
@@ -53,13 +55,20 @@ export async function startBenchCluster({ directory, mode, isLinked }: ClusterOp
   })
   await Promise.all(children.map(child => once(child, 'message')))
   const urls = nodes.map(({ clientPort }) => `ws://127.0.0.1:${clientPort}`)
+  const millrace = async <Output>(...args: string[]): Promise<Output> => {
+    const options = ['-b', urls.join(), '--format', 'json']
+    const { stdout } = await run('node', [bin, ...args, ...options], { maxBuffer: 1 << 26 })
+    return JSON.parse(stdout)
+  }
+  let hasTopic = false
   return {
     urls,
     mesh,
-    async millrace(...args) {
-      const options = ['-b', urls.join(), '--format', 'json']
-      const { stdout } = await run('node', [bin, ...args, ...options], { maxBuffer: 1 << 26 })
-      return JSON.parse(stdout)
+    millrace,
+    async recreateTopic() {
+      if (hasTopic) await millrace('topic', 'delete', 'bench')
+      await millrace('topic', 'create', 'bench', '-p', '3', '-r', '3')
+      hasTopic = true
     },
     cpuSeconds: () => Promise.all(urls.map(cpuSecondsOf)),
     kill: at => void children[at]!.kill('SIGKILL'),
