@@ -81,7 +81,7 @@ for (const policy of ['sync', 'os'] as const) {
       assertKept(t, load)
       return
     }
-    const { isValid, counts } = load.recorder.verdict()
+    const { isValid, counts } = load.verdict()
     t.diagnostic(JSON.stringify(counts))
     assert.equal(isValid, false)
   })

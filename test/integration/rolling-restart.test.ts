@@ -28,6 +28,6 @@ test('three nodes are stopped and started again in turn under load: no produce f
   }
   await load.finish()
   assertKept(t, load)
-  const { counts } = load.recorder.verdict()
+  const { counts } = load.verdict()
   assert.equal(counts.unknown + counts.failed, 0, 'every send was acknowledged')
 })

@@ -25,16 +25,25 @@ export function diskFaults(cluster: ChaosCluster, diskOf: (id: number) => LoopDi
       },
     },
     {
+      // Too little for records, enough for the metadata.
       name: 'fill a disk',
+      strike: async random => {
+        const disk = diskOf(oneOf(nodes, random).id)
+        disk.fill(16 * MiB)
+        return async () => disk.free()
+      },
+    },
+    {
+      name: 'fill a disk to the last byte',
       strike: async random => {
         const node = oneOf(nodes, random)
         const disk = diskOf(node.id)
-        // To the last byte, or so that the metadata still fit.
-        disk.fill(oneOf([0, 1, 4], random) * MiB)
+        disk.fill(0)
         return async () => {
+          // Unless it has stopped already, because the metadata could not be written, it may be about to.
+          await node.stop('SIGKILL')
           disk.free()
-          // If the metadata could not be written, it has stopped.
-          if (!node.isRunning) node.start()
+          node.start()
           await node.untilReady()
         }
       },

@@ -1,7 +1,10 @@
 /** Clusters of three for the chaos tests, and the verdict over what their clients saw. */
 import assert from 'node:assert/strict'
+import { writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import path from 'node:path'
 import type { TestContext } from 'node:test'
+import { accountOf } from '../../../src/simulation/records/check.ts'
 import { freePortBase } from '../../integration/dev-cluster.ts'
 import { afterTest, temporaryDirectory } from '../../integration/support.ts'
 import { storageShim } from '../../raft-storage/run-child.ts'
@@ -120,8 +123,15 @@ export function startLoad(t: TestContext, options: RecordLoadOptions): RecordLoa
 /** After `load.finish()`: tells what the clients did and saw, and fails if any of it must not be. */
 export function assertKept(t: TestContext, load: RecordLoad): void {
   t.diagnostic(load.account)
-  load.recorder.mustBeValid(t)
-  assert.ok(load.recorder.verdict().counts.acknowledged > 0, 'there was load')
+  const verdict = load.verdict()
+  t.diagnostic(accountOf(verdict))
+  if (!verdict.isValid) {
+    const file = path.join(tmpdir(), `millrace-history-${process.pid}.json`)
+    writeFileSync(file, load.recorder.history.operations.map(operation => `${JSON.stringify(operation)}\n`).join(''))
+    t.diagnostic(`the history is in ${file}`)
+  }
+  assert.ok(verdict.isValid, accountOf(verdict))
+  assert.ok(verdict.counts.acknowledged > 0, 'there was load')
 }
 
 function disksIn(t: TestContext, directory: string, make: DiskMaker): ReadonlyMap<number, LoopDisk> {
