@@ -198,6 +198,22 @@ test('refused and reset: both ends of a connection get an RST, new ones at once'
   assert.equal(link.stats.open, 0)
 })
 
+test('a reset while an end takes nothing, and is gone the moment after', async t => {
+  const { link, pair } = await rig(t)
+  for (const direction of ['there', 'back'] as const) {
+    const [near, far] = await pair()
+    const [from, to] = direction === 'there' ? [near, far] : [far, near]
+    to.socket.pause()
+    from.socket.write(Buffer.alloc(20_000_000))
+    await until(() => link.stats.queuedBytes > 1_000_000)
+    from.socket.end()
+    link.reset()
+    to.socket.resetAndDestroy()
+    await until(() => from.socket.destroyed)
+  }
+  assert.equal(link.stats.open, 0)
+})
+
 test('a target that is not there resets who dials', async t => {
   const { port } = await target(t)
   const free = await openLink({ port })

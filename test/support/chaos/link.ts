@@ -99,8 +99,7 @@ export class Link implements AsyncDisposable {
   #accept(socket: Socket): void {
     this.#connections++
     if (this.#conditions.arrivals === 'refuse') {
-      socket.on('error', () => {})
-      socket.resetAndDestroy()
+      reset(socket)
       return
     }
     const carried = new Carried(socket, {
@@ -157,7 +156,7 @@ class Carried {
   reset(): void {
     this.#there.stop()
     this.#back?.stop()
-    for (const socket of [this.#near, this.#far]) socket?.resetAndDestroy()
+    for (const socket of [this.#near, this.#far]) if (socket !== null) reset(socket)
     this.#options.onGone()
   }
 
@@ -186,4 +185,16 @@ class Carried {
       onGivenUp: () => this.reset(),
     })
   }
+}
+
+/**
+ * An RST, now. `Socket.resetAndDestroy` ends the socket first and waits until everything was taken, for ever if the other end is
+ * frozen; and if an error destroys it meanwhile, Node asks libuv to reset a socket that is being shut down, is refused,
+ * and takes the handle for closed: the process then spins at its end, in wait for it.
+ */
+function reset(socket: Socket): void {
+  const isShuttingDown = socket.writableEnded && !socket.writableFinished
+  // What `resetAndDestroy` tells `destroy`.
+  if (!isShuttingDown && !socket.connecting) Object.assign(socket, { resetAndClosing: true })
+  socket.destroy()
 }
