@@ -14,7 +14,7 @@ if (files.length === 0) {
   process.exit(1)
 }
 // A file that hangs fails by itself; the slowest takes three minutes on a busy machine. One whose tests have all ended is
-// ended too: after its chaos tests a process was kept busy by a client of a cluster that is gone, until the time was up.
+// ended too: after the chaos tests a process once stayed busy until the time was up, and why is not known for certain.
 const defaults = ['--test-concurrency=2', '--test-timeout=600000', '--test-force-exit', '--test-reporter=spec']
 const result = spawnSync(process.execPath, ['--import', 'tsx', '--test', ...defaults, ...flags, ...files], {
   stdio: 'inherit',
