@@ -8,7 +8,7 @@ import type { fetch } from '../protocol/apis/index.ts'
 import { unpackToPlain } from '../protocol/batch/plain.ts'
 import { ApiError, errorCode, type Failure, isFailure, noError } from '../protocol/errors.ts'
 import type { RequestContext } from '../transport/handler.ts'
-import { concatBytes } from '../util/bytes.ts'
+import { joinBytes } from '../util/bytes.ts'
 import type { NodeId } from '../util/numbers.ts'
 import { partitionFailure } from './failures.ts'
 import type { WaitedPartition } from './fetch-wait.ts'
@@ -127,7 +127,8 @@ async function inFormat(
   item: PartitionRequest,
   batches: readonly Uint8Array[],
 ): Promise<PartitionResponse['records'] | Failure> {
-  if (request.format === 'batches') return joined(batches)
+  // A read from the file is one piece already; only batches from the tail cache are copied together.
+  if (request.format === 'batches') return batches.length === 0 ? noRecords : joinBytes(batches)
   try {
     return await unpackToPlain(batches, broker.codecs, { fromOffset: item.fetchOffset })
   } catch (error) {
@@ -141,13 +142,6 @@ function readFailure(broker: BrokerRuntime, partition: Partition, item: Partitio
     broker.logger.error({ ...partition.id, fetchOffset: item.fetchOffset, error }, 'records could not be read')
   }
   return failure
-}
-
-/** Back to back. A read from the file is one piece already; only batches from the tail cache are copied together. */
-function joined(batches: readonly Uint8Array[]): Uint8Array {
-  if (batches.length === 0) return noRecords
-  if (batches.length === 1) return batches[0]!
-  return concatBytes(batches)
 }
 
 function found(item: PartitionRequest, partition: Partition, records: PartitionResponse['records']): PartitionResponse {

@@ -150,8 +150,7 @@ export class Following {
       return
     }
     const { highWatermark } = this.#replica
-    this.#replica.onTaken(item, this.#log)
-    const endOffset = item.batches.at(-1)?.endOffset ?? item.fromOffset
+    const endOffset = this.#replica.onTaken(item, this.#log)
     const { rules } = this.#options
     if (endOffset <= this.#log.durableEndOffset || !rules.answersWaitForDisk)
       waiter.onReplicated(slot, this.#acknowledgement())

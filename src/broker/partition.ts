@@ -10,6 +10,7 @@
 import type { AppendResult, PartitionLog, TopicPartition } from '../log/types.ts'
 import type { ResolvedTopicConfig } from '../metadata/topic-configs.ts'
 import { ApiError, type ErrorName, type Failure } from '../protocol/errors.ts'
+import { epochBefore } from '../replication/divergence.ts'
 import { noEpoch } from '../replication/types.ts'
 import { assertAtMost } from '../util/assert.ts'
 import { StorageError } from '../util/errors.ts'
@@ -73,7 +74,7 @@ export class Partition {
     this.#terms = terms
     const isOpen = log.failure === null
     this.#highWatermark = isOpen ? Math.max(log.logStartOffset, Math.min(highWatermark, log.logEndOffset)) : 0
-    this.#highWatermarkEpoch = isOpen ? this.#epochBefore(this.#highWatermark) : noEpoch
+    this.#highWatermarkEpoch = isOpen ? epochBefore(log, this.#highWatermark) : noEpoch
     log.onProgress(() => this.#onLogProgress())
     log.onAppendFailure(({ fromOffset, error }) =>
       this.#onAppendsTakenBack(fromOffset, { error: error.code, message: error.message }),
@@ -209,10 +210,6 @@ export class Partition {
     const freed = await this.log.applyRetention(wallClockMs, this.#highWatermark)
     if (freed.segments > 0) this.leading?.onLogStartMoved()
     return freed
-  }
-
-  get hasFetches(): boolean {
-    return this.#fetches.size > 0
   }
 
   addFetch(waiter: FetchWaiter): void {
@@ -393,10 +390,6 @@ export class Partition {
 
   #superseded(): Failure {
     return this.#fail('FENCED_LEADER_EPOCH', `leader epoch ${this.leaderEpoch} has begun`)
-  }
-
-  #epochBefore(offset: Offset): number {
-    return offset > this.log.logStartOffset ? this.log.epochAt(offset - 1) : noEpoch
   }
 
   #fail(error: ErrorName, message: string): Failure {

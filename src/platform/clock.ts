@@ -20,7 +20,8 @@ export const systemClock: Clock = {
  * this clock it must not: who compares times finds that nothing is due, and looks again much later.
  */
 export function setTimer(delayMs: number, fn: () => void, onArmed: (timer: NodeJS.Timeout) => void): Timer {
-  const dueMs = performance.now() + Math.min(delayMs, delayMsMax)
+  const fullMs = Math.min(delayMs, delayMsMax)
+  const dueMs = performance.now() + fullMs
   let timer: NodeJS.Timeout
   const arm = (leftMs: number): void => {
     timer = setTimeout(() => {
@@ -30,6 +31,6 @@ export function setTimer(delayMs: number, fn: () => void, onArmed: (timer: NodeJ
     }, leftMs)
     onArmed(timer)
   }
-  arm(Math.min(delayMs, delayMsMax))
+  arm(fullMs)
   return { cancel: () => clearTimeout(timer) }
 }

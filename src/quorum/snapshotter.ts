@@ -1,7 +1,7 @@
 /** When a snapshot is due, taking it in slices while entries go on being applied, and the newest one that is on disk. */
 import type { RaftStorage } from '../raft/storage.ts'
 import type { Entry, Snapshot, SnapshotMeta } from '../raft/types.ts'
-import { concatBytes } from '../util/bytes.ts'
+import { joinBytes } from '../util/bytes.ts'
 import type { Clock } from '../util/clock.ts'
 import { type LogIndex, toLogIndex } from '../util/numbers.ts'
 import type { SnapshotPolicy } from './options.ts'
@@ -71,7 +71,7 @@ export class Snapshotter {
         onEnd: () => {
           isOver = true
           this.#taking = null
-          this.#save({ meta, data: pieces.length === 1 ? pieces[0]! : concatBytes(pieces) })
+          this.#save({ meta, data: joinBytes(pieces) })
         },
         onError: onFailure,
       })

@@ -87,16 +87,21 @@ export class FollowerReplica {
     return this.#take(item, log)
   }
 
-  /** The batches of the item are appended: together with what was there before, the log is the leader's up to their end. */
-  onTaken(item: AppendItem, log: LogView): void {
+  /**
+   * The batches of the item are appended: together with what was there before, the log is the leader's up to their end, which
+   * is returned (exclusive).
+   */
+  onTaken(item: AppendItem, log: LogView): Offset {
     const endOffset = item.batches.at(-1)?.endOffset ?? item.fromOffset
     assertAtMost(endOffset, log.logEndOffset, 'what was taken is in the log')
     this.#matchedEnd = Math.max(this.#matchedEnd, endOffset)
     const commonEnd = this.#rules.highWatermarkStaysInCommonPart ? this.#matchedEnd : log.logEndOffset
     const highWatermark = Math.min(item.highWatermark, commonEnd)
-    if (highWatermark <= this.#highWatermark) return
-    this.#highWatermark = highWatermark
-    this.#highWatermarkEpoch = this.leaderEpoch
+    if (highWatermark > this.#highWatermark) {
+      this.#highWatermark = highWatermark
+      this.#highWatermarkEpoch = this.leaderEpoch
+    }
+    return endOffset
   }
 
   /** What this replica may say it has, with a log that is durable up to `durableEndOffset`. */

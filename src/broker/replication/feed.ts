@@ -4,17 +4,16 @@
  */
 import { batchesEndOffset } from '../../log/batch-fields.ts'
 import type { PartitionLog } from '../../log/types.ts'
-import type { RequestOf, ResponseOf } from '../../protocol/api.ts'
+import type { RequestOf } from '../../protocol/api.ts'
 import type { appendEntries } from '../../protocol/apis/index.ts'
 import { ApiError, type ErrorName } from '../../protocol/errors.ts'
 import type { Sent } from '../../replication/follower-progress.ts'
 import type { LeaderReplica, NextAppend } from '../../replication/leader-replica.ts'
 import type { AppendAnswer } from '../../replication/types.ts'
-import { concatBytes } from '../../util/bytes.ts'
+import { joinBytes } from '../../util/bytes.ts'
 import type { NodeId, Offset } from '../../util/numbers.ts'
 
-export type AppendItemBody = RequestOf<typeof appendEntries>['partitions'][number]
-export type AppendAnswerBody = ResponseOf<typeof appendEntries>['partitions'][number]
+type AppendItemBody = RequestOf<typeof appendEntries>['partitions'][number]
 
 /** The leader behind a feed. */
 export interface FeedSource {
@@ -117,7 +116,7 @@ export class FollowerFeed {
         const views = log.readViews(request)
         if (views === null) return { read: next }
         if (views.length === 0) return 'full'
-        batches = views.length === 1 ? views[0]! : concatBytes(views)
+        batches = joinBytes(views)
       }
     } else if (!this.isNewsDue && replica.followers.get(this.nodeId)?.state === 'replicate') return null
     this.isNewsDue = false

@@ -13,7 +13,7 @@ import { ProtocolError } from '../../protocol/protocol-error.ts'
 import type { NextAppend } from '../../replication/leader-replica.ts'
 import type { Connection } from '../../transport/connection.ts'
 import { assertCount } from '../../util/assert.ts'
-import { concatBytes } from '../../util/bytes.ts'
+import { joinBytes } from '../../util/bytes.ts'
 import type { Timer } from '../../util/clock.ts'
 import { type NodeId, toBrokerEpoch } from '../../util/numbers.ts'
 import { MiB } from '../../util/units.ts'
@@ -311,7 +311,7 @@ export class ReplicaSender {
         maxBytes: requestBytesMax,
         minOneBatch: true,
       })
-      if (batches.length > 0) bytes = batches.length === 1 ? batches[0]! : concatBytes(batches)
+      if (batches.length > 0) bytes = joinBytes(batches)
     } catch (error) {
       if (!(error instanceof ApiError)) throw error
       // The start of the log has moved on. Of a failure its owner hears.
