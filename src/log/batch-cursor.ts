@@ -3,7 +3,7 @@
  * many small batches, and large ones are stepped over. Checks what a header alone can tell; CRCs are for who reads the
  * records.
  */
-import { type BatchHeader, batchHeaderBytes, batchMagic, readBatchHeader } from '../protocol/batch/header.ts'
+import { type BatchHeader, batchHeaderBytes, headerFault, readBatchHeader } from '../protocol/batch/header.ts'
 import { CorruptionError } from '../util/errors.ts'
 import type { Offset } from '../util/numbers.ts'
 import type { DiskFile } from './disk.ts'
@@ -51,22 +51,4 @@ export class BatchCursor {
   #corruption(message: string): CorruptionError {
     return new CorruptionError(`${this.#file.path} at byte ${this.position}`, message)
   }
-}
-
-/** What is wrong with a header by itself, or `null`. */
-export function headerFault(header: BatchHeader, expectedOffset: Offset | null): string | null {
-  if (header.magic !== batchMagic) return 'no record batch of format 2 begins here'
-  if (header.sizeBytes < batchHeaderBytes) return 'the batch length is impossible'
-  if (header.lastOffsetDelta < 0 || header.recordCount < 0) return 'the record count is negative'
-  if (!Number.isSafeInteger(header.baseOffset) || header.baseOffset < 0) return 'the base offset is impossible'
-  // Not under the CRC, as the leader patches it; but offsets are dense, so each batch vouches for the next.
-  if (expectedOffset !== null && header.baseOffset !== expectedOffset) {
-    return `the base offset is ${header.baseOffset} where ${expectedOffset} is due`
-  }
-  return null
-}
-
-/** First offset after the batch. */
-export function endOffsetOf(header: BatchHeader): Offset {
-  return header.baseOffset + header.lastOffsetDelta + 1
 }

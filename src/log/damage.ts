@@ -3,10 +3,16 @@
  * those that were hold what was written: a power cut leaves a file that ends too early, or whole 512-byte sectors of
  * zeros. A batch that fails its checks though none of its sectors is empty was written completely and changed since.
  */
-import { batchHeaderBytes, batchMagic, crcRangeStart, position, readBatchHeader } from '../protocol/batch/header.ts'
+import {
+  batchHeaderBytes,
+  batchMagic,
+  crcRangeStart,
+  headerFault,
+  position,
+  readBatchHeader,
+} from '../protocol/batch/header.ts'
 import { crc32c } from '../util/crc32c.ts'
 import type { Offset } from '../util/numbers.ts'
-import { headerFault } from './batch-cursor.ts'
 import type { DiskFile } from './disk.ts'
 
 const sectorBytes = 512

@@ -2,10 +2,11 @@
  * The epoch history of a log that is being opened: from its checkpoint file, each entry confirmed by the batch it names,
  * and from the batches that were scanned. A file that does not agree with the log is thrown away and rebuilt from it.
  */
+import { endOffsetOf } from '../protocol/batch/header.ts'
 import { CorruptionError } from '../util/errors.ts'
 import { type Offset, toLeaderEpoch } from '../util/numbers.ts'
 import { decodeText } from './atomic-file.ts'
-import { BatchCursor, endOffsetOf } from './batch-cursor.ts'
+import { BatchCursor } from './batch-cursor.ts'
 import { type EpochEntry, EpochHistory, parseEpochs } from './epoch-history.ts'
 import type { LogCore } from './log-core.ts'
 import { fileName } from './paths.ts'

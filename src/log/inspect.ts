@@ -2,11 +2,17 @@
  * Looking at a data directory without a running node, read-only: what `millrace log dump` prints and `millrace log
  * verify` checks. Problems are data, so that one damaged file does not hide the next.
  */
-import { type BatchHeader, batchHeaderBytes, crcRangeStart, readBatchHeader } from '../protocol/batch/header.ts'
+import {
+  type BatchHeader,
+  batchHeaderBytes,
+  crcRangeStart,
+  endOffsetOf,
+  headerFault,
+  readBatchHeader,
+} from '../protocol/batch/header.ts'
 import { crc32c } from '../util/crc32c.ts'
 import type { Offset } from '../util/numbers.ts'
 import { decodeText } from './atomic-file.ts'
-import { endOffsetOf, headerFault } from './batch-cursor.ts'
 import type { Disk, DiskFile } from './disk.ts'
 import { parseEpochs } from './epoch-history.ts'
 import { toError } from './failures.ts'

@@ -3,12 +3,11 @@
  * a file is checked before anybody sees it, CRC and offsets: damaged bytes take the log offline, they are not served.
  */
 
-import { batchHeaderBytes, crcRangeStart, readBatchHeader } from '../protocol/batch/header.ts'
+import { batchHeaderBytes, crcRangeStart, endOffsetOf, headerFault, readBatchHeader } from '../protocol/batch/header.ts'
 import { ApiError } from '../protocol/errors.ts'
 import { crc32c } from '../util/crc32c.ts'
 import { CorruptionError } from '../util/errors.ts'
 import type { Offset } from '../util/numbers.ts'
-import { endOffsetOf, headerFault } from './batch-cursor.ts'
 import { closed, diskError, outOfRange, storageFailure } from './failures.ts'
 import { failLog, type LogCore } from './log-core.ts'
 import { writeOut } from './log-writer.ts'

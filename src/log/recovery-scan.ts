@@ -3,9 +3,9 @@
  * torn tail and brings indexes in line. It only removes what a crash can explain; for anything else it throws a
  * `CorruptionError`, and the bytes stay as they are.
  */
+import { endOffsetOf } from '../protocol/batch/header.ts'
 import { CorruptionError } from '../util/errors.ts'
 import { type Offset, toLeaderEpoch } from '../util/numbers.ts'
-import { endOffsetOf } from './batch-cursor.ts'
 import { examineDamage } from './damage.ts'
 import type { EpochEntry } from './epoch-history.ts'
 import type { LogCore } from './log-core.ts'

@@ -2,10 +2,16 @@
  * Reads a segment from a batch boundary on and checks everything: header, offsets, epochs, CRC. It stops at the first
  * batch that is not sound; what that means is for damage.ts to say.
  */
-import { type BatchHeader, batchHeaderBytes, crcRangeStart, readBatchHeader } from '../protocol/batch/header.ts'
+import {
+  type BatchHeader,
+  batchHeaderBytes,
+  crcRangeStart,
+  endOffsetOf,
+  headerFault,
+  readBatchHeader,
+} from '../protocol/batch/header.ts'
 import { crc32c } from '../util/crc32c.ts'
 import type { Offset } from '../util/numbers.ts'
-import { endOffsetOf, headerFault } from './batch-cursor.ts'
 import type { DiskFile } from './disk.ts'
 
 const windowBytes = 1024 * 1024

@@ -3,10 +3,10 @@
  * index. All of it walks headers from the last index entry that can be trusted, with the same rule that made the entries
  * in the first place, so a rebuilt index equals the one that was lost.
  */
-import { readBatchHeader } from '../protocol/batch/header.ts'
+import { endOffsetOf, readBatchHeader } from '../protocol/batch/header.ts'
 import { CorruptionError } from '../util/errors.ts'
 import type { Offset } from '../util/numbers.ts'
-import { BatchCursor, endOffsetOf } from './batch-cursor.ts'
+import { BatchCursor } from './batch-cursor.ts'
 import { batchSizeBytes } from './batch-fields.ts'
 import type { FilePool } from './file-pool.ts'
 import type { LogCore } from './log-core.ts'

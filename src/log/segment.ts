@@ -2,10 +2,10 @@
  * One segment: a `.log` file and its two index files. It knows sizes and index state; what is written when is the
  * writer's business. Memory for a segment that is not being written is this object and nothing else.
  */
-import type { BatchHeader } from '../protocol/batch/header.ts'
+import { type BatchHeader, endOffsetOf } from '../protocol/batch/header.ts'
 import { CorruptionError } from '../util/errors.ts'
 import type { Offset } from '../util/numbers.ts'
-import { BatchCursor, endOffsetOf } from './batch-cursor.ts'
+import { BatchCursor } from './batch-cursor.ts'
 import type { Disk, DiskFile } from './disk.ts'
 import type { FilePool } from './file-pool.ts'
 import { segmentName, suffix } from './paths.ts'

@@ -1,11 +1,10 @@
 /** Offset for a timestamp: segment by its largest timestamp, batch by the two indexes and headers, record by decoding. */
 import { decodeBatch } from '../protocol/batch/decoder.ts'
-import { type BatchHeader, crcRangeStart } from '../protocol/batch/header.ts'
+import { type BatchHeader, crcRangeStart, endOffsetOf } from '../protocol/batch/header.ts'
 import { ApiError } from '../protocol/errors.ts'
 import { crc32c } from '../util/crc32c.ts'
 import { CorruptionError } from '../util/errors.ts'
 import { type Offset, toLeaderEpoch } from '../util/numbers.ts'
-import { endOffsetOf } from './batch-cursor.ts'
 import type { LogCore } from './log-core.ts'
 import { checkReadable, crcFault, offline, readBytes } from './log-reader.ts'
 import { writeOut } from './log-writer.ts'

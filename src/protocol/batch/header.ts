@@ -69,6 +69,24 @@ export function readBatchHeader(bytes: Uint8Array, at: number): BatchHeader {
   }
 }
 
+/** What is wrong with a header by itself, or `null`. */
+export function headerFault(header: BatchHeader, expectedOffset: number | null): string | null {
+  if (header.magic !== batchMagic) return 'no record batch of format 2 begins here'
+  if (header.sizeBytes < batchHeaderBytes) return 'the batch length is impossible'
+  if (header.lastOffsetDelta < 0 || header.recordCount < 0) return 'the record count is negative'
+  if (!Number.isSafeInteger(header.baseOffset) || header.baseOffset < 0) return 'the base offset is impossible'
+  // Not under the CRC, as the leader patches it; but offsets are dense, so each batch vouches for the next.
+  if (expectedOffset !== null && header.baseOffset !== expectedOffset) {
+    return `the base offset is ${header.baseOffset} where ${expectedOffset} is due`
+  }
+  return null
+}
+
+/** First offset after the batch. */
+export function endOffsetOf(header: BatchHeader): number {
+  return header.baseOffset + header.lastOffsetDelta + 1
+}
+
 /** Writes what only the leader knows; outside the CRC's range. */
 export function patchBatch(bytes: Uint8Array, at: number, baseOffset: number, leaderEpoch: number): void {
   const view = new DataView(bytes.buffer, bytes.byteOffset + at, batchHeaderBytes)

@@ -5,7 +5,7 @@
 import { crc32c } from '../../util/crc32c.ts'
 import { type LeaderEpoch, type Offset, toLeaderEpoch } from '../../util/numbers.ts'
 import type { Failure } from '../errors.ts'
-import { batchHeaderBytes, batchMagic, crcRangeStart, readBatchHeader } from './header.ts'
+import { batchHeaderBytes, crcRangeStart, endOffsetOf, headerFault, readBatchHeader } from './header.ts'
 
 /** One of several batches back to back. */
 export interface StoredRange {
@@ -23,18 +23,16 @@ export function storedRanges(bytes: Uint8Array): StoredRange[] | Failure {
   for (let at = 0; at < bytes.length; ) {
     if (at + batchHeaderBytes > bytes.length) return corrupt('the bytes end within the header of a batch')
     const header = readBatchHeader(bytes, at)
-    const { baseOffset, sizeBytes, magic, lastOffsetDelta } = header
-    const isHeaderSound = magic === batchMagic && lastOffsetDelta >= 0 && Number.isSafeInteger(baseOffset)
-    if (!isHeaderSound || baseOffset < 0) return corrupt('no batch of format 2 begins where one is due')
-    if (sizeBytes < batchHeaderBytes || at + sizeBytes > bytes.length)
-      return corrupt('a batch has an impossible length')
-    if (crc32c(bytes, at + crcRangeStart, at + sizeBytes) !== header.crc) return corrupt('the CRC of a batch is wrong')
+    const { baseOffset, sizeBytes } = header
     const last = ranges.at(-1)
-    if (last !== undefined && baseOffset !== last.endOffset) return corrupt('there is a gap between two batches')
+    const fault = headerFault(header, last?.endOffset ?? null)
+    if (fault !== null) return corrupt(fault)
+    if (at + sizeBytes > bytes.length) return corrupt('the bytes end within a batch')
+    if (crc32c(bytes, at + crcRangeStart, at + sizeBytes) !== header.crc) return corrupt('the CRC of a batch is wrong')
     if (header.leaderEpoch < (last?.leaderEpoch ?? 0))
       return corrupt('leader epochs go back from one batch to the next')
     const leaderEpoch = toLeaderEpoch(header.leaderEpoch)
-    ranges.push({ baseOffset, endOffset: baseOffset + lastOffsetDelta + 1, leaderEpoch, position: at })
+    ranges.push({ baseOffset, endOffset: endOffsetOf(header), leaderEpoch, position: at })
     at += sizeBytes
   }
   return ranges
