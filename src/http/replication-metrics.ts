@@ -3,6 +3,7 @@ import type { Registry } from 'prom-client'
 import type { BrokerStats } from '../broker/stats.ts'
 import { registerMetric, type Sample } from './metric.ts'
 import type { ClusterView, PartitionView, ReplicationView } from './metrics-sources.ts'
+import { partitionSeries } from './partition-series.ts'
 
 export function registerReplicationCounters(registry: Registry, read: () => BrokerStats): void {
   const counter = (name: string, help: string, value: (stats: BrokerStats) => number): void =>
@@ -59,16 +60,7 @@ export function registerReplicaMetrics(
   seriesMax: number,
 ): void {
   const led = (): PartitionView[] => read().filter(({ isLeader }) => isLeader)
-  const each = (name: string, help: string, value: (partition: PartitionView) => number): void =>
-    registerMetric(registry, {
-      name,
-      help,
-      type: 'gauge',
-      read: (): Sample[] =>
-        led()
-          .slice(0, seriesMax)
-          .map(p => ({ labels: { topic: p.topic, partition: p.partition }, value: value(p) })),
-    })
+  const each = partitionSeries(registry, led, seriesMax)
   registerMetric(registry, {
     name: 'millrace_under_replicated_partitions',
     help: 'Led partitions with a replica that is not in sync.',

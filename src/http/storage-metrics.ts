@@ -1,8 +1,9 @@
 /** The log, its partitions, and what the broker does with them. */
 import type { Registry } from 'prom-client'
 import type { BrokerStats } from '../broker/stats.ts'
-import { registerHistogram, registerMetric, type Sample } from './metric.ts'
+import { registerHistogram, registerMetric } from './metric.ts'
 import type { LogView, PartitionView } from './metrics-sources.ts'
+import { partitionSeries } from './partition-series.ts'
 
 const syncBucketsMs = [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000]
 
@@ -75,16 +76,7 @@ export function registerPartitionMetrics(
 ): void {
   const total = (name: string, help: string, value: (partitions: readonly PartitionView[]) => number): void =>
     registerMetric(registry, { name, help, type: 'gauge', read: () => value(read()) })
-  const each = (name: string, help: string, value: (partition: PartitionView) => number): void =>
-    registerMetric(registry, {
-      name,
-      help,
-      type: 'gauge',
-      read: (): Sample[] =>
-        read()
-          .slice(0, seriesMax)
-          .map(p => ({ labels: { topic: p.topic, partition: p.partition }, value: value(p) })),
-    })
+  const each = partitionSeries(registry, read, seriesMax)
   const count = (partitions: readonly PartitionView[], is: (partition: PartitionView) => boolean): number =>
     partitions.reduce((n, partition) => n + (is(partition) ? 1 : 0), 0)
   total('millrace_partitions', 'Partitions with a replica here.', all => all.length)

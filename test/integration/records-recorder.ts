@@ -17,7 +17,7 @@ import assert from 'node:assert/strict'
 import { closeSync, openSync, readFileSync, writeSync } from 'node:fs'
 import type { TestContext } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
-import { Admin, ApiError, Consumer, type ConsumerBatch, type Producer } from '../../src/index.ts'
+import { Admin, ApiError, Consumer, type Producer } from '../../src/index.ts'
 import {
   accountOf,
   checkRecords,
@@ -25,7 +25,8 @@ import {
   type RecordsVerdict,
 } from '../../src/simulation/records/check.ts'
 import { lineOf, operationsOf } from '../../src/simulation/records/jsonl.ts'
-import { type PollStep, RecordsHistory, type SendStep } from '../../src/simulation/records/operations.ts'
+import { RecordsHistory, type SendStep } from '../../src/simulation/records/operations.ts'
+import { pollOf } from '../../src/simulation/records/poll-of.ts'
 
 export interface RecorderOptions {
   /** The history as lines of JSON, written as it happens. */
@@ -69,8 +70,6 @@ const definite: readonly string[] = [
 
 /** Before reading is tried again after an error. */
 const recoverMs = 100
-
-const decoder = new TextDecoder()
 
 export class RecordsRecorder {
   readonly history: RecordsHistory
@@ -231,16 +230,6 @@ async function recover(consumer: Consumer): Promise<void> {
 interface LoadState {
   done: number
   isStopped: boolean
-}
-
-function pollOf({ topic, partition, records, highWatermark }: ConsumerBatch): PollStep {
-  return {
-    kind: 'poll',
-    partition: `${topic}-${partition}`,
-    offsets: records.map(({ offset }) => offset),
-    values: records.map(({ value }) => Number.parseInt(decoder.decode(value!), 10)),
-    highWatermark,
-  }
 }
 
 /** Judges histories that recorders have written in several processes of one machine. */

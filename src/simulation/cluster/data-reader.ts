@@ -4,7 +4,8 @@ import type { Assignment, ConsumerBatch } from '../../client/consumer/types.ts'
 import { socketConnect } from '../../client/socket-connect.ts'
 import { ApiError } from '../../protocol/errors.ts'
 import { Violation } from '../quorum/invariants/invariant.ts'
-import type { PollStep, RecordsHistory } from '../records/operations.ts'
+import type { RecordsHistory } from '../records/operations.ts'
+import { pollOf } from '../records/poll-of.ts'
 import type { ClientMachine } from './client-machine.ts'
 import type { DataWorld } from './data-world.ts'
 import type { PartitionWatch } from './partition-watch.ts'
@@ -25,8 +26,6 @@ export interface DataReaderOptions {
   /** A name that no producer or consumer has had. */
   readonly newName: () => string
 }
-
-const decoder = new TextDecoder()
 
 export class DataReader {
   readonly #options: DataReaderOptions
@@ -160,15 +159,5 @@ export class DataReader {
       ...given,
     }
     return new Consumer(options, socketConnect(options))
-  }
-}
-
-function pollOf({ topic, partition, records, highWatermark }: ConsumerBatch): PollStep {
-  return {
-    kind: 'poll',
-    partition: `${topic}-${partition}`,
-    offsets: records.map(({ offset }) => offset),
-    values: records.map(({ value }) => Number.parseInt(decoder.decode(value!), 10)),
-    highWatermark,
   }
 }
