@@ -12,7 +12,7 @@ import type { Connection } from './connection.ts'
 import type { SocketFactory } from './socket.ts'
 
 export interface KeptTiming {
-  /** For a connection and its `ApiVersions`. */
+  /** For a connection and its `ApiVersions`; also for what a check asks. */
   readonly connectTimeoutMs: number
   /** An open connection is asked for a sign of life this often… */
   readonly probeIntervalMs: number
@@ -33,8 +33,8 @@ export interface KeptConnectionOptions {
   readonly clientId: string
   /** Bytes of requests sent and not answered; exceeded by at most one request. */
   readonly inFlightBytesMax: number
-  /** Whether whoever answered is who is wanted; throws `ApiError` if not. */
-  readonly check: (connection: Connection) => void
+  /** Whether whoever answered is who is wanted; throws or rejects with `ApiError` if not. `signal`: it was closed meanwhile. */
+  readonly check: (connection: Connection, signal: AbortSignal) => void | Promise<void>
   /** Any request that is answered at once: requests that take their time would not show that nobody is there. */
   readonly probe: (connection: Connection) => Promise<unknown>
   readonly onOpen: (connection: Connection) => void
@@ -55,7 +55,10 @@ export class KeptConnection {
   #openedMs = 0
   #failures = 0
   #timer: Timer | null = null
+  /** What was last told of why it is not open. */
   #reported: string | null = null
+  /** Why it is not open, one sentence. */
+  reason = 'It has not answered yet.'
 
   constructor(options: KeptConnectionOptions) {
     this.url = options.url
@@ -100,8 +103,9 @@ export class KeptConnection {
       signal: this.#closing.signal,
     })
     try {
-      if (this.#closing.signal.aborted) throw new ApiError('SHUTTING_DOWN')
-      check(connection)
+      const { signal } = this.#closing
+      if (!signal.aborted) await check(connection, signal)
+      if (signal.aborted) throw new ApiError('SHUTTING_DOWN')
     } catch (error) {
       void connection[Symbol.asyncDispose]()
       throw error
@@ -109,10 +113,10 @@ export class KeptConnection {
     this.#reported = null
     this.#open = connection
     this.#openedMs = clock.nowMs()
-    connection.onClose(reason => this.#lose(connection, reason))
-    if (this.#open !== connection) return
-    this.#probeLater(connection)
+    // Whoever hears that it is lost has heard before that it was there.
     onOpen(connection)
+    connection.onClose(reason => this.#lose(connection, reason))
+    if (this.#open === connection) this.#probeLater(connection)
   }
 
   #probeLater(connection: Connection): void {
@@ -151,6 +155,7 @@ export class KeptConnection {
 
   #report(error: Error): void {
     const isPassing = error instanceof ApiError && passing.includes(error.code)
+    this.reason = error.message
     const kind = isPassing ? 'unreachable' : error.message
     if (kind === this.#reported) return
     this.#reported = kind

@@ -1,20 +1,16 @@
 /**
- * The connection to one peer, kept up: dialled, introduced, probed, dialled again. What is sent goes out by turns of the
- * event loop, as few frames as possible, behind a queue of so many bytes and no more.
- *
- *   dialling ──connected, introduced──► open ──closed, silent, refused──► waiting ──pause over──► dialling
+ * The connection to one peer, kept up, and open once both sides are introduced. What is sent goes out by turns of the event
+ * loop, as few frames as possible, behind a queue of so many bytes and no more.
  */
 import type { Api } from '../../protocol/api.ts'
 import { apiVersions, introduce, raftMessages } from '../../protocol/apis/index.ts'
 import { limits } from '../../protocol/common.ts'
-import { ApiError, type ErrorName } from '../../protocol/errors.ts'
+import { ApiError } from '../../protocol/errors.ts'
 import type { Message } from '../../raft/messages.ts'
-import { openConnection } from '../../transport/client-connection.ts'
 import type { Connection, RequestOptions } from '../../transport/connection.ts'
-import type { Timer } from '../../util/clock.ts'
+import { KeptConnection } from '../../transport/kept-connection.ts'
 import type { NodeId } from '../../util/numbers.ts'
 import { MiB } from '../../util/units.ts'
-import { version } from '../../util/version.ts'
 import type { Introduction } from '../peer-port.ts'
 import type { LinkCore } from './link-core.ts'
 import { isOvertaken } from './overtaken.ts'
@@ -25,46 +21,40 @@ const frameBytesMax = MiB
 const almostNothingBytes = 64 * 1024
 /** Requests sent and not answered: forwarded ones and a piece of a snapshot, which wait for each other above it. */
 const requestsInFlightBytesMax = 4 * MiB
-/** What passes by itself, and is not worth a warning when a cluster starts or a node is away. */
-const passing: readonly ErrorName[] = ['NETWORK_EXCEPTION', 'REQUEST_TIMED_OUT', 'SHUTTING_DOWN']
 
 export class PeerLink {
   readonly id: NodeId
   readonly url: string
   readonly #core: LinkCore
-  readonly #closing = new AbortController()
-  /** Introduced on both sides. */
-  #open: Connection | null = null
-  #openedMs = 0
-  #failures = 0
-  #timer: Timer | null = null
+  readonly #kept: KeptConnection
   #unsent: Uint8Array[] = []
   #unsentBytes = 0
   /** The last of `#unsent`. */
   #lastUnsent: Message | null = null
-  /** What was last said in the log about why it is not open. */
-  #reported: string | null = null
-  /** Why it is not open, one sentence. */
-  reason = 'It has not answered yet.'
 
   constructor(core: LinkCore, id: NodeId, url: string) {
     this.#core = core
     this.id = id
     this.url = url
-    this.#dial()
+    this.#kept = this.#keepUp()
   }
 
   get isOpen(): boolean {
-    return this.#open !== null
+    return this.#kept.connection !== null
+  }
+
+  /** Why it is not open, one sentence. */
+  get reason(): string {
+    return this.#kept.reason
   }
 
   /** `encoded` is `message`. Leaves at the end of this turn, if there is room, and unless the next one says it too. */
   send(message: Message, encoded: Uint8Array): void {
     const isLastOvertaken = this.#lastUnsent !== null && isOvertaken(this.#lastUnsent, message)
     const overtakenBytes = isLastOvertaken ? this.#unsent.at(-1)!.length : 0
-    const waitingBytes = this.#unsentBytes - overtakenBytes + (this.#open?.bufferedBytes ?? 0)
+    const waitingBytes = this.#unsentBytes - overtakenBytes + (this.#kept.connection?.bufferedBytes ?? 0)
     const hasRoom = waitingBytes + encoded.length <= this.#core.sendQueueBytesMax || waitingBytes <= almostNothingBytes
-    if (this.#open === null || !hasRoom) {
+    if (!this.isOpen || !hasRoom) {
       this.#core.stats.messagesDropped++
       return
     }
@@ -80,7 +70,7 @@ export class PeerLink {
     this.#unsent = []
     this.#unsentBytes = 0
     this.#lastUnsent = null
-    const connection = this.#open
+    const { connection } = this.#kept
     for (let from = 0; connection !== null && !connection.isClosed && from < messages.length; ) {
       let to = from + 1
       for (let bytes = messages[from]!.length; to < messages.length && to - from < limits.items; to++) {
@@ -95,135 +85,86 @@ export class PeerLink {
   }
 
   request<Q, S>(api: Api<Q, S>, body: Q, options: RequestOptions): Promise<S> {
-    if (this.#open === null) {
+    const { connection } = this.#kept
+    if (connection === null) {
       const text = `Node ${this.id} at ${this.url} is not reached: ${this.reason}`
       return Promise.reject(new ApiError('NETWORK_EXCEPTION', text))
     }
-    if (this.#open.bufferedBytes > this.#core.sendQueueBytesMax) {
+    if (connection.bufferedBytes > this.#core.sendQueueBytesMax) {
       return Promise.reject(new ApiError('BROKER_OVERLOADED', `Node ${this.id} does not take what is sent to it.`))
     }
-    return this.#open.request(api, body, options)
+    return connection.request(api, body, options)
   }
 
   /** What this member says of itself has changed. One that is being dialled is told when it is. */
   introduceAgain(): void {
-    const connection = this.#open
+    const { connection } = this.#kept
     if (connection === null) return
-    const said = this.#core.receiver().introduction()
-    this.#introduce(connection, said).catch((error: unknown) => this.#lose(connection, error as Error))
+    this.#introduce(connection, this.#core.receiver().introduction()).catch((error: unknown) => {
+      if (this.#kept.connection === connection) this.#kept.drop(error as Error)
+    })
   }
 
   /** Nothing is called back any more. Resolves when the socket is gone. */
   async close(): Promise<void> {
-    this.#closing.abort()
-    this.#timer?.cancel()
-    const connection = this.#open
-    if (connection === null) return
-    this.#open = null
-    this.#core.presence.left(this.id)
-    await connection[Symbol.asyncDispose]()
+    const wasOpen = this.isOpen
+    const closed = this.#kept.close()
+    if (wasOpen) this.#core.presence.left(this.id)
+    await closed
   }
 
-  #dial(): void {
-    this.#connect().catch((error: unknown) => this.#retry(error as Error))
-  }
-
-  async #connect(): Promise<void> {
-    const { clock, socketFactory, timing, nodeId } = this.#core
-    const connection = await openConnection(this.url, {
+  #keepUp(): KeptConnection {
+    const { socketFactory, clock, random, timing, nodeId, logger, presence, onReached } = this.#core
+    const fields = { peer: this.id, url: this.url }
+    return new KeptConnection({
+      url: this.url,
       socketFactory,
       clock,
+      random,
+      timing,
       clientId: `node-${nodeId}`,
-      software: `millrace ${version}`,
-      connectTimeoutMs: timing.connectTimeoutMs,
-      // Also the silence after which the connection closes itself.
-      requestTimeoutMs: timing.silenceMs,
       inFlightBytesMax: requestsInFlightBytesMax,
-      signal: this.#closing.signal,
+      check: (connection, signal) => this.#introduceUntilSettled(connection, signal),
+      probe: connection => this.#probe(connection),
+      onOpen: () => {
+        logger.info(fields, 'reached a peer')
+        presence.arrived(this.id)
+        onReached(this.id)
+      },
+      onLost: () => presence.left(this.id),
+      onTrouble: (reason, isPassing) => {
+        if (isPassing) logger.info({ ...fields, reason }, 'a peer is not reached')
+        else logger.warn({ ...fields, reason }, 'a peer and this node refuse each other')
+      },
     })
-    try {
-      let said: Introduction
-      do {
-        said = this.#core.receiver().introduction()
-        await this.#introduce(connection, said)
-        // Until nothing changed while it was on its way.
-      } while (!isSame(said, this.#core.receiver().introduction()))
-    } catch (error) {
-      void connection[Symbol.asyncDispose]()
-      throw error
-    }
-    this.#opened(connection)
   }
 
-  async #introduce(connection: Connection, self: Introduction): Promise<void> {
+  async #introduceUntilSettled(connection: Connection, signal: AbortSignal): Promise<void> {
+    let said: Introduction
+    do {
+      said = this.#core.receiver().introduction()
+      await this.#introduce(connection, said, signal)
+      // Until nothing changed while it was on its way.
+    } while (!isSame(said, this.#core.receiver().introduction()))
+  }
+
+  async #introduce(connection: Connection, self: Introduction, signal?: AbortSignal): Promise<void> {
     const { receiver, timing } = this.#core
-    const options = { timeoutMs: timing.connectTimeoutMs, signal: this.#closing.signal }
+    const options = { timeoutMs: timing.connectTimeoutMs, ...(signal === undefined ? {} : { signal }) }
     const peer = await connection.request(introduce, { to: this.id, ...self }, options)
     if (peer.nodeId !== this.id)
       throw new ApiError('INVALID_REQUEST', `At ${this.url} is node ${peer.nodeId}, not node ${this.id}.`)
     receiver().onIntroduction({ ...peer, nodeId: this.id })
   }
 
-  #opened(connection: Connection): void {
-    if (this.#closing.signal.aborted) {
-      void connection[Symbol.asyncDispose]()
-      return
+  /** One-way messages alone would never show that nobody takes them: an answer that is late counts as none. */
+  async #probe(connection: Connection): Promise<void> {
+    try {
+      await connection.request(apiVersions, { clientId: `node-${this.#core.nodeId}`, software: null })
+    } catch (error) {
+      if (!(error instanceof ApiError) || error.code !== 'REQUEST_TIMED_OUT') throw error
+      throw new ApiError('NETWORK_EXCEPTION', error.message, { cause: error })
     }
-    const { clock, logger, presence, onReached } = this.#core
-    logger.info({ peer: this.id, url: this.url }, 'reached a peer')
-    this.#reported = null
-    this.#open = connection
-    this.#openedMs = clock.nowMs()
-    presence.arrived(this.id)
-    connection.onClose(reason => this.#lose(connection, reason))
-    if (!this.isOpen) return
-    this.#probe(connection)
-    onReached(this.id)
-  }
-
-  /** One-way messages alone would never show that nobody takes them. */
-  #probe(connection: Connection): void {
-    const { clock, timing, nodeId } = this.#core
-    this.#timer = clock.setTimer(timing.probeIntervalMs, () => {
-      connection.request(apiVersions, { clientId: `node-${nodeId}`, software: null }).then(
-        () => {
-          if (this.#open === connection) this.#probe(connection)
-        },
-        (error: unknown) => this.#lose(connection, error as Error),
-      )
-    })
-  }
-
-  #lose(connection: Connection, reason: Error): void {
-    if (this.#open !== connection) return
-    const { clock, timing, presence } = this.#core
-    this.#open = null
-    this.#timer?.cancel()
-    // One that opens and closes all the time is not getting better.
-    if (clock.nowMs() - this.#openedMs > timing.retryMsMax) this.#failures = 0
-    void connection[Symbol.asyncDispose]()
-    presence.left(this.id)
-    this.#retry(reason)
-  }
-
-  #retry(error: Error): void {
-    if (this.#closing.signal.aborted) return
-    const { clock, random, timing } = this.#core
-    this.#report(error)
-    const pauseMs = Math.min(timing.retryMsMax, timing.retryMsMin * 2 ** Math.min(this.#failures++, 20))
-    this.#timer = clock.setTimer(pauseMs * (0.5 + random.nextFloat() / 2), () => this.#dial())
-  }
-
-  /** Once for each kind of failure, not for each attempt. */
-  #report(error: Error): void {
-    const isPassing = error instanceof ApiError && passing.includes(error.code)
-    this.reason = error.message
-    const kind = isPassing ? 'unreachable' : error.message
-    if (kind === this.#reported) return
-    this.#reported = kind
-    const fields = { peer: this.id, url: this.url, reason: error.message }
-    if (isPassing) this.#core.logger.info(fields, 'a peer is not reached')
-    else this.#core.logger.warn(fields, 'a peer and this node refuse each other')
   }
 }
 

@@ -2,6 +2,7 @@
 import type { Api } from '../../protocol/api.ts'
 import type { RequestOptions } from '../../transport/connection.ts'
 import type { Handler } from '../../transport/handler.ts'
+import type { KeptTiming } from '../../transport/kept-connection.ts'
 import type { SocketFactory } from '../../transport/socket.ts'
 import type { Clock } from '../../util/clock.ts'
 import type { Logger } from '../../util/logger.ts'
@@ -10,16 +11,7 @@ import type { Random } from '../../util/random.ts'
 import { MiB, secondMs } from '../../util/units.ts'
 import type { PeerTransport } from '../peer-port.ts'
 
-export interface PeerTiming {
-  /** For a connection, its `ApiVersions` and its introduction, each. */
-  readonly connectTimeoutMs: number
-  /** An open connection is asked for a sign of life this often… */
-  readonly probeIntervalMs: number
-  /** …and given up when none came for this long: behind it the wire is cut, or the machine is gone (half-open TCP). */
-  readonly silenceMs: number
-  /** Pause before a lost connection is tried again, doubled each time up to the second; drawn from the upper half. */
-  readonly retryMsMin: number
-  readonly retryMsMax: number
+export interface PeerTiming extends KeptTiming {
   /** For a piece of a snapshot: the receiver may have to write all of it first. */
   readonly chunkTimeoutMs: number
 }
