@@ -17,6 +17,7 @@ import { silentLogger } from '../../src/util/logger.ts'
 import { type LogIndex, type NodeId, type Term, toLogIndex, toNodeId, toTerm } from '../../src/util/numbers.ts'
 import { seededRandom } from '../../src/util/random.ts'
 import { createRequest, topicRequest } from '../metadata/history.ts'
+import { registrationOf } from './registration.ts'
 
 export const sessionTimeoutMs = 9_000
 export const goneGraceMs = 500
@@ -198,16 +199,7 @@ export class FakeGroup {
   }
 
   register(at: number, id = at, incarnationId = 'first') {
-    const registration = {
-      nodeId: toNodeId(id),
-      incarnationId,
-      url: `ws://node-${id}`,
-      rack: null,
-      clusterId: null,
-      peerUrl: null,
-      previousEpoch: null,
-    }
-    return this.controller(at).registerBroker(registration)
+    return this.controller(at).registerBroker(registrationOf(id, incarnationId))
   }
 
   /** `name=id leader`, of every topic a node sees. */

@@ -12,6 +12,7 @@ import { toNodeId } from '../../src/util/numbers.ts'
 import { seededRandom } from '../../src/util/random.ts'
 import { createRequest, topicRequest } from '../metadata/history.ts'
 import { FakeQuorum } from './fake-quorum.ts'
+import { registrationOf } from './registration.ts'
 
 export const sessionTimeoutMs = 8_000
 
@@ -60,16 +61,7 @@ export class Harness {
   }
 
   register(id = 1, incarnationId = 'first') {
-    const registration = {
-      nodeId: toNodeId(id),
-      incarnationId,
-      url: `ws://node-${id}`,
-      rack: null,
-      clusterId: null,
-      peerUrl: null,
-      previousEpoch: null,
-    }
-    return this.outcome(this.controller.registerBroker(registration))
+    return this.outcome(this.controller.registerBroker(registrationOf(id, incarnationId)))
   }
 
   /** Moves time on, letting promises settle on the way. */
