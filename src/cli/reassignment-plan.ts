@@ -31,6 +31,13 @@ export function planReassignment(
   return plan.withLeaders(partitions)
 }
 
+interface Move {
+  /** The replicas of the partition that moves. */
+  readonly chosen: Set<number>
+  readonly from: number
+  readonly to: number
+}
+
 class Plan {
   readonly #racks: ReadonlyMap<number, string | null>
   readonly #replicaCount: number
@@ -68,10 +75,19 @@ class Plan {
     }
   }
 
-  /** Moves replicas from brokers that have more to brokers that have fewer, as long as racks allow it. */
+  /**
+   * Moves replicas from brokers that have more to brokers that have fewer, perhaps by way of others, until racks allow
+   * no more. The replica sets that racks allow are the bases of a matroid, so what no such way makes more level is as
+   * level as any plan for these racks, and within one where all racks are as large (Murota, Discrete Convex Analysis: a
+   * local minimum of an M-convex function, as the sum of squared loads is one here, is a global one).
+   */
   level(): void {
-    while (this.#levelOnce()) {
-      // Each step makes two brokers more alike: it ends.
+    for (let way = this.#levellingWay(); way !== null; way = this.#levellingWay()) {
+      for (const { chosen, from, to } of way) {
+        chosen.delete(from)
+        this.#loads.set(from, this.#loads.get(from)! - 1)
+        this.#add(chosen, to)
+      }
     }
   }
 
@@ -85,24 +101,39 @@ class Plan {
     return spreadLeaders(placed, [...this.#loads.keys()])
   }
 
-  #levelOnce(): boolean {
-    const byLoad = [...this.#loads].sort(([, a], [, b]) => a - b)
-    for (const [from, fromLoad] of byLoad.toReversed()) {
-      for (const [to, toLoad] of byLoad) {
-        if (fromLoad - toLoad < 2) break
-        for (const chosen of this.#chosen.values()) {
-          if (!chosen.has(from) || chosen.has(to)) continue
-          const without = new Set(chosen)
-          without.delete(from)
-          if (!this.#hasRackRoom(without, to)) continue
-          chosen.delete(from)
-          this.#loads.set(from, fromLoad - 1)
-          this.#add(chosen, to)
-          return true
+  /** Moves that take one replica from the most loaded broker that can spare one to one with two fewer at least. */
+  #levellingWay(): readonly Move[] | null {
+    const byLoad = [...this.#loads].sort(([, a], [, b]) => b - a)
+    // Whatever a more loaded broker reached in vain is too loaded for a less loaded one as well.
+    const reached = new Set<number>()
+    for (const [nodeId, load] of byLoad) {
+      const way = reached.has(nodeId) ? null : this.#shortestWay(nodeId, load - 2, reached)
+      if (way !== null) return way
+    }
+    return null
+  }
+
+  /**
+   * The shortest way from `start` to a broker with at most `loadMax`, past those `reached`. Its moves hold together, even
+   * several of one partition, because a shortest way has no short cut (Schrijver, Combinatorial Optimization, on unique perfect
+   * matchings in the exchange graph of a matroid).
+   */
+  #shortestWay(start: number, loadMax: number, reached: Set<number>): readonly Move[] | null {
+    const ways = new Map<number, readonly Move[]>([[start, []]])
+    for (const [from, way] of ways) {
+      if (this.#loads.get(from)! <= loadMax) return way
+      reached.add(from)
+      for (const chosen of this.#chosen.values()) {
+        if (!chosen.has(from)) continue
+        const others = new Set(chosen)
+        others.delete(from)
+        for (const to of this.#loads.keys()) {
+          if (chosen.has(to) || ways.has(to) || reached.has(to) || !this.#hasRackRoom(others, to)) continue
+          ways.set(to, [...way, { chosen, from, to }])
         }
       }
     }
-    return false
+    return null
   }
 
   #hasRackRoom(chosen: ReadonlySet<number>, nodeId: number): boolean {

@@ -47,15 +47,23 @@ test('reassignment plan: whole, spread over brokers, racks and leaders, whatever
         const used = new Set(replicas.map(id => brokers.find(({ nodeId }) => nodeId === id)!.rack))
         assert.equal(used.size, Math.min(racks, replicaCount), 'as many racks as there are')
       }
+      const all = plan.flatMap(({ replicas }) => replicas)
+      for (const rack of new Set(brokers.map(b => b.rack))) {
+        const mates = brokers.filter(b => b.rack === rack)
+        assert.ok(spreadOf(countsOf(all, mates)) <= 1, `replicas of rack ${rack}: ${countsOf(all, mates)}`)
+      }
       if (brokerCount % racks === 0) {
-        const all = plan.flatMap(({ replicas }) => replicas)
         assert.ok(spreadOf(countsOf(all, brokers)) <= 1, `replicas: ${countsOf(all, brokers)}`)
         const leaders = plan.map(({ replicas }) => replicas[0]!)
         assert.ok(spreadOf(countsOf(leaders, brokers)) <= 1, `leaders: ${countsOf(leaders, brokers)}`)
         assert.deepEqual(planReassignment(plan, brokers, replicaCount), plan, 'what is as it should be stays')
       }
     }),
-    { numRuns: 500 },
+    {
+      numRuns: 500,
+      // Levelled only by way of a third broker: no single move that racks allow takes from the fullest to the emptiest.
+      examples: [[{ brokerCount: 8, rackCount: 4, partitionCount: 37, wanted: 3, offset: 0 }]],
+    },
   )
 })
 
