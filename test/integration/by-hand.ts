@@ -134,6 +134,12 @@ export class HandNode {
     return description!.partitions
   }
 
+  /** The same, and how far each replica is. */
+  async replicas(topic: string): Promise<readonly PartitionDescription[]> {
+    const [description] = await this.#ask(admin => admin.describeTopics({ topics: [topic], includeReplicas: true }))
+    return description!.partitions
+  }
+
   async topics(): Promise<string[]> {
     const topics = await this.#ask(admin => admin.listTopics())
     return topics.map(({ name }) => name).sort()

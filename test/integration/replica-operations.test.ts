@@ -1,8 +1,10 @@
 /** The stories of docs/OPERATIONS.md about replicas, told with real processes and the commands of that page. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { PartitionDescription } from '../../src/index.ts'
+import { type PartitionDescription, Producer } from '../../src/index.ts'
+import { KiB } from '../../src/util/units.ts'
 import { type HandNode, idsOf, nodesByHand, threeByHand, until } from './by-hand.ts'
+import { afterTest } from './support.ts'
 
 const timeout = 300_000
 
@@ -28,6 +30,57 @@ test('another machine takes over: replicas moved, the voter replaced, the old no
   await produce(four, 'orders', ['afterwards'])
   const read = await four.text('consume', 'orders', '-o', 'start', '-e')
   assert.deepEqual(read.trim().split('\n').sort(), [...values, 'afterwards'].sort())
+})
+
+test('a move keeps to its throttle, shows how far it is, holds nobody up, and can be let go faster', {
+  timeout,
+}, async t => {
+  const nodes = await threeByHand(t)
+  const [one] = nodes
+  await one.text('topic', 'create', 'orders', '-p', '1', '-r', '2', '-c', 'min.insync.replicas=2')
+  const [{ replicas, leader }] = (await one.partitions('orders')) as [PartitionDescription]
+  const added = nodes.find(({ id }) => !replicas.includes(id))!
+  const producer = new Producer({ bootstrap: one.url, acks: 'all' })
+  afterTest(t, () => producer.close())
+  const count = 600
+  const value = 'x'.repeat(10_000)
+  await producer.send({ topic: 'orders', messages: Array.from({ length: count }, () => ({ value })) })
+
+  const rate = 128 * KiB
+  const toAll = ['partition', 'reassign', '--topic', 'orders', '--brokers', '1,2,3', '-r', '3']
+  const before = await receivedBytes(added)
+  const startMs = performance.now()
+  const begun = await one.text(...toAll, '--throttle', String(rate), '--no-wait', '--format', 'json')
+  assert.deepEqual((JSON.parse(begun) as PartitionDescription[])[0]!.addingReplicas, [added.id])
+  // What is in sync takes records all the while: the third replica has copied none of these.
+  const lags = new Set<number>()
+  let sends = 0
+  await until(async () => {
+    await producer.send({ topic: 'orders', messages: [{ value: 'while it moves' }] })
+    sends++
+    const bytes = (await receivedBytes(added)) - before
+    const seconds = (performance.now() - startMs) / 1_000
+    assert.ok(bytes <= rate * (seconds + 2) + 2 * value.length, `${bytes} bytes after ${seconds} s`)
+    const [partition] = await one.replicas('orders')
+    assert.ok(!partition!.isr.includes(added.id), 'it cannot have copied everything yet')
+    const lag = partition!.replicaStates?.find(({ nodeId }) => nodeId === added.id)?.lag ?? null
+    if (lag !== null && lag < count) lags.add(lag)
+    return lags.size >= 3 && sends >= 20
+  })
+  assert.match(
+    await one.text('partition', 'list', '--reassigning'),
+    new RegExp(`^orders +0 +${leader} .* ${added.id} *-?$`, 'm'),
+  )
+  assert.match(await one.text('topic', 'describe', 'orders'), new RegExp(`\\b${added.id}:[1-9]`))
+
+  await patiently(one, ...toAll, '--throttle', '1GiB')
+  assert.equal(await one.text('partition', 'list', '--reassigning', '--format', 'json'), '[]\n')
+  assert.equal((await one.partitions('orders'))[0]!.isr.length, 3)
+  const configs = await one.text('config', 'list', '--broker', String(leader), '--format', 'json')
+  const throttle = (JSON.parse(configs) as { key: string; source: string }[]).find(
+    ({ key }) => key === 'replica.catchup.rate.bytes.per.second',
+  )
+  assert.notEqual(throttle!.source, 'broker-dynamic', 'the throttle is gone')
 })
 
 test('a node is drained, leads nothing, stays in sync, and leads again', { timeout }, async t => {
@@ -88,6 +141,13 @@ async function patiently(by: HandNode, ...args: string[]): Promise<void> {
     assert.ok(code === 0 || /^(NOT_CONTROLLER|REQUEST_TIMED_OUT)/.test(stderr), `millrace ${args.join(' ')}: ${stderr}`)
     return code === 0
   })
+}
+
+/** Bytes of batches that leaders have sent to this node. */
+async function receivedBytes(node: HandNode): Promise<number> {
+  const response = await fetch(`${node.url.replace('ws:', 'http:')}/metrics`)
+  const found = /^millrace_replication_received_bytes_total (\S+)$/m.exec(await response.text())
+  return Number(found![1])
 }
 
 function sorted(ids: readonly number[]): number[] {

@@ -32,7 +32,7 @@ export interface Shipment {
   readonly fileBytes: number
 }
 
-/** `full`: no room for its next batch. `throttled`: it is not in sync and must wait. `read`: a file must be read first. */
+/** `full`: no room for its next batch. `throttled`: it must wait. `read`: a file must be read first. */
 export type Taken = Shipment | 'full' | 'throttled' | { readonly read: NextAppend } | null
 
 const noBatches = new Uint8Array(0)
@@ -95,7 +95,10 @@ export class FollowerFeed {
     return heldBytes
   }
 
-  /** `isFirst`: of its request, which it may then exceed with one large batch. */
+  /**
+   * `isFirst`: of its request, which it may then exceed with one large batch. `isThrottled`: only what was read for it
+   * already may go.
+   */
   take(roomBytes: number, isFirst: boolean, isThrottled: boolean): Taken {
     const { replica, log } = this.source
     const next = replica.next(this.nodeId, log, this.isNewsDue && this.#hasNewLogStart)
@@ -104,13 +107,13 @@ export class FollowerFeed {
     let batches: Uint8Array = noBatches
     let fileBytes = 0
     if (next.readOffset < log.logEndOffset) {
-      if (isThrottled && !this.isInSync) return 'throttled'
       const held = this.#read
       if (held?.generation === next.generation && held.readOffset === next.readOffset) {
         if (!isFirst && held.bytes.length > roomBytes) return 'full'
         batches = held.bytes
         fileBytes = this.letGo()
-      } else {
+      } else if (isThrottled) return 'throttled'
+      else {
         const maxBytes = Math.max(1, roomBytes)
         const request = { fromOffset: next.readOffset, endOffset: log.logEndOffset, maxBytes, minOneBatch: isFirst }
         const views = log.readViews(request)

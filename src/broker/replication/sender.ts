@@ -35,6 +35,8 @@ const requestsInFlightMax = 8
 const newsDelayMs = 5
 const pauseMsMin = 20
 const pauseMsMax = 1_000
+/** After so long a feed that is throttled looks again: the rate may be another. */
+const throttledMsMax = 1_000
 
 interface UnderWay {
   readonly shipments: readonly Shipment[]
@@ -169,13 +171,14 @@ export class ReplicaSender {
   #load(): Shipment[] {
     const { throttle } = this.#core
     const shipments: Shipment[] = []
-    const isThrottled = throttle.delayMs > 0
     let roomBytes = requestBytesMax
     for (let turn = this.#ready.size; turn > 0 && roomBytes > 0 && shipments.length < limits.items; turn--) {
       const feed = this.#ready.shift()!
       feed.isQueued = false
       if (feed.isEnded) continue
-      const taken = takeOrNothing(feed, roomBytes, shipments.length === 0, isThrottled)
+      const { isInSync } = feed
+      const feedBytes = isInSync ? roomBytes : Math.min(roomBytes, throttle.burstBytes)
+      const taken = takeOrNothing(feed, feedBytes, shipments.length === 0, !isInSync && throttle.delayMs > 0)
       if (taken === null) continue
       if (taken === 'throttled') this.#park(feed)
       else if (taken === 'full') this.#requeue(feed)
@@ -183,7 +186,8 @@ export class ReplicaSender {
       else {
         shipments.push(taken)
         roomBytes -= taken.item.batches.length + itemBytes
-        if (!feed.isInSync) throttle.spend(taken.item.batches.length)
+        // What was read from a file was paid for before.
+        if (!isInSync && taken.fileBytes === 0) throttle.spend(taken.item.batches.length)
         if (feed.hasMore) this.#requeue(feed)
       }
     }
@@ -278,11 +282,11 @@ export class ReplicaSender {
     })
   }
 
-  /** Until the throttle lets it go. */
+  /** Until the throttle lets it go, or has been changed. */
   #park(feed: FollowerFeed): void {
     feed.isPaused = true
     if (this.#throttled.push(feed) > 1) return
-    this.#core.deadlines.add(this.#core.throttle.delayMs, () => {
+    this.#core.deadlines.add(Math.min(throttledMsMax, this.#core.throttle.delayMs), () => {
       const feeds = this.#throttled
       this.#throttled = []
       for (const each of feeds) {
@@ -301,6 +305,11 @@ export class ReplicaSender {
 
   async #readFile(feed: FollowerFeed, next: NextAppend): Promise<void> {
     const { log } = feed.source
+    const { throttle } = this.#core
+    // Paid for before it is read: else all that are throttled would read, and hold what they may not send.
+    const paidBytes = feed.isInSync ? 0 : Math.min(requestBytesMax, throttle.burstBytes)
+    const maxBytes = paidBytes || requestBytesMax
+    throttle.spend(paidBytes)
     this.#fileBytes += requestBytesMax
     let bytes: Uint8Array | null = null
     let isMoved = false
@@ -308,7 +317,7 @@ export class ReplicaSender {
       const batches = await log.read({
         fromOffset: next.readOffset,
         endOffset: log.logEndOffset,
-        maxBytes: requestBytesMax,
+        maxBytes,
         minOneBatch: true,
       })
       if (batches.length > 0) bytes = joinBytes(batches)
@@ -318,6 +327,7 @@ export class ReplicaSender {
       isMoved = error.code === 'OFFSET_OUT_OF_RANGE'
     }
     feed.isReading = false
+    if (paidBytes > 0) throttle.spend((bytes?.length ?? 0) - paidBytes)
     this.#fileBytes -= requestBytesMax
     if (bytes !== null && !feed.isEnded) {
       feed.hold(next, bytes)

@@ -26,6 +26,13 @@ export class CatchUpThrottle {
     return this.#tokens > 0 ? 0 : Math.max(1, ((1 - this.#tokens) / Math.max(1, rate)) * secondMs)
   }
 
+  /** What may be taken at once when something may go: a second's worth. */
+  get burstBytes(): number {
+    const rate = this.#bytesPerSecond()
+    return rate < 0 ? Number.POSITIVE_INFINITY : Math.max(1, rate)
+  }
+
+  /** Below 0: gives back what was taken and not needed. */
   spend(bytes: number): void {
     this.#tokens -= bytes
   }

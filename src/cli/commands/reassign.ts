@@ -54,7 +54,7 @@ and what can stay stays. New replicas copy the partition while it is in use; the
 
 The throttle is the brokers' config replica.catchup.rate.bytes.per.second. It is taken back at the end. When the command
 does not wait, or is interrupted, the move and its throttle go on: the same command without --brokers waits for the end
-and takes the throttle away.
+and takes the throttle away. The same command with another throttle changes it.
 
 Examples:
   $ millrace partition reassign --topic orders --brokers 2,3,4 --dry-run
@@ -158,13 +158,11 @@ async function throttled(
 ): Promise<() => Promise<void>> {
   if (throttle === undefined) return async () => {}
   const holders = new Set([...brokers!, ...chosenOf(topic, options).flatMap(({ replicas }) => replicas)])
-  const active = await activeBrokers(admin)
-  const { restore } = await setThrottle(
-    admin,
-    active.filter(id => holders.has(id)),
-    throttle,
-  )
-  return restore
+  const limited = (await activeBrokers(admin)).filter(id => holders.has(id))
+  // The limit that is in force while partitions move already is an earlier command's, which this one speaks instead of.
+  const isUnderWay = (await movesOf(admin, options)).length > 0
+  const { restore } = await setThrottle(admin, limited, throttle)
+  return isUnderWay ? () => removeThrottle(admin, limited) : restore
 }
 
 async function activeBrokers(admin: Admin): Promise<number[]> {
