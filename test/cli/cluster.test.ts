@@ -178,13 +178,23 @@ test('bench produce, consume and e2e: fields of the report', async () => {
   const [produced] = (await cli.json(['bench', 'produce', '--records', '2000', '-q'])) as [Fields]
   const [consumed] = (await cli.json(['bench', 'consume', '--records', '2000', '-q'])) as [Fields]
   const [timed] = (await cli.json(['bench', 'e2e', '--records', '50', '--topic', 'e2e', '-q'])) as [Fields]
-  for (const report of [produced, consumed, timed])
+  const atRate = ['--rate', '1000', '--warmup', '100ms', '--producers', '2', '--consumers', '2', '-p', '2']
+  const [scheduled] = (await cli.json(['bench', 'e2e', '--records', '100', ...atRate, '--topic', 'rate', '-q'])) as [
+    Fields,
+  ]
+  for (const report of [produced, consumed, timed, scheduled])
     assert.ok((report.recordsPerSecond as number) > 0, JSON.stringify(report))
-  for (const report of [produced, timed]) {
+  for (const report of [produced, timed, scheduled]) {
     const latency = report.latencyMs as Fields
     for (const percentile of ['p50', 'p95', 'p99', 'p99.9', 'max'])
       assert.ok((latency[percentile] as number) >= 0, JSON.stringify(report))
   }
+  // At a rate the client says how late it was itself.
+  assert.equal(produced.sendDelayMs, null)
+  assert.ok((scheduled.sendDelayMs as Fields).p50 !== undefined)
+  const { client, nodes } = produced.cpuSeconds as { client: number; nodes: number }
+  assert.ok(client > 0 && nodes > 0)
+  assert.equal((produced.residentBytes as { nodes: number[] }).nodes.length, 1)
   assert.match(await cli.text(['bench', 'produce', '--records', '2000', '-q']), /P99-MS/)
   // A topic that is there is used as it is, with all its partitions.
   await cli.text(['topic', 'create', 'wide', '-p', '12'])

@@ -1,45 +1,58 @@
-/** Consuming under load: from the start of a topic to what was its end when the run began, batch by batch. */
+/** Consuming under load: from the start of the topics to what was their end when the run began, batch by batch. */
+import type { Consumer } from '../../index.ts'
 import type { BenchConsumeOptions } from '../commands/bench.ts'
 import type { CommandContext } from '../context.ts'
-import { durabilityOf, startCpuMeter } from './cluster.ts'
-import { Progress, printResult } from './report.ts'
+import { durabilityOf, namesOf } from './cluster.ts'
+import { Measurement } from './measurement.ts'
+import { printResult } from './report.ts'
 
 export async function benchConsume(context: CommandContext, options: BenchConsumeOptions): Promise<void> {
   const admin = await context.admin()
-  const [topic] = await admin.describeTopics({ topics: [options.topic] })
-  const available = topic!.partitions.reduce((sum, p) => sum + (p.highWatermark ?? 0) - (p.logStartOffset ?? 0), 0)
-  const wanted = Math.min(options.records, available)
-  const consumer = await context.consumer({
-    topics: [options.topic],
-    from: 'start',
-    fetchMinBytes: 64 << 10,
-    partitionMaxBytes: 4 << 20,
-    prefetchBytes: 32 << 20,
-  })
-  context.signal.addEventListener('abort', () => void consumer.close(), { once: true })
-  const progress = new Progress(context, { isQuiet: options.quiet === true, verb: 'received', latency: null })
-  const cpu = await startCpuMeter(context)
-  const startedAt = performance.now()
-  let records = 0
-  let bytes = 0
-  if (wanted > 0) {
-    for await (const batch of consumer.batches()) {
-      let batchBytes = 0
-      for (const record of batch.records) batchBytes += record.value?.length ?? 0
-      records += batch.records.length
-      bytes += batchBytes
-      progress.add(batch.records.length, batchBytes)
-      if (records >= wanted) break
-      if (options.duration !== undefined && performance.now() - startedAt > options.duration) break
+  const topics = await admin.describeTopics({ topics: namesOf(options.topic, options.topics) })
+  const partitions = topics.flatMap(({ name, partitions }) =>
+    partitions.map(({ partition, highWatermark, logStartOffset }) => ({
+      assignment: { topic: name, partition, offset: logStartOffset ?? 0 },
+      available: (highWatermark ?? 0) - (logStartOffset ?? 0),
+    })),
+  )
+  const available = partitions.reduce((sum, partition) => sum + partition.available, 0)
+  const consumerCount = Math.min(options.consumers, partitions.length)
+  const consumers = await Promise.all(
+    Array.from({ length: consumerCount }, (_, at) =>
+      context.consumer({
+        assignments: partitions.filter((_, index) => index % consumerCount === at).map(p => p.assignment),
+        fetchMinBytes: 64 << 10,
+        partitionMaxBytes: 4 << 20,
+        prefetchBytes: 32 << 20,
+      }),
+    ),
+  )
+  const closeAll = (): Promise<unknown> => Promise.all(consumers.map(consumer => consumer.close()))
+  context.signal.addEventListener('abort', () => void closeAll(), { once: true })
+  const measurement = await Measurement.prepare(context, options, 'received')
+  let received = 0
+  const read = async (consumer: Consumer): Promise<void> => {
+    for await (const { records } of consumer.batches()) {
+      received += records.length
+      const phase = measurement.take(records.length)
+      if (phase === 'measured') {
+        let bytes = 0
+        for (const record of records) bytes += record.value?.length ?? 0
+        measurement.add(records.length, bytes)
+      }
+      // The other consumers wait for records that nobody will write.
+      if (phase === 'over' || received >= available) return void closeAll()
     }
   }
-  printResult(context, {
-    parameters: { bench: 'consume', topic: options.topic, partitions: topic!.partitions.length, available },
-    durability: await durabilityOf(admin, options.topic),
-    records,
-    bytes,
-    seconds: (performance.now() - startedAt) / 1_000,
-    latencyMs: null,
-    cpuSeconds: await cpu.stop(),
-  })
+  if (available > 0) await Promise.all(consumers.map(read))
+  const parameters = {
+    bench: 'consume',
+    topic: options.topic,
+    topics: topics.length,
+    partitions: topics[0]!.partitions.length,
+    consumers: consumerCount,
+    available,
+  }
+  const durability = await durabilityOf(admin, topics[0]!.name)
+  printResult(context, { parameters, durability, ...(await measurement.finish()) })
 }

@@ -2,90 +2,124 @@
  * End to end: the time from the moment a record was due to be sent until a consumer at the tail has it. Both ends are in
  * this process, so one clock measures. Without `--rate` one record is on its way at a time.
  */
-import type { BenchProduceOptions } from '../commands/bench.ts'
+import type { Admin, Consumer, Producer } from '../../index.ts'
+import type { BenchEndToEndOptions } from '../commands/bench.ts'
 import type { CommandContext } from '../context.ts'
-import { durabilityOf, ensureTopic, startCpuMeter } from './cluster.ts'
-import { LatencyRecorder, Progress, printResult } from './report.ts'
+import { durabilityOf, ensureTopics } from './cluster.ts'
+import { makeSends, type TopicPartitions } from './load.ts'
+import { Measurement } from './measurement.ts'
+import { runOpenLoop } from './open-loop.ts'
+import { printResult } from './report.ts'
 
-const dueAtBytes = 8
+/** At the start of each value: when it was due, or -1 if it is not measured. */
+const stampBytes = 8
+const unansweredMax = 50_000
 
-export async function benchEndToEnd(context: CommandContext, options: BenchProduceOptions): Promise<void> {
+export async function benchEndToEnd(context: CommandContext, options: BenchEndToEndOptions): Promise<void> {
   const admin = await context.admin()
-  const partitions = await ensureTopic(admin, options.topic, options.partitions)
-  const producer = await context.producer({ acks: options.acks })
-  // The ends are looked up before anything is sent, so that the first record is not missed.
-  const ends = await admin.listOffsets({
-    partitions: Array.from({ length: partitions }, (_, partition) => ({
-      topic: options.topic,
-      partition,
-      at: 'end' as const,
-    })),
+  const targets = await ensureTopics(admin, options)
+  const producers = await Promise.all(
+    Array.from({ length: options.producers }, () => context.producer({ acks: options.acks })),
+  )
+  const consumers = await openAtTheEnd(context, admin, targets, options.consumers)
+  const measurement = await Measurement.prepare(context, options, 'received')
+  const send = makeStampedSend(options, targets, producers, measurement)
+  let sent = 0
+  let received = 0
+  let onReceived = (): void => {}
+  const reading = consumers.map(async consumer => {
+    for await (const { records } of consumer.batches()) {
+      const now = performance.now()
+      for (const { value } of records) {
+        const dueAt = new DataView(value!.buffer, value!.byteOffset).getFloat64(0)
+        if (dueAt >= 0) measurement.add(1, value!.length, now - dueAt)
+      }
+      received += records.length
+      onReceived()
+    }
   })
-  const consumer = await context.consumer({ assignments: ends, fetchMinBytes: 1 })
-  const received = consumer[Symbol.asyncIterator]()
-
-  const latency = new LatencyRecorder()
-  const progress = new Progress(context, { isQuiet: options.quiet === true, verb: 'received', latency })
-  const cpu = await startCpuMeter(context)
-  const startedAt = performance.now()
-  const total = options.warmup + options.records
-  const intervalMs = options.rate === undefined ? null : 1_000 / options.rate
-  const isOver = (): boolean =>
-    context.signal.aborted || (options.duration !== undefined && performance.now() - startedAt > options.duration)
-  const sendAt = async (at: number, dueAt: number): Promise<void> => {
-    const value = new Uint8Array(Math.max(dueAtBytes, options.size))
-    new DataView(value.buffer).setFloat64(0, dueAt)
-    await producer.send({ topic: options.topic, messages: [{ value, partition: at % partitions }] })
+  const allReceived = (): Promise<void> =>
+    new Promise(resolve => {
+      onReceived = () => {
+        if (received >= sent || context.signal.aborted) resolve()
+      }
+      onReceived()
+    })
+  context.signal.addEventListener('abort', () => onReceived(), { once: true })
+  const sendOne = (dueAt: number | null): Promise<void> | null => {
+    const answered = send(dueAt)
+    if (answered !== null) sent++
+    return answered
   }
-  const sending = intervalMs === null ? null : sendOnSchedule(total, startedAt, intervalMs, isOver, sendAt)
-
-  let count = 0
-  while (count < total && !isOver()) {
-    const acknowledged = sending === null ? sendAt(count, performance.now()) : null
-    const next = await received.next()
-    if (next.done === true) break
-    const value = next.value.value!
-    const latencyMs = performance.now() - new DataView(value.buffer, value.byteOffset).getFloat64(0)
-    count++
-    if (count > options.warmup) latency.record(latencyMs)
-    progress.add(1, value.length)
-    await acknowledged
+  const sending = options.rate === undefined ? sendOneAtATime(sendOne, allReceived) : sendAtRate(options.rate, sendOne)
+  await Promise.race([sending, Promise.all(reading)])
+  await Promise.race([allReceived(), Promise.all(reading)])
+  await Promise.all(consumers.map(consumer => consumer.close()))
+  await Promise.all(reading)
+  const parameters = {
+    bench: 'e2e',
+    topic: options.topic,
+    topics: targets.length,
+    partitions: targets[0]!.partitions,
+    size: options.size,
+    producers: producers.length,
+    consumers: consumers.length,
+    acks: options.acks,
+    rate: options.rate ?? 'one at a time',
   }
-  await sending
-  printResult(context, {
-    parameters: {
-      bench: 'e2e',
-      topic: options.topic,
-      partitions,
-      size: options.size,
-      acks: options.acks,
-      rate: options.rate ?? 'one at a time',
-    },
-    durability: await durabilityOf(admin, options.topic),
-    records: count,
-    bytes: count * options.size,
-    seconds: (performance.now() - startedAt) / 1_000,
-    latencyMs: latency.result(),
-    cpuSeconds: await cpu.stop(),
-  })
+  const durability = await durabilityOf(admin, targets[0]!.topic)
+  printResult(context, { parameters, durability, ...(await measurement.finish()) })
 }
 
-async function sendOnSchedule(
-  total: number,
-  startedAt: number,
-  intervalMs: number,
-  isOver: () => boolean,
-  send: (at: number, dueAt: number) => Promise<void>,
-): Promise<void> {
-  const unsettled = new Set<Promise<void>>()
-  for (let at = 0; at < total && !isOver(); at++) {
-    const dueAt = startedAt + at * intervalMs
-    const waitMs = dueAt - performance.now()
-    if (waitMs > 0.5) await new Promise(resolve => setTimeout(resolve, waitMs))
-    const sending = send(at, dueAt).finally(() => unsettled.delete(sending))
-    unsettled.add(sending)
-    // A cluster slower than the rate must not cost unbounded memory here.
-    if (unsettled.size >= 50_000) await Promise.race(unsettled)
+type SendOne = (dueAt: number | null) => Promise<void> | null
+
+function sendAtRate(rate: number, send: SendOne): Promise<void> {
+  return runOpenLoop({ sendsPerSecond: rate, unansweredMax, onDue: send })
+}
+
+async function sendOneAtATime(send: SendOne, received: () => Promise<void>): Promise<void> {
+  for (let answered = send(null); answered !== null; answered = send(null)) await Promise.all([answered, received()])
+}
+
+function makeStampedSend(
+  options: BenchEndToEndOptions,
+  targets: readonly TopicPartitions[],
+  producers: readonly Producer[],
+  measurement: Measurement,
+): SendOne {
+  const size = Math.max(stampBytes, options.size)
+  const nextSend = makeSends({ ...options, size, batchRecords: 1 }, targets)
+  let sends = 0
+  return dueAt => {
+    const phase = measurement.take(1)
+    if (phase === 'over') return null
+    const startedAt = performance.now()
+    const { topic, messages } = nextSend()
+    const message = messages[0]!
+    const value = (message.value as Uint8Array).slice()
+    new DataView(value.buffer).setFloat64(0, phase === 'measured' ? (dueAt ?? startedAt) : -1)
+    if (phase === 'measured' && dueAt !== null) measurement.addSendDelay(startedAt - dueAt)
+    const answered = producers[sends++ % producers.length]!.send({ topic, messages: [{ ...message, value }] })
+    return answered.then(() => {})
   }
-  await Promise.all(unsettled)
+}
+
+/** The ends are looked up before anything is sent, so that the first record is not missed. */
+async function openAtTheEnd(
+  context: CommandContext,
+  admin: Admin,
+  targets: readonly TopicPartitions[],
+  count: number,
+): Promise<Consumer[]> {
+  const ends = await admin.listOffsets({
+    partitions: targets.flatMap(({ topic, partitions }) =>
+      Array.from({ length: partitions }, (_, partition) => ({ topic, partition, at: 'end' as const })),
+    ),
+  })
+  const consumerCount = Math.min(count, ends.length)
+  return Promise.all(
+    Array.from({ length: consumerCount }, (_, at) =>
+      context.consumer({ assignments: ends.filter((_, index) => index % consumerCount === at), fetchMinBytes: 1 }),
+    ),
+  )
 }

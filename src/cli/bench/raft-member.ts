@@ -7,7 +7,7 @@ import { delayedSockets } from '../../platform/delayed-sockets.ts'
 import { wsSocketFactory } from '../../platform/ws-client.ts'
 import type { Raft } from '../../server/raft/index.ts'
 import { openRaft } from '../../server/raft/open-raft.ts'
-import { type LatencyMs, LatencyRecorder } from './report.ts'
+import { type LatencyMs, LatencyRecorder } from './latency.ts'
 
 export interface MemberSettings {
   readonly nodeId: number

@@ -10,6 +10,7 @@ import type { CommandContext } from '../context.ts'
 import { formatCount, renderTable } from '../output.ts'
 import { RaftGroup } from './raft-group.ts'
 import type { RunResult } from './raft-member.ts'
+import { latencyCells, latencyHeads, parameterLine } from './report.ts'
 
 export async function benchRaft(context: CommandContext, options: BenchRaftOptions): Promise<void> {
   const parent = options.dir ?? tmpdir()
@@ -40,24 +41,14 @@ function printRaftResult(
   const durability = `fdatasync in ${path.dirname(directory)}`
   const json = { parameters, durability, commits, seconds, commitsPerSecond, entriesPerSecond, megabytesPerSecond }
   context.output.print({ ...json, latencyMs, cpuSeconds: { nodes: cpuSeconds } }, () => {
-    const fixed = (value: number | undefined): string => value?.toFixed(2) ?? '-'
-    const values = [latencyMs?.p50, latencyMs?.p95, latencyMs?.p99, latencyMs?.['p99.9'], latencyMs?.max]
-    return [
-      `${Object.entries(parameters)
-        .map(([key, value]) => `${key}=${value}`)
-        .join(' ')}  durability=${durability}`,
-      renderTable(
-        ['COMMITS/S', 'ENTRIES/S', 'MB/S', 'P50-MS', 'P95-MS', 'P99-MS', 'P99.9-MS', 'MAX-MS', 'NODE-CPU-S'],
-        [
-          [
-            formatCount(commitsPerSecond),
-            formatCount(entriesPerSecond),
-            megabytesPerSecond.toFixed(1),
-            ...values.map(fixed),
-            cpuSeconds.toFixed(2),
-          ],
-        ],
-      ),
-    ].join('\n')
+    const heads = ['COMMITS/S', 'ENTRIES/S', 'MB/S', ...latencyHeads, 'NODE-CPU-S']
+    const row = [
+      formatCount(commitsPerSecond),
+      formatCount(entriesPerSecond),
+      megabytesPerSecond.toFixed(1),
+      ...latencyCells(latencyMs),
+      cpuSeconds.toFixed(2),
+    ]
+    return `${parameterLine(parameters, durability)}\n${renderTable(heads, [row])}`
   })
 }

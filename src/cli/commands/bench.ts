@@ -2,31 +2,37 @@
  * `millrace bench produce|consume|e2e`: load against any cluster, with progress, percentiles and the cost in CPU; and
  * `bench raft`, which starts a group of its own.
  */
-import { type Command, Option } from 'commander'
+import { type Command, InvalidArgumentError, Option } from 'commander'
 import { compressionNames } from '../../protocol/batch/header.ts'
+import { keyDistributions, type LoadOptions } from '../bench/load.ts'
+import type { MeasurementOptions, Warmup } from '../bench/measurement.ts'
 import { parseAcks, parseBytes, parseDurationMs, parseInteger } from '../parse.ts'
 import type { Run } from '../program.ts'
 
-export interface BenchOptions {
+export interface BenchOptions extends MeasurementOptions {
   readonly topic: string
-  readonly partitions: number
-  readonly records: number
-  readonly size: number
-  readonly rate?: number
-  readonly duration?: number
-  readonly warmup: number
-  readonly quiet?: boolean
-}
-
-export interface BenchProduceOptions extends BenchOptions {
-  readonly batchRecords: number
-  readonly inFlight: number
-  readonly acks: 0 | 1 | 'all'
-  readonly compression: (typeof compressionNames)[number]
+  readonly topics: number
 }
 
 export interface BenchConsumeOptions extends BenchOptions {
-  readonly from: 'start'
+  readonly consumers: number
+}
+
+export interface BenchEndToEndOptions extends BenchOptions, Omit<LoadOptions, 'batchRecords'> {
+  readonly partitions: number
+  readonly producers: number
+  readonly consumers: number
+  readonly acks: 0 | 1 | 'all'
+  readonly rate?: number
+}
+
+export interface BenchProduceOptions extends BenchOptions, LoadOptions {
+  readonly partitions: number
+  readonly producers: number
+  readonly inFlight: number
+  readonly acks: 0 | 1 | 'all'
+  readonly compression: (typeof compressionNames)[number]
+  readonly rate?: number
 }
 
 export interface BenchRaftOptions {
@@ -48,24 +54,23 @@ export const memberVariable = 'MILLRACE_BENCH_MEMBER'
 
 export function registerBench(program: Command, run: Run): void {
   const bench = program.command('bench').description('measure throughput and latency')
-  shared(bench.command('produce').description('append records as fast as the cluster takes them, or at a rate'))
+  producing(bench.command('produce').description('append records as fast as the cluster takes them, or at a rate'))
     .option('--batch-records <n>', 'records per send', parseInteger(1, 1_000_000), 600)
     .option('--in-flight <n>', 'sends not yet acknowledged', parseInteger(1, 100_000), 16)
-    .option('--acks <acks>', '0, 1 or all', parseAcks, 'all')
     .addOption(new Option('-z, --compression <codec>', 'compress batches').choices(compressionNames).default('none'))
     .action(async (options: BenchProduceOptions, command: Command) => {
       const { benchProduce } = await import('../bench/produce.ts')
       await run(command, context => benchProduce(context, options))
     })
-  shared(bench.command('consume').description('read what is there from the start, as fast as it comes')).action(
-    async (options: BenchConsumeOptions, command: Command) => {
+  shared(bench.command('consume').description('read what is there from the start, as fast as it comes'))
+    .option('--consumers <n>', 'consumers that share the partitions', parseInteger(1, 1_000), 1)
+    .action(async (options: BenchConsumeOptions, command: Command) => {
       const { benchConsume } = await import('../bench/consume.ts')
       await run(command, context => benchConsume(context, options))
-    },
-  )
-  shared(bench.command('e2e').description('time from send to receipt, one record at a time or at a rate'))
-    .option('--acks <acks>', '0, 1 or all', parseAcks, 'all')
-    .action(async (options: BenchProduceOptions, command: Command) => {
+    })
+  producing(bench.command('e2e').description('time from send to receipt, one record at a time or at a rate'))
+    .option('--consumers <n>', 'consumers that share the partitions', parseInteger(1, 1_000), 1)
+    .action(async (options: BenchEndToEndOptions, command: Command) => {
       const { benchEndToEnd } = await import('../bench/end-to-end.ts')
       await run(command, context => benchEndToEnd(context, options))
     })
@@ -102,11 +107,46 @@ function registerBenchRaft(bench: Command, run: Run): void {
 function shared(command: Command): Command {
   return command
     .option('--topic <name>', 'topic; created when it is missing', 'bench')
-    .option('-p, --partitions <n>', 'partitions of a topic it creates', parseInteger(1, 10_000), 1)
-    .option('--records <n>', 'records in all', parseInteger(1), 1_000_000)
-    .option('--size <bytes>', 'size of a value', parseBytes, 100)
-    .option('--rate <n>', 'records per second; latency then counts from when a record was due', parseInteger(1))
+    .option(
+      '--topics <n>',
+      'so many topics, named TOPIC-0, TOPIC-1, … when there are several',
+      parseInteger(1, 1_000),
+      1,
+    )
+    .option('--records <n>', 'records to measure', parseInteger(1), 1_000_000)
     .option('--duration <time>', 'stop after this long even if records are left', parseDurationMs)
-    .option('--warmup <n>', 'records before measuring begins', parseInteger(0), 0)
+    .addOption(
+      new Option('--warmup <n|time>', 'records, or a time such as 5s, before measuring begins')
+        .argParser(parseWarmup)
+        .default({ records: 0 }, 'none'),
+    )
     .option('-q, --quiet', 'no progress')
+}
+
+function producing(command: Command): Command {
+  return shared(command)
+    .option('-p, --partitions <n>', 'partitions of a topic it creates', parseInteger(1, 10_000), 1)
+    .option('--size <bytes>', 'size of a value', parseBytes, 100)
+    .option(
+      '--random-bytes <ratio>',
+      'the part of a value that is random; the rest compresses to nothing',
+      parseRatio,
+      1,
+    )
+    .addOption(new Option('--keys <how>', 'keys of the records').choices(keyDistributions).default('none'))
+    .option('--key-count <n>', 'different keys', parseInteger(1), 10_000)
+    .option('--producers <n>', 'producers, each with connections of its own', parseInteger(1, 1_000), 1)
+    .option('--rate <n>', 'records per second in all; latency then counts from when a record was due', parseInteger(1))
+    .option('--acks <acks>', '0, 1 or all', parseAcks, 'all')
+}
+
+/** `2000`: records. `5s`: a time. */
+function parseWarmup(text: string): Warmup {
+  return /^\d+$/.test(text) ? { records: Number(text) } : { ms: parseDurationMs(text) }
+}
+
+function parseRatio(text: string): number {
+  const ratio = Number(text)
+  if (text === '' || !(ratio >= 0 && ratio <= 1)) throw new InvalidArgumentError('expected a number from 0 to 1')
+  return ratio
 }
