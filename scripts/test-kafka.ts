@@ -108,7 +108,7 @@ async function appendForeign(url: string): Promise<void> {
     await kafkajsBatch(1),
   ]
   for (const records of batches) {
-    const item = { topic: 'foreign', topicId: null, partition: 0, leaderEpoch: -1, records }
+    const item = { topic: 'foreign', topicId: null, partition: 0, leaderEpoch: -1, sendEpoch: -1, records }
     const response = await connection.request(produce, { acks: -1, timeoutMs: 30_000, partitions: [item] })
     assert.equal(response.partitions[0]!.errorCode, 0, response.partitions[0]!.errorMessage ?? '')
   }

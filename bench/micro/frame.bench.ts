@@ -24,7 +24,7 @@ function produceRequest(batchBytes: number) {
   return {
     acks: -1,
     timeoutMs: 30_000,
-    partitions: [{ topic: 'orders', topicId, partition: 3, leaderEpoch: 7, records }],
+    partitions: [{ topic: 'orders', topicId, partition: 3, leaderEpoch: 7, sendEpoch: 1, records }],
   }
 }
 

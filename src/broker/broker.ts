@@ -25,7 +25,7 @@ import type { BrokerRuntime } from './runtime.ts'
 import { BrokerStats } from './stats.ts'
 
 export interface BrokerOptions
-  extends Omit<BrokerRuntime, 'partitions' | 'deadlines' | 'fetchMemory' | 'stats' | 'isDraining'> {
+  extends Omit<BrokerRuntime, 'partitions' | 'deadlines' | 'fetchMemory' | 'stats' | 'rules' | 'isDraining'> {
   /** Stays the caller's: closed after the broker. */
   readonly logs: LogManager
   /** The way to other brokers; `null`: there is none. */
@@ -66,7 +66,8 @@ export async function openBroker(options: BrokerOptions): Promise<Broker> {
   const { lagMsMax } = settings.replication
   const proposer = new IsrProposer({ nodeId, clock, logger, controller: options.controller, brokerEpoch, lagMsMax })
   owned.defer(() => proposer.close())
-  const env = { nodeId, clock, logger, stats, senders, proposer, rules: options.rules ?? soundBrokerRules }
+  const rules = options.rules ?? soundBrokerRules
+  const env = { nodeId, clock, logger, stats, senders, proposer, rules }
   const partitions = new PartitionRegistry({
     nodeId,
     incarnationId,
@@ -90,7 +91,7 @@ export async function openBroker(options: BrokerOptions): Promise<Broker> {
   owned.defer(() => checkpoint.close())
   const fetchMemory = new FetchMemory(settings.fetchMemoryBytesMax)
   let isDraining = false
-  const runtime = { ...options, partitions, deadlines, fetchMemory, stats, isDraining: () => isDraining }
+  const runtime = { ...options, partitions, deadlines, fetchMemory, stats, rules, isDraining: () => isDraining }
   const handlers = brokerHandlers(runtime)
   owned.use(new Retention({ clock, logger, partitions, stats, checkIntervalMs: settings.retentionCheckIntervalMs }))
   await partitions.settled()

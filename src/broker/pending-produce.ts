@@ -15,6 +15,7 @@ type PartitionResponse = ProduceResponse['partitions'][number]
 export class PendingProduce implements AppendWaiter {
   readonly #partitions: PartitionResponse[]
   readonly #isSettled: boolean[]
+  readonly #onFailed: (slot: number, failure: Failure) => void
   #unsettled: number
   #deadline: Deadline | null = null
   #resolve: ((response: ProduceResponse) => void) | null = null
@@ -22,7 +23,11 @@ export class PendingProduce implements AppendWaiter {
   failures = 0
 
   /** Every partition begins as not settled. */
-  constructor(partitions: readonly { readonly topic: string; readonly partition: number }[]) {
+  constructor(
+    partitions: readonly { readonly topic: string; readonly partition: number }[],
+    onFailed: (slot: number, failure: Failure) => void,
+  ) {
+    this.#onFailed = onFailed
     this.#partitions = partitions.map(({ topic, partition }) => ({
       topic,
       partition,
@@ -51,7 +56,7 @@ export class PendingProduce implements AppendWaiter {
   onAppendSettled(slot: number, failure: Failure | null): void {
     if (this.#isSettled[slot]) return
     this.#isSettled[slot] = true
-    if (failure !== null) this.#fail(this.#partitions[slot]!, failure)
+    if (failure !== null) this.#fail(slot, failure)
     this.#unsettled -= 1
     if (this.#unsettled > 0) return
     this.#deadline?.cancel()
@@ -74,12 +79,14 @@ export class PendingProduce implements AppendWaiter {
     })
   }
 
-  #fail(response: PartitionResponse, failure: Failure): void {
+  #fail(slot: number, failure: Failure): void {
+    const response = this.#partitions[slot]!
     this.failures += 1
     response.errorCode = errorCode(failure.error)
     response.errorMessage = failure.message
     response.baseOffset = -1
     response.logAppendTimeMs = -1
     response.logStartOffset = -1
+    this.#onFailed(slot, failure)
   }
 }

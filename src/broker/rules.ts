@@ -11,6 +11,8 @@ export interface BrokerRules extends ReplicationRules {
   readonly answersWaitForDisk: boolean
   /** A leader whose disk took records back that a follower may have gives up its epoch. */
   readonly givesUpWhatWasSent: boolean
+  /** Batches that were on their way behind a refused one are refused. */
+  readonly keepsSendOrder: boolean
 }
 
 export const soundBrokerRules: BrokerRules = {
@@ -18,4 +20,5 @@ export const soundBrokerRules: BrokerRules = {
   acksWaitForReplicas: true,
   answersWaitForDisk: true,
   givesUpWhatWasSent: true,
+  keepsSendOrder: true,
 }

@@ -11,6 +11,7 @@ import type { FetchMemory } from './fetch-memory.ts'
 import type { PartitionRegistry } from './partition-registry.ts'
 import type { ControllerChannel } from './ports.ts'
 import type { ReplicationSettings } from './replication/settings.ts'
+import type { BrokerRules } from './rules.ts'
 import type { BrokerStats } from './stats.ts'
 
 export interface BrokerSettings {
@@ -58,6 +59,7 @@ export interface BrokerRuntime {
   readonly deadlines: Deadlines
   readonly fetchMemory: FetchMemory
   readonly stats: BrokerStats
+  readonly rules: BrokerRules
   /** The node is about to stop: what is asked is answered, but nothing waits any more. */
   readonly isDraining: () => boolean
 }

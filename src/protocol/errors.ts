@@ -50,6 +50,7 @@ export const errorTable = {
   POLICY_VIOLATION: final(44, 'The request breaks a policy of this cluster.'),
   OUT_OF_ORDER_SEQUENCE_NUMBER: final(45, 'The producer sequence is not the next one.'),
   INVALID_PRODUCER_EPOCH: final(47, 'The producer epoch is older than the newest one.'),
+  OPERATION_NOT_ATTEMPTED: retry(55, 'A batch before this one, of the same partition and connection, was refused.'),
   KAFKA_STORAGE_ERROR: stale(56, 'The disk failed; the partition is offline on this node.'),
   INVALID_FETCH_SIZE: final(4, 'The fetch size is negative.'),
   REASSIGNMENT_IN_PROGRESS: final(60, 'A reassignment of the partition is in progress.'),

@@ -247,6 +247,7 @@ export function produceRequest(
     topicId: null,
     partition: 0,
     leaderEpoch: -1,
+    sendEpoch: -1,
     records: batchOf(['v']),
     ...p,
   }))

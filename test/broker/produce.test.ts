@@ -228,6 +228,42 @@ describe('a disk that fails', () => {
     assert.deepEqual(h.fatal, [])
   })
 
+  test('what was on its way behind a refused batch is refused, until its sender has heard of it', async () => {
+    const h = await openHarness({
+      isInstant: true,
+      topics: [topicImage('t', { partitions: [partitionImage(), partitionImage()] })],
+    })
+    const signal = new AbortController().signal
+    const send = async (sendEpoch: number, connectionId = 1, partition = 0) => {
+      const request = produceRequest({ partitions: [{ sendEpoch, partition }] })
+      return errorsOf(await h.call(produce, request, { connectionId, signal }))[0]
+    }
+    h.log().refuseWith = new ApiError('DISK_FULL')
+    assert.equal(await send(5), 'DISK_FULL')
+    h.log().refuseWith = null
+    assert.equal(await send(5), 'OPERATION_NOT_ATTEMPTED')
+    assert.equal(await send(5, 1, 1), null, 'of another partition')
+    assert.equal(await send(5, 2), null, 'over another connection')
+    assert.equal(await send(-1), null, 'order is not asked for')
+    assert.equal(await send(9), null)
+    assert.equal(await send(9), null)
+    assert.equal(h.log().logEndOffset, 4)
+  })
+
+  test('what arrives after appends were taken back, from a sender that has not heard of it, is refused', async () => {
+    const h = await openHarness()
+    const context = { connectionId: 1, signal: new AbortController().signal }
+    const send = (sendEpoch: number) =>
+      h.call(produce, produceRequest({ acks: 1, partitions: [{ sendEpoch }] }), context)
+    const taken = send(0)
+    h.log().takeBack(0)
+    assert.deepEqual(errorsOf(await taken), ['DISK_FULL'])
+    assert.deepEqual(errorsOf(await send(0)), ['OPERATION_NOT_ATTEMPTED'])
+    const again = send(1)
+    h.log().flushed()
+    assert.deepEqual(errorsOf(await again), [null])
+  })
+
   test('appends taken back by a full disk fail, their offsets are given again, those before them live', async () => {
     const h = await openHarness()
     const answers = [-1, 1, -1].map(acks => h.call(produce, produceRequest({ acks })))

@@ -5,6 +5,7 @@
  * says otherwise.
  */
 
+import { SendOrder } from '../../src/broker/send-order.ts'
 import type { Connect, Connection } from '../../src/client/connection.ts'
 import { nodeCodecs } from '../../src/platform/codecs.ts'
 import type { Api, RequestOf, ResponseOf } from '../../src/protocol/api.ts'
@@ -56,6 +57,9 @@ export class FakeCluster {
   /** For whoever reads with a rack: the replica the leader names. -1 for none. */
   preferredReplica = -1
   readonly connections = new Set<FakeConnection>()
+  /** As brokers keep it. */
+  readonly #sendOrder = new SendOrder()
+  connectionCount = 0
   nodeCount: number
   /** Longest delay of a message, each way. */
   latencyMsMax = 3
@@ -167,11 +171,11 @@ export class FakeCluster {
   }
 
   /** Serves a request that has arrived at `nodeId`. */
-  handle(api: Api, body: unknown, nodeId: number): unknown {
+  handle(api: Api, body: unknown, { nodeId, origin }: FakeConnection): unknown {
     const other = this.handlers.get(api.name)
     if (other !== undefined) return other(body as never, nodeId)
     if (api.key === apis.metadata.key) return this.#metadata(body as RequestOf<typeof apis.metadata>)
-    if (api.key === apis.produce.key) return this.#produce(body as ProduceRequest, nodeId)
+    if (api.key === apis.produce.key) return this.#produce(body as ProduceRequest, nodeId, origin)
     if (api.key === apis.fetch.key) return this.#fetch(body as FetchRequest, nodeId)
     if (api.key === apis.listOffsets.key) return this.#listOffsets(body as RequestOf<typeof apis.listOffsets>, nodeId)
     throw new ApiError('UNSUPPORTED_VERSION')
@@ -244,16 +248,18 @@ export class FakeCluster {
   partitionFault: (topic: string, partition: number, records: Uint8Array, nodeId: number) => ErrorName | null = () =>
     null
 
-  #produce(request: ProduceRequest, nodeId: number): ResponseOf<typeof apis.produce> {
+  #produce(request: ProduceRequest, nodeId: number, origin: FakeConnection['origin']): ResponseOf<typeof apis.produce> {
     const partitions = request.partitions.map(item => {
       const { topic, partition } = item
       const records = item.records as Uint8Array
       const refused =
+        (this.#sendOrder.isBehindRefused(origin, item) ? 'OPERATION_NOT_ATTEMPTED' : null) ??
         this.#check(item, nodeId) ??
         (records.length > this.messageBytesMax ? 'MESSAGE_TOO_LARGE' : null) ??
         this.partitionFault(topic, partition, records, nodeId)
       const base = { topic, partition, logAppendTimeMs: -1, logStartOffset: 0 }
       if (refused !== null) {
+        this.#sendOrder.onRefused(origin, item, refused)
         return { ...base, errorCode: errorCode(refused), errorMessage: null, baseOffset: -1 }
       }
       return { ...base, errorCode: 0, errorMessage: null, baseOffset: this.append(topic, partition, records) }
@@ -361,7 +367,10 @@ interface Waiting {
 export class FakeConnection implements Connection {
   readonly url: string
   readonly nodeId: number
+  /** What the nodes know of it. */
+  readonly origin: { readonly connectionId: number; readonly signal: AbortSignal }
   isClosed = false
+  readonly #gone = new AbortController()
   readonly #cluster: FakeCluster
   readonly #waiting = new Set<Waiting>()
   readonly #closeListeners: Array<(reason: Error) => void> = []
@@ -374,6 +383,7 @@ export class FakeConnection implements Connection {
     this.#cluster = cluster
     this.nodeId = nodeId
     this.url = url
+    this.origin = { connectionId: cluster.connectionCount++, signal: this.#gone.signal }
   }
 
   request<Q, S>(api: Api<Q, S>, body: Q, options: { timeoutMs?: number; signal?: AbortSignal } = {}): Promise<S> {
@@ -415,6 +425,7 @@ export class FakeConnection implements Connection {
   break(): void {
     if (this.isClosed) return
     this.isClosed = true
+    this.#gone.abort()
     this.#cluster.connections.delete(this)
     const reason = new ApiError('NETWORK_EXCEPTION', 'the connection broke')
     for (const waiting of [...this.#waiting]) waiting.fail(reason)
@@ -448,7 +459,7 @@ export class FakeConnection implements Connection {
     let response: unknown = null
     try {
       if (fault !== 'none' && fault !== 'break after') throw new ApiError(fault)
-      response = cluster.handle(api, body, this.nodeId)
+      response = cluster.handle(api, body, this)
     } catch (thrown) {
       error = thrown as Error
     }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Connection } from '../../src/client/connection.ts'
-import { PartitionQueue } from '../../src/client/producer/partition-queue.ts'
+import { PartitionQueue, SendEpochs } from '../../src/client/producer/partition-queue.ts'
 import { ProducerBatch } from '../../src/client/producer/producer-batch.ts'
 
 const connection = (name: string): Connection => ({ url: name }) as unknown as Connection
@@ -10,7 +10,7 @@ const another = connection('b')
 
 /** A queue with `count` closed batches, numbered from 0. */
 function filled(count: number): { queue: PartitionQueue; batches: ProducerBatch[]; next: () => ProducerBatch } {
-  const queue = new PartitionQueue('t', 0)
+  const queue = new PartitionQueue('t', 0, new SendEpochs())
   const batches = Array.from({ length: count }, () => {
     return new ProducerBatch({
       topic: 't',

@@ -203,7 +203,14 @@ test('large frames do not overwrite each other or small ones', () => {
     acks: 1,
     timeoutMs: 1,
     partitions: [
-      { topic: 't', topicId: null, partition: 0, leaderEpoch: -1, records: new Uint8Array(size).fill(fill) },
+      {
+        topic: 't',
+        topicId: null,
+        partition: 0,
+        leaderEpoch: -1,
+        sendEpoch: -1,
+        records: new Uint8Array(size).fill(fill),
+      },
     ],
   })
   const sizes = [10, 300, 70_000, 3_000_000, 20, 9_000, 1_100_000, 5]

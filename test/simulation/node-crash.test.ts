@@ -83,7 +83,7 @@ async function produceAll(
   for (let i = 0; i < batchesPerLife; i++) {
     const sent = recorder.newBatch(random.nextInt(partitionCount), 1 + random.nextInt(4))
     const records = batchOf(sent.values, random.nextInt(600))
-    const partitions = [{ topic, topicId: null, partition: sent.partition, leaderEpoch: -1, records }]
+    const partitions = [{ topic, topicId: null, partition: sent.partition, leaderEpoch: -1, sendEpoch: -1, records }]
     const answered = connection.request(produce, { acks: -1, timeoutMs: 30_000, partitions }).then(response => {
       const { errorCode, errorMessage, baseOffset } = response.partitions[0]!
       assert.equal(errorCode, 0, `produce: ${errorMessage}`)

@@ -41,7 +41,7 @@ async function send(
   sizeBytes = 10,
 ): Promise<{ error: ErrorName | null; offset: number }> {
   const records = batchOf(['x'.repeat(sizeBytes)])
-  const partitions = [{ topic, topicId: null, partition: 0, leaderEpoch: -1, records }]
+  const partitions = [{ topic, topicId: null, partition: 0, leaderEpoch: -1, sendEpoch: -1, records }]
   const response = await connection.request(produce, { acks: -1, timeoutMs: 5_000, partitions })
   const { errorCode, baseOffset } = response.partitions[0]!
   return { error: errorName(errorCode), offset: baseOffset }

@@ -66,7 +66,14 @@ async function step(
     known.set(name, nothingKnown())
   } else {
     topic.sent.add(value)
-    const item = { topic: name, topicId: topic.topicId, partition: 0, leaderEpoch: -1, records: batchOf([value]) }
+    const item = {
+      topic: name,
+      topicId: topic.topicId,
+      partition: 0,
+      leaderEpoch: -1,
+      sendEpoch: -1,
+      records: batchOf([value]),
+    }
     const response = await connection.request(produce, { acks: -1, timeoutMs, partitions: [item] })
     assert.equal(errorName(response.partitions[0]!.errorCode), null)
     topic.acknowledged.set(response.partitions[0]!.baseOffset, value)

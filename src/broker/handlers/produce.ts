@@ -7,31 +7,39 @@ import type { RequestOf } from '../../protocol/api.ts'
 import { produce } from '../../protocol/apis/index.ts'
 import { checkProducedBatch } from '../../protocol/batch/check.ts'
 import { packPlainRecords } from '../../protocol/batch/plain.ts'
-import { ApiError, type Failure, isFailure } from '../../protocol/errors.ts'
+import { ApiError, errorTable, type Failure, isFailure } from '../../protocol/errors.ts'
 import { defineHandler, type Handler, type RequestContext } from '../../transport/handler.ts'
 import type { Acks } from '../append-waiters.ts'
 import { partitionFailure } from '../failures.ts'
 import { PendingProduce, type ProduceResponse } from '../pending-produce.ts'
 import type { BrokerRuntime } from '../runtime.ts'
+import { SendOrder } from '../send-order.ts'
 
 type ProduceRequest = RequestOf<typeof produce>
 type PartitionRequest = ProduceRequest['partitions'][number]
 
 export function produceHandler(broker: BrokerRuntime): Handler {
-  return defineHandler(produce, (request, context) => handleProduce(broker, request, context))
+  const order = new SendOrder()
+  return defineHandler(produce, (request, context) => handleProduce(broker, order, request, context))
 }
 
 function handleProduce(
   broker: BrokerRuntime,
+  order: SendOrder,
   request: ProduceRequest,
   context: RequestContext,
 ): ProduceResponse | null | Promise<ProduceResponse | null> {
   const startMs = broker.clock.nowMs()
   const { acks } = request
   if (acks !== 0 && acks !== 1 && acks !== -1) throw new ApiError('INVALID_REQUIRED_ACKS')
-  const pending = new PendingProduce(request.partitions)
+  // A client that is told nothing does not send again.
+  const onFailed = (slot: number, { error }: Failure): void => {
+    if (acks !== 0) order.onRefused(context, request.partitions[slot]!, error)
+  }
+  const pending = new PendingProduce(request.partitions, onFailed)
   for (const [slot, item] of request.partitions.entries()) {
-    const failure = appendOne(broker, context, item, acks, pending, slot)
+    const isBehind = broker.rules.keepsSendOrder && order.isBehindRefused(context, item)
+    const failure = isBehind ? notAttempted : appendOne(broker, context, item, acks, pending, slot)
     if (failure !== null) pending.onAppendSettled(slot, failure)
   }
   const answer = pending.answer(() => broker.deadlines.add(request.timeoutMs, () => expire(broker, request, pending)))
@@ -86,6 +94,11 @@ function expire(broker: BrokerRuntime, request: ProduceRequest, pending: Pending
     const found = broker.partitions.find(topic, topicId, partition, -1)
     return request.acks === -1 && !isFailure(found) && !found.hasMinIsr ? tooFewAfterAppend : timedOut
   })
+}
+
+const notAttempted: Failure = {
+  error: 'OPERATION_NOT_ATTEMPTED',
+  message: errorTable.OPERATION_NOT_ATTEMPTED.message,
 }
 
 const timedOut: Failure = {

@@ -10,7 +10,7 @@ import { KiB } from '../../util/units.ts'
 import type { Cluster } from '../cluster.ts'
 import { Deque } from '../deque.ts'
 import { recordHeaders } from './messages.ts'
-import type { PartitionQueue } from './partition-queue.ts'
+import { type PartitionQueue, SendEpochs } from './partition-queue.ts'
 import { ProducerBatch } from './producer-batch.ts'
 import type { SendCall } from './send-call.ts'
 import { TopicLine } from './topic-line.ts'
@@ -28,6 +28,7 @@ export class Accumulator {
   /** Tells the sender that there may be something to send, or to give up. */
   readonly #onChange: () => void
   readonly #lines = new Map<string, TopicLine>()
+  readonly #sendEpochs = new SendEpochs()
   /** Topics whose first waiting call waits for memory, in the order they ran into it. */
   readonly #memoryLine = new Deque<TopicLine>()
   /** Partitions that have something to send or in flight. The sender moves served ones to the end. */
@@ -150,7 +151,7 @@ export class Accumulator {
   }
 
   #openLine(name: string): TopicLine {
-    const line = new TopicLine(name, this.#settings, this.#cluster)
+    const line = new TopicLine(name, this.#settings, this.#cluster, this.#sendEpochs)
     this.#lines.set(name, line)
     return line
   }

@@ -4,8 +4,8 @@
  *     in flight ← closed (front first; what must be retried comes back here, at its old place) ← open (being filled)
  *
  * Order is kept by what may leave: batches in flight all went over one connection under one leader epoch, which the
- * leader serves in order and fences as a whole; a batch that comes back holds up everything behind it, and until it is
- * through only one batch is out at a time. A leader that has gone silent is not awaited once there is another: all that
+ * leader serves in order and fences as a whole; and in one send epoch, in which it takes none behind one it has refused. A
+ * batch that comes back holds up everything behind it, and until it is through only one batch is out at a time. A leader that has gone silent is not awaited once there is another: all that
  * is in flight is taken back together, and what becomes of it over there has no say any more.
  */
 import { assert } from '../../util/assert.ts'
@@ -22,6 +22,15 @@ export interface Setback {
   readonly isViewStale: boolean
 }
 
+/** Numbers for `PartitionQueue.sendEpoch`; a producer never uses one twice. */
+export class SendEpochs {
+  #last = 0
+
+  next(): number {
+    return ++this.#last
+  }
+}
+
 export class PartitionQueue {
   readonly topic: string
   readonly partition: number
@@ -33,6 +42,8 @@ export class PartitionQueue {
   isSplitting = false
   /** Of the last batch that was closed: the next one's is likely to be the same. */
   lastBatchBytes = 0
+  readonly #sendEpochs: SendEpochs
+  #sendEpoch: number
   #nextSequence = 0
   readonly #inFlight = new Set<ProducerBatch>()
   #inFlightOver: Connection | null = null
@@ -44,9 +55,16 @@ export class PartitionQueue {
   /** A batch came back; order wants one at a time until none that came back is left. */
   #isRecovering = false
 
-  constructor(topic: string, partition: number) {
+  constructor(topic: string, partition: number, sendEpochs: SendEpochs) {
     this.topic = topic
     this.partition = partition
+    this.#sendEpochs = sendEpochs
+    this.#sendEpoch = sendEpochs.next()
+  }
+
+  /** Another one after every batch that came back: so the broker knows what was sent before that was heard of. */
+  get sendEpoch(): number {
+    return this.#sendEpoch
   }
 
   nextSequence(): number {
@@ -88,6 +106,12 @@ export class PartitionQueue {
     return batch.attempts === attempt && this.#inFlight.has(batch)
   }
 
+  /** A batch that was in flight is given up. */
+  onFailed(batch: ProducerBatch): void {
+    this.#sendEpoch = this.#sendEpochs.next()
+    this.onDone(batch)
+  }
+
   /** A batch that was in flight is settled. */
   onDone(batch: ProducerBatch): void {
     this.#onBack(batch)
@@ -101,8 +125,7 @@ export class PartitionQueue {
   /** A batch that was in flight comes back, to leave again before all that followed it. */
   onRetry(batch: ProducerBatch, setback: Setback): void {
     this.#failedEpoch = this.#inFlightEpoch
-    this.#onBack(batch)
-    this.#isRecovering = true
+    this.#onSetback(batch)
     this.lastError = setback.error
     this.#notBeforeMs = Math.max(this.#notBeforeMs, setback.notBeforeMs)
     this.#isViewStale = setback.isViewStale
@@ -119,13 +142,18 @@ export class PartitionQueue {
 
   /** A batch that was in flight is being split; `putBack` its parts, then clear `isSplitting`. */
   onSplit(batch: ProducerBatch): void {
-    this.#onBack(batch)
-    this.#isRecovering = true
+    this.#onSetback(batch)
     this.isSplitting = true
   }
 
   putBack(batch: ProducerBatch): void {
     this.closed.insertBefore(batch, other => other.sequence > batch.sequence)
+  }
+
+  #onSetback(batch: ProducerBatch): void {
+    this.#onBack(batch)
+    this.#isRecovering = true
+    this.#sendEpoch = this.#sendEpochs.next()
   }
 
   #onBack(batch: ProducerBatch): void {

@@ -49,11 +49,12 @@ export function sendProduce(
     acks,
     // The node gives up a little earlier than the client, so that its answer says what happened.
     timeoutMs: requestTimeoutMs - Math.min(1_000, Math.floor(requestTimeoutMs / 10)),
-    partitions: items.map(({ batch, topicId, leaderEpoch }) => ({
+    partitions: items.map(({ queue, batch, topicId, leaderEpoch }) => ({
       topic: batch.topic,
       topicId,
       partition: batch.partition,
       leaderEpoch,
+      sendEpoch: queue.sendEpoch,
       records: batch.bytes!,
     })),
   }

@@ -27,9 +27,9 @@ import {
  *
  * Delivery is at least once: a batch whose answer does not come, because its connection breaks or its leader falls silent
  * and is replaced, may have been written and is sent again (idempotence is not part of this version). Order per partition
- * is kept over retries, leader changes and broken connections. One exception: with several requests in flight, a broker
- * that refuses a batch for a passing reason (`NOT_ENOUGH_REPLICAS`, `DISK_FULL`, `BROKER_OVERLOADED`) or because it must be
- * split (`MESSAGE_TOO_LARGE`) may accept those behind it; `inFlightMax: 1` rules that out.
+ * is kept over retries, leader changes, broken connections and refusals, however many requests are in flight: a broker takes
+ * nothing behind a batch it has refused until it is sent again. A record that is written twice stands, the second time, behind
+ * what was sent after it.
  */
 export class Producer implements AsyncDisposable {
   readonly #settings: ProducerSettings

@@ -227,7 +227,7 @@ export class Sender {
       queue.onRetry(batch, { error: cause, notBeforeMs: nowMs + delayMs, isViewStale: error.refreshMetadata })
       this.#accumulator.active.add(queue)
     } else {
-      queue.onDone(batch)
+      queue.onFailed(batch)
       this.#fail(batch, error.cause)
     }
   }

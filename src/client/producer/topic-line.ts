@@ -1,7 +1,7 @@
 /** A topic as the accumulator sees it: its partitions' queues, who waits to get in, and where unkeyed messages go. */
 import type { Cluster } from '../cluster.ts'
 import { Deque } from '../deque.ts'
-import { PartitionQueue } from './partition-queue.ts'
+import { PartitionQueue, type SendEpochs } from './partition-queue.ts'
 import type { SendCall } from './send-call.ts'
 import type { Message, ProducerSettings } from './types.ts'
 
@@ -23,10 +23,13 @@ export class TopicLine {
   readonly #settings: ProducerSettings
   readonly #cluster: Cluster
 
-  constructor(name: string, settings: ProducerSettings, cluster: Cluster) {
+  readonly #sendEpochs: SendEpochs
+
+  constructor(name: string, settings: ProducerSettings, cluster: Cluster, sendEpochs: SendEpochs) {
     this.name = name
     this.#settings = settings
     this.#cluster = cluster
+    this.#sendEpochs = sendEpochs
     this.batchBytes = settings.batchBytes
     this.grow()
   }
@@ -35,7 +38,7 @@ export class TopicLine {
   grow(): void {
     const count = this.#cluster.topic(this.name)?.partitions.length ?? 0
     for (let partition = this.partitions.length; partition < count; partition++) {
-      this.partitions.push(new PartitionQueue(this.name, partition))
+      this.partitions.push(new PartitionQueue(this.name, partition, this.#sendEpochs))
     }
   }
 

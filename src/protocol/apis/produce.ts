@@ -14,7 +14,7 @@ import { array, field, int16, int32, int64, struct } from '../schema.ts'
 export const produce = defineApi({
   key: 0,
   name: 'Produce',
-  versions: [0, 0],
+  versions: [0, 1],
   doc: 'Appends records to partitions. With acks 0 there is no answer. Requests of one connection are appended in the order they were sent. Each partition is accepted or refused whole.',
   request: struct({
     acks: field(
@@ -30,6 +30,11 @@ export const produce = defineApi({
           partition: partitionField,
           leaderEpoch: leaderEpochField,
           records: field(recordsIn, 'One record batch (bin), or plain records (array).'),
+          sendEpoch: field(
+            int32,
+            'A number of the sender’s that rises whenever it takes back something of this partition to send it again; never used by it before, for any partition. Once a batch of this connection was refused, those in the same or a lower send epoch are refused with OPERATION_NOT_ATTEMPTED, so that order holds with several requests in flight. -1: order is not asked for.',
+            { since: 1, whenAbsent: -1 },
+          ),
         }),
         { countMax: limits.items },
       ),
