@@ -109,10 +109,10 @@ class DirectoryLogManager implements LogManager {
   /** Removes the marker, durably, before anything changes: from now on a stop is unclean until `dispose` says otherwise. */
   async start(): Promise<void> {
     const { disk, syncs, recoveryPoints, logger, space } = this.#env
-    if (this.wasClean) {
-      await disk.removeFile(this.#path(fileName.cleanShutdown))
-      await syncs.run(() => disk.syncDirectory(this.directory))
-    }
+    if (this.wasClean) await disk.removeFile(this.#path(fileName.cleanShutdown))
+    // Also for the names of partitions that a process made which was killed before it had synced them: here they are, and
+    // nothing else would tell that they are not on disk.
+    await syncs.run(() => disk.syncDirectory(this.directory))
     if (!recoveryPoints.wasSound) {
       logger.warn({ path: this.#path(fileName.recoveryPoints) }, 'recovery points damaged: every log is scanned')
     }

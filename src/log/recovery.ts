@@ -96,7 +96,8 @@ async function settle(core: LogCore, isUntouched: boolean): Promise<void> {
   const active = core.activeSegment
   const isWhole = active.isCreated && active.paths.every(path => core.env.disk.exists(path))
   if (!isWhole) createFiles(core, active)
-  else if (!isUntouched && core.logEndOffset > core.logStartOffset) core.directoryVersion++
+  // Names may be as little on disk as bytes, also those of a log that is empty: its first records will rely on them.
+  else if (!isUntouched) core.directoryVersion++
   for (const segment of core.segments) {
     segment.appendedBytes = segment.writtenBytes
     if (segment.syncedBytes < segment.writtenBytes) await syncLogFile(core, segment)

@@ -10,7 +10,7 @@ import { SimDisk } from '../../src/simulation/sim-disk.ts'
 import { seededRandom } from '../../src/util/random.ts'
 import { seedRange } from '../support/depth.ts'
 import { judge, newAccount, runWorkload } from './crash-workload.ts'
-import { openOne } from './support.ts'
+import { batchOf, directory, epoch0, openOne } from './support.ts'
 
 const small: Partial<LogConfig> = { segmentBytes: 2000, indexIntervalBytes: 300, retentionBytes: 5000 }
 
@@ -101,5 +101,23 @@ test('os: after a power cut the log opens with a prefix of what was appended', a
     // The page cache is all that was promised.
     account.promisedEnd = 0
     for (const fate of [0, 1, 2]) await judge(disk.crash(seededRandom(at * 7 + fate)), config, account)
+  }
+})
+
+test('what a process made and did not live to sync, the next one syncs before it promises anything', async () => {
+  for (let at = 1; ; at++) {
+    const disk = new SimDisk()
+    disk.makeDirectory(directory)
+    await disk.syncDirectory('')
+    disk.crashAtOperation = disk.operationCount + at
+    await openOne(disk).catch(() => undefined)
+    const isCut = disk.hasCrashed
+    const next = disk.kill()
+    const { log } = await openOne(next)
+    log.append(batchOf(), epoch0)
+    await log.flush()
+    const { log: survivor } = await openOne(next.durable())
+    assert.equal(survivor.logEndOffset, 1, `killed at operation ${at}, then flushed, then without power`)
+    if (!isCut) return
   }
 })
