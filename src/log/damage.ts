@@ -38,7 +38,7 @@ export async function examineDamage(
   const span = await readSpan(file, from, Math.min(until, from + spanBytesMax))
   // With the length that its neighbour implies the CRC matches: only the length field has changed.
   if (isCompleteBatch(span)) return { nextSoundAt, isTorn: isHeadEmpty(span, from, expectedOffset) }
-  return { nextSoundAt, isTorn: isIncomplete || hasEmptySector(span, from) }
+  return { nextSoundAt, isTorn: isIncomplete || hasEmptyPart(span, from, expectedOffset, nextSoundAt !== null) }
 }
 
 /** Larger than any batch. */
@@ -56,6 +56,17 @@ function isCompleteBatch(span: Uint8Array): boolean {
 function isHeadEmpty(span: Uint8Array, from: number, expectedOffset: Offset): boolean {
   const headBytes = sectorBytes - (from % sectorBytes)
   return expectedOffset >= 256 ** Math.max(0, 8 - headBytes) && hasEmptySector(span.subarray(0, headBytes), from)
+}
+
+/**
+ * Looks for an empty sector where zeros prove something. A few bytes at the end of a sector are the first ones of the base
+ * offset, which are zero in almost every batch; and a sector in which a sound batch follows was written.
+ */
+function hasEmptyPart(span: Uint8Array, from: number, expectedOffset: Offset, isFollowed: boolean): boolean {
+  const headBytes = sectorBytes - (from % sectorBytes)
+  const start = headBytes < 8 && expectedOffset < 256 ** (8 - headBytes) ? headBytes : 0
+  const end = isFollowed ? span.length - ((from + span.length) % sectorBytes) : span.length
+  return hasEmptySector(span.subarray(start, Math.max(start, end)), from + start)
 }
 
 /** `span` begins at byte `from` of its file. */

@@ -231,6 +231,22 @@ test('rot above the recovery point, where every sector was written, is not taken
   }
 })
 
+test('nor is it where few bytes of the batch lie in a sector, which are zero as they were written', async () => {
+  for (let valueBytes = 300; valueBytes < 300 + 512; valueBytes++) {
+    const disk = new SimDisk()
+    const { log } = await openOne(disk)
+    const sizes = [valueBytes, 200, 200].map((size, fill) => {
+      const batch = batchOf({ valueBytes: size, fill })
+      log.append(batch, epoch0)
+      return batch.length
+    })
+    await log.flush()
+    disk.flipBit(`${partition}/00000000000000000000.log`, sizes[0]! + 100, 1)
+    const { log: found } = await openOne(disk.kill())
+    assert.ok(found.failure instanceof CorruptionError, `behind a batch of ${sizes[0]} bytes`)
+  }
+})
+
 test('flipped, cut and missing indexes are rebuilt: every read gives the same bytes', async () => {
   for (const close of ['clean', 'kill'] as const) {
     const batches = await filled(new SimDisk(), close)
