@@ -1,13 +1,10 @@
 /**
- * `npm run bench:replication`: three brokers and a client on this machine, replication factor 3, acks=all, as ratios, each
- * measurement beside its limit in the same run.
+ * `npm run bench:replication`: three brokers and a client on this machine, replication factor 3, acks=all. How fast that is beside
+ * the limit of the machine is `npm run bench`'s to say (bench/workloads/*-3-*); here is how it changes with what is around it.
  *
  *     npm run bench:replication [-- --rounds 3] [-- --seconds 5] [-- --directory /on/a/real/disk] [-- --only delay,idle] [-- --modes os] [-- --warm 4]
  *
- * - `throughput`: bytes produced, against a third of what the bare pipe moves (bench/limits/bare-pipe.ts): every byte goes
- *   over loopback and to disk three times, on the cores and the disk that the pipe has for one.
  * - `depth`: more batches in flight must raise throughput up to the limit, and never lower it after.
- * - `latency`: p50 and p99 at half of the maximum load.
  * - `delay`: with 10 ms each way between the brokers, against the same links without; both through the same relay.
  * - `idle`: 1,000 partitions: CPU of each node at rest; then a broker is killed that leads a third of them, and the time
  *   until somebody else leads each.
@@ -16,20 +13,19 @@
  * measured, since V8 compiles for seconds, and on two cores it does so in four processes at once; and every measurement
  * begins with nothing left to write back.
  */
-import { execFile } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import path from 'node:path'
-import { parseArgs, promisify } from 'node:util'
+import { parseArgs } from 'node:util'
 import { Admin } from '../src/index.ts'
-import { runBarePipe } from './limits/bare-pipe.ts'
-import { type BenchCluster, startBenchCluster } from './replication/cluster.ts'
+import { type BenchCluster, startBenchCluster } from './harness/millrace-nodes.ts'
+import { writeBack } from './harness/processes.ts'
 
 const { values: flags } = parseArgs({
   options: {
     rounds: { type: 'string', default: '3' },
     seconds: { type: 'string', default: '4' },
     directory: { type: 'string', default: process.cwd() },
-    only: { type: 'string', default: 'throughput,depth,latency,delay,idle' },
+    only: { type: 'string', default: 'depth,delay,idle' },
     modes: { type: 'string', default: 'os,sync' },
     warm: { type: 'string', default: '4' },
   },
@@ -59,57 +55,15 @@ interface Produced {
   readonly cpuSeconds: { readonly client: number; readonly nodes: number | null }
 }
 
-/** Beside what it costs to handle, a send of this load has next to no bytes. */
-const tiny: Load = { recordsPerBatch: 10, recordBytes: 100, inFlight: 64 }
 const small: Load = { recordsPerBatch: 600, recordBytes: 100, inFlight: 32 }
 const large: Load = { recordsPerBatch: 100, recordBytes: 1024, inFlight: 32 }
 
 try {
-  if (parts.includes('throughput')) await throughput()
   if (parts.includes('depth')) await depth()
-  if (parts.includes('latency')) await latency()
   if (parts.includes('delay')) await delay()
   if (parts.includes('idle')) await idle()
 } finally {
   rmSync(work, { recursive: true, force: true })
-}
-
-async function throughput(): Promise<void> {
-  head(
-    'durability',
-    'batch × record, in flight',
-    'bare pipe ÷ 3, MB/s',
-    'three brokers, MB/s',
-    'ratio',
-    'p50 ms',
-    'p99 ms',
-    'CPU ms/MB nodes / client',
-  )
-  for (const mode of modes) {
-    for (const load of [small, large]) {
-      const samples: { pipe: number; produced: Produced }[] = []
-      for (let round = 0; round < rounds; round++) {
-        await writeBack()
-        const pipe = await runBarePipe({ file: path.join(work, 'pipe'), mode, ...load, seconds })
-        await using cluster = await startWarm(mode, load)
-        samples.push({ pipe: (pipe.recordsPerSecond * load.recordBytes) / 3e6, produced: await produce(cluster, load) })
-      }
-      const { pipe, produced } = middle(samples, sample => megabytes(sample.produced, load) / sample.pipe)
-      const { nodes, client } = produced.cpuSeconds
-      const perMegabyte = 1000 / (megabytes(produced, load) * produced.seconds)
-      const cpu = `${((nodes ?? Number.NaN) * perMegabyte).toFixed(1)} / ${(client * perMegabyte).toFixed(1)}`
-      row(
-        mode,
-        nameOf(load),
-        pipe.toFixed(1),
-        megabytes(produced, load).toFixed(1),
-        (megabytes(produced, load) / pipe).toFixed(2),
-        produced.latencyMs.p50.toFixed(2),
-        produced.latencyMs.p99.toFixed(2),
-        cpu,
-      )
-    }
-  }
 }
 
 async function depth(): Promise<void> {
@@ -126,24 +80,6 @@ async function depth(): Promise<void> {
       }
       const cells = found.map(samples => middle(samples, value => value).toFixed(1))
       row(mode, `${load.recordsPerBatch} × ${load.recordBytes} B`, ...cells)
-    }
-  }
-}
-
-async function latency(): Promise<void> {
-  head('durability', 'batch × record', 'half of the maximum, records/s', 'p50 ms', 'p99 ms', 'p99 ÷ p50')
-  for (const mode of modes) {
-    for (const load of [tiny, small, large]) {
-      const samples: { rate: number; produced: Produced }[] = []
-      for (let round = 0; round < rounds; round++) {
-        await using cluster = await startWarm(mode, load)
-        const rate = Math.round((await produce(cluster, load)).recordsPerSecond / 2)
-        samples.push({ rate, produced: await produce(cluster, { ...load, inFlight: 4096 }, '--rate', String(rate)) })
-      }
-      const { rate, produced } = middle(samples, ({ produced: { latencyMs } }) => latencyMs.p99 / latencyMs.p50)
-      const { p50, p99 } = produced.latencyMs
-      const name = `${load.recordsPerBatch} × ${load.recordBytes} B`
-      row(mode, name, String(rate), p50.toFixed(2), p99.toFixed(2), (p99 / p50).toFixed(1))
     }
   }
 }
@@ -206,11 +142,6 @@ async function produce(cluster: BenchCluster, load: Load, ...more: string[]): Pr
   // The client is a new process each time.
   const warmUp = ['--warmup', String(warmUpMegabytes * Math.ceil(1e6 / load.recordBytes))]
   return cluster.millrace<Produced>('bench', 'produce', ...argumentsOf(load, seconds), ...warmUp, ...more)
-}
-
-/** What earlier loads left in the page cache would be written during the next one, and its writes would wait for that. */
-async function writeBack(): Promise<void> {
-  await promisify(execFile)('sync')
 }
 
 function argumentsOf({ recordsPerBatch, recordBytes, inFlight }: Load, durationSeconds: number): string[] {

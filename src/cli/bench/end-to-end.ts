@@ -91,7 +91,7 @@ function makeStampedSend(
   const nextSend = makeSends({ ...options, size, batchRecords: 1 }, targets)
   let sends = 0
   return dueAt => {
-    const phase = measurement.take(1)
+    const phase = measurement.take(1, dueAt)
     if (phase === 'over') return null
     const startedAt = performance.now()
     const { topic, messages } = nextSend()

@@ -66,11 +66,14 @@ export class Measurement {
     return new Measurement(context, options, verb, await readNodes(context))
   }
 
-  /** What records are whose handling begins now. */
-  take(records: number): 'warmup' | 'measured' | 'over' {
+  /**
+   * What records are whose handling begins now. What was due during the warm-up belongs to it, however late it is; how late
+   * the last ones are does not make the run longer.
+   */
+  take(records: number, dueAt: number | null = null): 'warmup' | 'measured' | 'over' {
     const { signal } = this.#context
     if (signal.aborted) return 'over'
-    if (this.#measuring === null && !this.#isWarm()) {
+    if (this.#measuring === null && !this.#isWarm(dueAt ?? performance.now())) {
       this.#warmupRecords += records
       return 'warmup'
     }
@@ -110,11 +113,9 @@ export class Measurement {
     }
   }
 
-  #isWarm(): boolean {
+  #isWarm(at: number): boolean {
     const { warmup } = this.#options
-    return 'records' in warmup
-      ? this.#warmupRecords >= warmup.records
-      : performance.now() - this.#preparedAt >= warmup.ms
+    return 'records' in warmup ? this.#warmupRecords >= warmup.records : at - this.#preparedAt >= warmup.ms
   }
 
   #begin(): { startedAt: number; series: Series; cost: CostMeter } {

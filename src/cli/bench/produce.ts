@@ -24,7 +24,7 @@ export async function benchProduce(context: CommandContext, options: BenchProduc
   const measurement = await Measurement.prepare(context, options, 'sent')
   let sends = 0
   const send = (dueAt: number | null): Promise<void> | null => {
-    const phase = measurement.take(options.batchRecords)
+    const phase = measurement.take(options.batchRecords, dueAt)
     if (phase === 'over') return null
     const startedAt = performance.now()
     const { topic, messages } = nextSend()

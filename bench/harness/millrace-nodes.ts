@@ -1,4 +1,4 @@
-/** Three nodes as processes of this machine, and `millrace` commands against them. */
+/** Nodes as processes of this machine, and `millrace` commands against them. */
 import { type ChildProcess, execFile, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -6,20 +6,25 @@ import { createServer } from 'node:net'
 import path from 'node:path'
 import { promisify } from 'node:util'
 import { type Mesh, openMesh } from '../../test/support/chaos/mesh.ts'
+import type { Durability } from './workload.ts'
 
-const bin = path.join(import.meta.dirname, '..', '..', 'bin', 'millrace.cjs')
+const thisCheckout = path.join(import.meta.dirname, '..', '..')
 const run = promisify(execFile)
 
 export interface ClusterOptions {
   /** On the disk that is measured; removed in the end. */
   readonly directory: string
-  readonly mode: 'os' | 'sync'
+  readonly nodes?: 1 | 3
+  /** Whose code runs: by default this one's. */
+  readonly checkout?: string
+  readonly mode: Durability
   /** Everything between nodes goes through links that can delay it. */
   readonly isLinked?: boolean
 }
 
 export interface BenchCluster extends AsyncDisposable {
   readonly urls: readonly string[]
+  readonly pids: readonly number[]
   readonly mesh: Mesh | null
   /** Runs a command and parses what it prints. */
   millrace<Output>(...args: string[]): Promise<Output>
@@ -31,10 +36,12 @@ export interface BenchCluster extends AsyncDisposable {
   kill(at: number): void
 }
 
-export async function startBenchCluster({ directory, mode, isLinked }: ClusterOptions): Promise<BenchCluster> {
+export async function startBenchCluster(options: ClusterOptions): Promise<BenchCluster> {
+  const { directory, nodes: count = 3, checkout = thisCheckout, mode, isLinked } = options
+  const bin = path.join(checkout, 'bin', 'millrace.cjs')
   const work = mkdtempSync(path.join(directory, 'cluster-'))
   const nodes = await Promise.all(
-    [1, 2, 3].map(async id => ({ id, clientPort: await freePort(), peerPort: await freePort() })),
+    [1, 2, 3].slice(0, count).map(async id => ({ id, clientPort: await freePort(), peerPort: await freePort() })),
   )
   const mesh = isLinked === true ? await openMesh(nodes, 1) : null
   const voters = nodes.map(({ id, peerPort }) => `${id}@127.0.0.1:${peerPort}`).join()
@@ -63,6 +70,7 @@ export async function startBenchCluster({ directory, mode, isLinked }: ClusterOp
   let hasTopic = false
   return {
     urls,
+    pids: children.map(({ pid }) => pid!),
     mesh,
     millrace,
     async recreateTopic() {

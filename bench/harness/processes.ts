@@ -1,0 +1,51 @@
+/** CPU time and memory of other processes, as Linux tells them; elsewhere they are unknown. */
+import { execFile } from 'node:child_process'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { promisify } from 'node:util'
+
+/** `USER_HZ`: what `/proc` counts CPU time in, on every architecture that Node runs on. */
+const ticksPerSecond = 100
+
+/** User and system, all threads, since the process began. */
+export function cpuSecondsOf(pid: number): number | null {
+  const stat = readProc(pid, 'stat')
+  if (stat === null) return null
+  // The name, in parentheses, may hold spaces; what follows it begins with the third field.
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+  return (Number(fields[11]) + Number(fields[12])) / ticksPerSecond
+}
+
+/** The most that was resident since the process began, or since `forgetPeak`. */
+export function peakBytesOf(pid: number): number | null {
+  return statusBytes(pid, 'VmHWM')
+}
+
+export function residentBytesOf(pid: number): number | null {
+  return statusBytes(pid, 'VmRSS')
+}
+
+export function forgetPeak(pid: number): void {
+  try {
+    writeFileSync(`/proc/${pid}/clear_refs`, '5')
+  } catch {
+    // Then the peak is that of the whole life, which is still a peak.
+  }
+}
+
+/** What earlier loads left in the page cache would be written during the next one, whose writes would wait for that. */
+export async function writeBack(): Promise<void> {
+  await promisify(execFile)('sync')
+}
+
+function statusBytes(pid: number, name: string): number | null {
+  const found = new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(readProc(pid, 'status') ?? '')
+  return found === null ? null : Number(found[1]) * 1024
+}
+
+function readProc(pid: number, file: string): string | null {
+  try {
+    return readFileSync(`/proc/${pid}/${file}`, 'utf8')
+  } catch {
+    return null
+  }
+}

@@ -1,0 +1,204 @@
+/**
+ * Runs points on systems, interleaved: repetition by repetition, in each of them point by point, and at each point first
+ * what the machine gives without a broker and then every system, in an order that turns with the repetition. Clusters are
+ * started once for all points with their number of nodes, and are warm before anything is measured.
+ */
+import { mkdtempSync, rmSync } from 'node:fs'
+import path from 'node:path'
+import { measureMachine } from '../limits/machine.ts'
+import { measureLimit } from './limits.ts'
+import { describeCommit, describeMachine } from './machine.ts'
+import { forgetPeak, peakBytesOf, residentBytesOf, writeBack } from './processes.ts'
+import {
+  type ClusterDescription,
+  type Limit,
+  type PointResult,
+  type Results,
+  type RunResult,
+  resultsFormat,
+  type SystemDescription,
+  toRunResult,
+} from './results.ts'
+import type { Cluster, System, Timing } from './system.ts'
+import { nameOf, type Point, pointsOf, type Workload } from './workload.ts'
+
+export interface RunnerOptions {
+  readonly workloads: readonly Workload[]
+  readonly systems: readonly System[]
+  readonly repetitions: number
+  readonly timing: Timing
+  /** Of each limit probe. */
+  readonly limitSeconds: number
+  /** Load on every cluster before anything is measured: compilers take that long. */
+  readonly systemWarmupSeconds: (system: string) => number
+  /** From the start of a cluster to a look at its idle memory. */
+  readonly settleSeconds: number
+  /** On the disk to be measured. */
+  readonly directory: string
+  readonly signal: AbortSignal
+  /** A line for whoever waits. */
+  readonly tell: (line: string) => void
+}
+
+interface Running {
+  readonly system: System
+  readonly cluster: Cluster
+}
+
+/** By name of point. */
+interface Collected {
+  readonly point: Point
+  readonly runs: Record<string, (RunResult | null)[]>
+  readonly limits: Limit[]
+  readonly failures: string[]
+}
+
+export async function runBenchmarks(options: RunnerOptions): Promise<Results> {
+  const { workloads, systems, repetitions, timing, tell } = options
+  const directory = mkdtempSync(path.join(options.directory, 'bench-run-'))
+  const startedAt = new Date().toISOString()
+  const machine = describeMachine(directory)
+  const collected = new Map<string, Collected>()
+  const clusters: Record<string, ClusterDescription[]> = {}
+  try {
+    tell('what the machine gives')
+    const machineLimits = await measureMachine(directory, options.limitSeconds)
+    const missing = new Map<string, string | null>()
+    for (const { name, missing: ask } of systems) missing.set(name, await ask())
+    for (const [name, what] of missing) if (what !== null) tell(`${name} is skipped: ${what}`)
+    const present = systems.filter(({ name }) => missing.get(name) === null)
+    for (const nodes of [1, 3] as const) {
+      const points = workloads.filter(workload => workload.nodes === nodes).flatMap(pointsOf)
+      if (points.length === 0 || options.signal.aborted) continue
+      await runOnClusters({ ...options, directory }, nodes, points, present, clusters, collected)
+    }
+    return {
+      format: resultsFormat,
+      startedAt,
+      endedAt: new Date().toISOString(),
+      machine,
+      commit: describeCommit(),
+      repetitions,
+      warmupSeconds: timing.warmupSeconds,
+      seconds: timing.seconds,
+      machineLimits,
+      systems: systems.map(
+        ({ name }): SystemDescription => ({
+          system: name,
+          skipped: missing.get(name) ?? null,
+          clusters: clusters[name] ?? [],
+        }),
+      ),
+      points: [...collected.values()].map((result): PointResult => result),
+    }
+  } finally {
+    rmSync(directory, { recursive: true, force: true })
+  }
+}
+
+async function runOnClusters(
+  options: RunnerOptions,
+  nodes: 1 | 3,
+  points: readonly Point[],
+  systems: readonly System[],
+  clusters: Record<string, ClusterDescription[]>,
+  collected: Map<string, Collected>,
+): Promise<void> {
+  const running: Running[] = []
+  try {
+    for (const system of systems) {
+      const { cluster, description } = await startCluster(options, system, nodes)
+      running.push({ system, cluster })
+      ;(clusters[system.name] ??= []).push(description)
+      await warmUp(options, system, cluster, points)
+    }
+    for (let repetition = 0; repetition < options.repetitions; repetition++) {
+      for (const point of points) {
+        if (options.signal.aborted) return
+        const into = collect(collected, point)
+        await writeBack()
+        into.limits.push(await measureLimit(point, options.directory, options.limitSeconds))
+        for (const [at] of running.entries()) {
+          const { system, cluster } = running[(at + repetition) % running.length]!
+          const progress = `${nodes} node${nodes === 1 ? '' : 's'}, ${repetition + 1}/${options.repetitions}`
+          options.tell(`${progress}: ${nameOf(point)} on ${system.name}`)
+          await measureInto(into, options, point, system, cluster)
+        }
+      }
+    }
+  } finally {
+    await Promise.all(running.map(({ cluster }) => cluster[Symbol.asyncDispose]()))
+  }
+}
+
+async function startCluster(
+  { directory, settleSeconds, tell }: RunnerOptions,
+  system: System,
+  nodes: 1 | 3,
+): Promise<{ cluster: Cluster; description: ClusterDescription }> {
+  tell(`starting ${system.name}, ${nodes} node${nodes === 1 ? '' : 's'}`)
+  const startedAt = performance.now()
+  const cluster = await system.start({ nodes, directory })
+  const startSeconds = (performance.now() - startedAt) / 1_000
+  await new Promise(resolve => setTimeout(resolve, settleSeconds * 1_000))
+  const resident = cluster.pids.map(residentBytesOf)
+  const idleBytes = resident.reduce((sum, bytes) => (sum === null || bytes === null ? null : sum + bytes), 0)
+  const { version, configuration } = cluster
+  return { cluster, description: { nodes, version, configuration, startSeconds, idleBytes } }
+}
+
+/** With the first point of each kind that there is. */
+async function warmUp(
+  options: RunnerOptions,
+  system: System,
+  cluster: Cluster,
+  points: readonly Point[],
+): Promise<void> {
+  const seconds = options.systemWarmupSeconds(system.name)
+  if (seconds === 0) return
+  const kinds = (['produce', 'end-to-end'] as const).flatMap(
+    kind => points.findLast(({ workload, durability }) => workload.kind === kind && durability === 'os') ?? [],
+  )
+  for (const point of kinds) {
+    options.tell(`warming up ${system.name} with ${nameOf(point)}`)
+    await cluster.measure(point, { ...options.timing, warmupSeconds: 0, seconds: seconds / kinds.length })
+  }
+}
+
+function collect(collected: Map<string, Collected>, point: Point): Collected {
+  const name = nameOf(point)
+  const known = collected.get(name)
+  if (known !== undefined) return known
+  const created: Collected = { point, runs: {}, limits: [], failures: [] }
+  collected.set(name, created)
+  return created
+}
+
+async function measureInto(
+  into: Collected,
+  { timing, tell }: RunnerOptions,
+  point: Point,
+  system: System,
+  cluster: Cluster,
+): Promise<void> {
+  const runs = (into.runs[system.name] ??= [])
+  await writeBack()
+  for (const pid of cluster.pids) forgetPeak(pid)
+  const beginTime = new Date().toISOString()
+  try {
+    const sample = await cluster.measure(point, timing)
+    const context = {
+      driver: system.name,
+      point,
+      beginTime,
+      endTime: new Date().toISOString(),
+      nodesPeakBytes: cluster.pids.map(peakBytesOf),
+    }
+    runs.push(sample === null ? null : toRunResult(sample, context))
+  } catch (error) {
+    const message = `${nameOf(point)} on ${system.name}: ${(error as Error).message}`
+    tell(`failed: ${message}`)
+    into.failures.push(message)
+    runs.push(null)
+  }
+}

@@ -1,0 +1,49 @@
+/** What a point comes to on a system: medians with their spread, and ratios taken repetition by repetition. */
+import { type PointResult, percentileOf, type RunResult } from './results.ts'
+import { middleOf, ratioSpread, type Spread, spreadOf } from './statistics.ts'
+
+/** How a run is judged: more of a rate is better, less of the others. */
+export type Measure = 'rate' | 'p50' | 'p99' | 'p99.9' | 'cpuPerGB'
+
+const measures: Record<Measure, (run: RunResult, result: PointResult) => number | null> = {
+  rate: run => run.recordsPerSecond,
+  p50: (run, { point }) => percentileOf(run, point, '50pct'),
+  p99: (run, { point }) => percentileOf(run, point, '99pct'),
+  'p99.9': (run, { point }) => percentileOf(run, point, '999pct'),
+  cpuPerGB: run => {
+    const { client, nodes } = run.cpuSecondsPerGB
+    return client === null || nodes === null ? null : client + nodes
+  },
+}
+
+/** One for each repetition. */
+export function valuesOf(result: PointResult, system: string, measure: Measure): (number | null)[] {
+  return (result.runs[system] ?? []).map(run => (run === null ? null : measures[measure](run, result)))
+}
+
+export function spreadOfMeasure(result: PointResult, system: string, measure: Measure): Spread | null {
+  return spreadOf(valuesOf(result, system, measure).filter(value => value !== null))
+}
+
+/** To the limit of the same repetition: of the rate where there is a limit of it, otherwise of the median latency. */
+export function limitRatio(result: PointResult, system: string): { measure: 'rate' | 'p50'; spread: Spread } | null {
+  const measure = mainMeasure(result)
+  const limits = result.limits.map(limit => (measure === 'rate' ? limit.recordsPerSecond : limit.latency50pct))
+  const spread = ratioSpread(valuesOf(result, system, measure), limits)
+  return spread === null ? null : { measure, spread }
+}
+
+/** What a point is about: at a given rate, and with one send at a time, the latency. */
+export function mainMeasure({ point: { workload, producerRate } }: PointResult): 'rate' | 'p50' {
+  return producerRate > 0 || (workload.kind === 'produce' && workload.inFlight === 1) ? 'p50' : 'rate'
+}
+
+/** The run whose main figure is in the middle. */
+export function middleRun(result: PointResult, system: string): RunResult | undefined {
+  const runs = (result.runs[system] ?? []).filter(run => run !== null)
+  return middleOf(runs, run => measures[mainMeasure(result)](run, result) ?? 0)
+}
+
+export function systemsOf(results: readonly PointResult[]): string[] {
+  return [...new Set(results.flatMap(({ runs }) => Object.keys(runs)))]
+}

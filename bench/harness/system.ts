@@ -1,0 +1,50 @@
+/** What the runner asks of a system under measurement: Millrace, or one of its peers. */
+import type { LatencyMs } from '../../src/cli/bench/latency.ts'
+import type { SeriesPoint } from '../../src/cli/bench/series.ts'
+import type { Point } from './workload.ts'
+
+export interface System {
+  readonly name: string
+  /** What it is started with is fixed; whatever is missing here, by name, or `null` if it can run. */
+  missing(): Promise<string | null>
+  start(options: StartOptions): Promise<Cluster>
+}
+
+export interface StartOptions {
+  readonly nodes: 1 | 3
+  /** On the disk that is measured. What is below it is the system's, and is removed by the runner. */
+  readonly directory: string
+}
+
+export interface Cluster extends AsyncDisposable {
+  readonly version: string
+  /** What a reader has to know to start the same: printed in the report. */
+  readonly configuration: Readonly<Record<string, string>>
+  readonly pids: readonly number[]
+  /** Runs the point against topics of its own and removes them. `null`: the system, or its client, does not do that. */
+  measure(point: Point, timing: Timing): Promise<Sample | null>
+}
+
+export interface Timing {
+  readonly warmupSeconds: number
+  readonly seconds: number
+  /** Of backlogs: less of them in a brief run. */
+  readonly scale: number
+}
+
+/** What one run showed. Latencies are milliseconds; `null` is what was not measured. */
+export interface Sample {
+  readonly records: number
+  readonly bytes: number
+  readonly seconds: number
+  readonly publishLatency: Latency | null
+  readonly publishDelayLatency: Latency | null
+  readonly endToEndLatency: Latency | null
+  readonly series: readonly SeriesPoint[]
+  readonly clientCpuSeconds: number | null
+  readonly nodesCpuSeconds: number | null
+  readonly clientPeakBytes: number | null
+}
+
+/** Kafka's tools tell some percentiles only. */
+export type Latency = Partial<LatencyMs>

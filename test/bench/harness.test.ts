@@ -1,0 +1,197 @@
+/** What the benchmarks' figures pass through: workload files, statistics, names of results, comparison and report. */
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { test } from 'node:test'
+import { compareResults, renderComparison } from '../../bench/harness/comparison.ts'
+import { cpuSecondsOf, peakBytesOf } from '../../bench/harness/processes.ts'
+import { type PointResult, percentileOf, quantilesOf, type Results, toRunResult } from '../../bench/harness/results.ts'
+import { groupBy, middleOf, ratioSpread, spreadOf } from '../../bench/harness/statistics.ts'
+import { limitRatio, mainMeasure, middleRun } from '../../bench/harness/summary.ts'
+import type { Sample } from '../../bench/harness/system.ts'
+import { markdownOf } from '../../bench/harness/text.ts'
+import { nameOf, type Point, parseWorkload, pointsOf, readWorkloads } from '../../bench/harness/workload.ts'
+import { renderReport } from '../../bench/report/html.ts'
+
+const workloads = readWorkloads()
+const endToEnd = pointsOf(workloads.find(({ name }) => name === 'end-to-end-1')!)
+const producing = pointsOf(workloads.find(({ name }) => name === 'produce-1-100B')!)
+
+function sampleOf(recordsPerSecond: number, p50: number): Sample {
+  const latency = {
+    mean: p50,
+    p50,
+    p99: 3 * p50,
+    'p99.9': 9 * p50,
+    max: 10 * p50,
+    quantiles: { 100: 10 * p50, 0: 0.1, 50: p50 },
+  }
+  const second = {
+    seconds: 1,
+    recordsPerSecond,
+    megabytesPerSecond: 1,
+    meanMs: p50,
+    p50Ms: p50,
+    p99Ms: 3 * p50,
+    maxMs: 9,
+  }
+  return {
+    records: 2 * recordsPerSecond,
+    bytes: 200 * recordsPerSecond,
+    seconds: 2,
+    publishLatency: latency,
+    publishDelayLatency: null,
+    endToEndLatency: latency,
+    series: [second, second],
+    clientCpuSeconds: 1,
+    nodesCpuSeconds: 3,
+    clientPeakBytes: 1e8,
+  }
+}
+
+function resultOf(point: Point, systems: Readonly<Record<string, readonly (Sample | null)[]>>): PointResult {
+  const context = {
+    point,
+    beginTime: '2026-01-01T00:00:00.000Z',
+    endTime: '2026-01-01T00:00:02.000Z',
+    nodesPeakBytes: [2e8],
+  }
+  const runs = Object.entries(systems).map(([driver, samples]) => [
+    driver,
+    samples.map(sample => (sample === null ? null : toRunResult(sample, { ...context, driver }))),
+  ])
+  const limit = { name: 'bare pipe', recordsPerSecond: 2_000, latency50pct: 0.5 }
+  return { point, runs: Object.fromEntries(runs), limits: [limit, limit, limit], failures: [] }
+}
+
+function resultsOf(points: readonly PointResult[]): Results {
+  const described = { nodes: 1, version: '1', configuration: { 'a<b': 'x & y' }, startSeconds: 1, idleBytes: 1e8 }
+  return {
+    format: 1,
+    startedAt: '2026-01-01T00:00:00.000Z',
+    endedAt: '2026-01-01T00:10:00.000Z',
+    machine: { cpu: 'c', cores: 2, memoryBytes: 1e9, kernel: 'k', fileSystem: 'f', node: 'v20', loadAverage: 0.1 },
+    commit: { commit: 'abc', isDirty: false },
+    repetitions: 3,
+    warmupSeconds: 1,
+    seconds: 2,
+    machineLimits: { 'CRC-32C': 3_000 },
+    systems: [
+      { system: 'millrace', skipped: null, clusters: [described] },
+      { system: 'kafka', skipped: null, clusters: [described] },
+      { system: 'nats', skipped: 'there is no nats-server', clusters: [] },
+    ],
+    points,
+  }
+}
+
+test('every workload file is one, and a mistake in one is named', () => {
+  assert.ok(workloads.length > 5)
+  assert.equal(new Set(workloads.flatMap(pointsOf).map(nameOf)).size, workloads.flatMap(pointsOf).length)
+  const text = readFileSync('bench/workloads/produce-1-100B.json', 'utf8')
+  assert.equal(parseWorkload('x', text).name, 'x')
+  assert.throws(() => parseWorkload('x', text.replace('"produce"', '"reduce"')), /workload x: kind cannot be "reduce"/)
+  assert.throws(() => parseWorkload('x', text.replace('"inFlight"', '"inFlght"')), /inFlight cannot be undefined/)
+  assert.throws(() => parseWorkload('x', text.replace('{', '{ "more": 1,')), /unknown more/)
+})
+
+test('medians, spreads and ratios of pairs', () => {
+  assert.deepEqual(spreadOf([3, 1, 2]), { median: 2, min: 1, max: 3, count: 3 })
+  assert.equal(spreadOf([4, 1, 2, 3])!.median, 2.5)
+  assert.equal(spreadOf([]), null)
+  assert.deepEqual(ratioSpread([2, null, 9, 8], [1, 1, 3, null]), { median: 2.5, min: 2, max: 3, count: 2 })
+  assert.equal(
+    middleOf(['aaa', 'a', 'aa'], text => text.length),
+    'aa',
+  )
+  assert.deepEqual(
+    [...groupBy([1, 2, 3], n => String(n % 2))],
+    [
+      ['1', [1, 3]],
+      ['0', [2]],
+    ],
+  )
+})
+
+test('results carry the names of the OpenMessaging Benchmark', () => {
+  const run = resultOf(endToEnd[0]!, { millrace: [sampleOf(1_000, 2)] }).runs.millrace![0]!
+  assert.equal(run.aggregatedEndToEndLatency99pct, 6)
+  assert.equal(run.aggregatedPublishLatencyAvg, 2)
+  assert.equal(run.aggregatedEndToEndLatency999pct, 18)
+  assert.deepEqual(run.endToEndLatency50pct, [2, 2])
+  assert.deepEqual(
+    [run.publishRate, run.consumeRate],
+    [
+      [1_000, 1_000],
+      [1_000, 1_000],
+    ],
+  )
+  assert.equal('aggregatedPublishDelayLatency50pct' in run, false)
+  assert.equal(run.recordsPerSecond, 1_000)
+  assert.deepEqual(run.cpuSecondsPerGB, { client: 5_000, nodes: 15_000 })
+  assert.equal(percentileOf(run, endToEnd[0]!, '50pct'), 2)
+  assert.deepEqual(quantilesOf(run, endToEnd[0]!), [
+    [0, 0.1],
+    [50, 2],
+    [100, 20],
+  ])
+})
+
+test('a point is judged by its rate, or by its latency where the rate is given, and both by the limit', () => {
+  const byRate = resultOf(producing[0]!, { millrace: [sampleOf(1_000, 2), sampleOf(1_500, 2), null] })
+  assert.equal(mainMeasure(byRate), 'rate')
+  assert.deepEqual(limitRatio(byRate, 'millrace'), {
+    measure: 'rate',
+    spread: { median: 0.625, min: 0.5, max: 0.75, count: 2 },
+  })
+  const byLatency = resultOf(endToEnd[0]!, { millrace: [sampleOf(1_000, 2), sampleOf(1_000, 4), sampleOf(1_000, 3)] })
+  assert.equal(limitRatio(byLatency, 'millrace')!.spread.median, 6)
+  assert.equal(middleRun(byLatency, 'millrace')!.aggregatedEndToEndLatency50pct, 3)
+})
+
+test('a comparison says what differs every time, and nothing else', () => {
+  const result = (rate: number, p50: number): Sample[] => [
+    sampleOf(rate, p50),
+    sampleOf(rate + 10, p50),
+    sampleOf(rate, p50),
+  ]
+  const results = resultsOf([
+    resultOf(producing[0]!, { before: result(1_000, 2), millrace: result(1_500, 2) }),
+    resultOf(endToEnd[0]!, { before: result(1_000, 2), millrace: [sampleOf(1, 1), sampleOf(1, 3), sampleOf(1, 1)] }),
+  ])
+  const comparisons = compareResults({ results, system: 'before' }, { results, system: 'millrace' })
+  const table = renderComparison(comparisons)
+  assert.match(table, /produce-1-100B os \| records\/s .* 1\.50 \(1\.50–1\.50\) \| better/)
+  assert.match(table, /end-to-end-1 os 1000\/s \| p50 ms .* 0\.50 \(0\.50–1\.50\) \| –/)
+  assert.ok(comparisons.every(({ ratio }) => ratio.count === 3))
+})
+
+test('the report is one document that draws what there is and tells what there is not', () => {
+  const both = { millrace: [sampleOf(1_000, 2), sampleOf(1_100, 3)], kafka: [sampleOf(500, 6), null] }
+  const results = resultsOf([...producing, ...endToEnd].map(point => resultOf(point, both)))
+  const html = renderReport(results)
+  for (const title of [
+    'limits of the machine',
+    'Beside its peers',
+    'Latency by percentile',
+    'Latency against load',
+    'Throughput over time',
+    'Cost',
+  ])
+    assert.ok(html.includes(title), title)
+  assert.ok(html.includes('nats was skipped: there is no nats-server'))
+  assert.ok(html.includes('a&lt;b') && html.includes('x &amp; y'))
+  assert.doesNotMatch(html, /NaN|undefined|Infinity|<script|https?:/)
+  assert.equal(html.match(/<svg/g)!.length, html.match(/<\/svg>/g)!.length)
+  // A run in which everything failed still says so.
+  const failed: PointResult = { ...resultOf(producing[0]!, { millrace: [null] }), failures: ['it broke'] }
+  const empty = renderReport(resultsOf([failed]))
+  assert.ok(empty.includes('it broke'))
+  assert.doesNotMatch(empty, /NaN|undefined/)
+  assert.match(markdownOf(results), /\| produce-1-100B os \| kafka \| 500 \|/)
+})
+
+test('processes are looked at as Linux tells them', { skip: process.platform !== 'linux' }, () => {
+  assert.ok(cpuSecondsOf(process.pid)! > 0)
+  assert.ok(peakBytesOf(process.pid)! > 1 << 20)
+  assert.equal(cpuSecondsOf(2 ** 22 + 1), null)
+})
