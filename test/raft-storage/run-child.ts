@@ -1,7 +1,7 @@
 /** Starts `child.ts` and reads its events; compiles the fault shim where a C compiler is present. */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -54,7 +54,9 @@ let shim: string | null | undefined
 /** The compiled shim, or the reason why there is none. */
 export function storageShim(): { path: string } | { missing: string } {
   if (shim === undefined) {
-    const out = join(mkdtempSync(join(tmpdir(), 'millrace-shim-')), 'storage-faults.so')
+    const work = mkdtempSync(join(tmpdir(), 'millrace-shim-'))
+    process.once('exit', () => rmSync(work, { recursive: true, force: true }))
+    const out = join(work, 'storage-faults.so')
     const flags = ['-shared', '-fPIC', '-O1', '-o', out, shimSource, '-ldl']
     const compiled = process.platform === 'linux' && spawnSync('cc', flags, { stdio: 'inherit' }).status === 0
     shim = compiled ? out : null
