@@ -9,6 +9,8 @@ import type { BrokerEpoch } from '../util/numbers.ts'
 import { Deadlines } from './deadlines.ts'
 import { FetchMemory } from './fetch-memory.ts'
 import { unfitReason } from './fitness.ts'
+import { openRecordGateway } from './gateway/open-gateway.ts'
+import type { RecordGateway } from './gateway/record-gateway.ts'
 import { brokerHandlers } from './handlers/index.ts'
 import { peerHandlers } from './handlers/peer.ts'
 import { HighWatermarkCheckpoint } from './high-watermark-checkpoint.ts'
@@ -40,6 +42,8 @@ export interface Broker extends AsyncDisposable {
   readonly handlers: readonly Handler[]
   /** For the listener that other nodes connect to. */
   readonly peerHandlers: readonly Handler[]
+  /** For callers that do not know who leads. */
+  readonly records: RecordGateway
   readonly partitions: PartitionRegistry
   readonly stats: BrokerStats
   replication(): ReplicationOverview
@@ -68,23 +72,14 @@ export async function openBroker(options: BrokerOptions): Promise<Broker> {
   owned.defer(() => proposer.close())
   const rules = options.rules ?? soundBrokerRules
   const env = { nodeId, clock, logger, stats, senders, proposer, rules }
-  const partitions = new PartitionRegistry({
-    nodeId,
-    incarnationId,
-    metadata,
-    logs,
-    logger,
-    topicDefaults,
-    onFatal,
-    env,
-  })
+  const parts = { nodeId, incarnationId, metadata, logs, logger, topicDefaults, onFatal, env }
+  const partitions = new PartitionRegistry(parts)
   owned.defer(() => partitions.close())
   proposer.watch(() => leadersOf(partitions))
-  const { highWatermarks } = logs
   const checkpoint = new HighWatermarkCheckpoint({
     clock,
     logger,
-    highWatermarks,
+    highWatermarks: logs.highWatermarks,
     partitions: () => partitions.all(),
     onFatal,
   })
@@ -93,11 +88,13 @@ export async function openBroker(options: BrokerOptions): Promise<Broker> {
   let isDraining = false
   const runtime = { ...options, partitions, deadlines, fetchMemory, stats, rules, isDraining: () => isDraining }
   const handlers = brokerHandlers(runtime)
+  const records = owned.use(openRecordGateway(runtime, handlers, options))
   owned.use(new Retention({ clock, logger, partitions, stats, checkIntervalMs: settings.retentionCheckIntervalMs }))
   await partitions.settled()
   return {
     handlers,
     peerHandlers: peerHandlers(runtime),
+    records,
     partitions,
     stats,
     replication: () =>

@@ -3,7 +3,9 @@
  * Kafka would put it; messages without a key stick to one partition until a batch is full (KIP-480, KIP-794), which
  * the accumulator does, because only it knows when that is.
  */
-import { murmur2, murmur2Text } from './murmur2.ts'
+import { partitionForKey } from '../util/murmur2.ts'
+
+export { partitionForKey }
 
 /**
  * Chooses a partition in [0, partitionCount), or returns `null` to leave it to the sticky choice. Called once per
@@ -19,10 +21,4 @@ export type Partitioner = (
 export const defaultPartitioner: Partitioner = (message, _topic, partitionCount) => {
   const { key } = message
   return key === undefined || key === null ? null : partitionForKey(key, partitionCount)
-}
-
-/** The partition Kafka's default partitioner gives `key`. */
-export function partitionForKey(key: Uint8Array | string, partitionCount: number): number {
-  const hash = typeof key === 'string' ? murmur2Text(key) : murmur2(key)
-  return (hash & 0x7fff_ffff) % partitionCount
 }

@@ -3,6 +3,8 @@
  * source, so that all series of a scrape belong together and a source that hands over samples is asked once.
  */
 import { Registry } from 'prom-client'
+import { registerHttpMetrics } from './http-metrics.ts'
+import type { HttpStats } from './http-stats.ts'
 import type { MetricsSources, PartitionView } from './metrics-sources.ts'
 import { registerPeerMetrics } from './peer-metrics.ts'
 import { registerProcessMetrics } from './process-metrics.ts'
@@ -23,7 +25,7 @@ export interface Metrics {
   close(): void
 }
 
-export function openMetrics(sources: MetricsSources): Metrics {
+export function openMetrics(sources: MetricsSources, http: HttpStats): Metrics {
   const registry = new Registry()
   const looks: Array<() => void> = []
   /** The source as it was at the beginning of the scrape. */
@@ -35,6 +37,7 @@ export function openMetrics(sources: MetricsSources): Metrics {
     return () => seen
   }
   const close = registerProcessMetrics(registry, sources.version, sources.nodeId)
+  registerHttpMetrics(registry, http)
   if (sources.transport !== undefined) {
     registerTransportMetrics(registry, once(sources.transport), sources.latencyBucketsMs ?? [])
   }

@@ -1,21 +1,27 @@
 /**
  * The HTTP side of the client port. `/livez` and `/readyz` answer from the moment the port is open, so that a long
- * recovery is not taken for death; the rest, metrics above all, is loaded by the first request after the node is open:
+ * recovery is not taken for death; the rest, metrics and REST, is loaded by the first request after the node is open:
  * most nodes in tests are never asked.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { livezRoute, type Readiness, readyzRoute } from '../http/health.ts'
 import type { HttpRoutes, MetricsSources } from '../http/index.ts'
-import { createRouter, type RequestHandler } from '../http/router.ts'
+import { createRouter, type RequestHandler, type RestLimits } from '../http/router.ts'
+import { nodeCodecs } from '../platform/codecs.ts'
 import type { WsServerStats } from '../platform/ws-server.ts'
 import { latencyBucketsMs } from '../transport/stats.ts'
 import type { Logger } from '../util/logger.ts'
+import { secondMs } from '../util/units.ts'
 import { version } from '../util/version.ts'
 import { clusterView, partitionViews } from './metrics-views.ts'
 import type { Node } from './node.ts'
 
+/** For answers on their way, when everything behind them has closed. */
+const closeGraceMs = secondMs
+
 export interface HttpFrontOptions {
   readonly logger: Logger
+  readonly rest: RestLimits
   /** `metrics.partition.series.max` */
   readonly partitionSeriesMax: number
 }
@@ -24,7 +30,8 @@ export class HttpFront {
   readonly #options: HttpFrontOptions
   readonly #early: RequestHandler
   #node: { readonly node: Node; readonly port: WsServerStats } | null = null
-  #routes: Promise<HttpRoutes> | null = null
+  #loading: Promise<HttpRoutes> | null = null
+  #routes: HttpRoutes | null = null
   #isServing = false
   #waitsFor: (() => readonly string[]) | null = null
 
@@ -34,7 +41,7 @@ export class HttpFront {
       ['/livez', livezRoute()],
       ['/readyz', readyzRoute(() => this.#readiness())],
     ])
-    this.#early = createRouter(routes, options.logger)
+    this.#early = createRouter({ routes, isStarting: true, logger: options.logger })
   }
 
   readonly onRequest = (request: IncomingMessage, response: ServerResponse): void => {
@@ -42,9 +49,16 @@ export class HttpFront {
       this.#early(request, response)
       return
     }
-    this.#routes ??= this.#load(this.#node.node, this.#node.port)
-    this.#routes.then(
-      routes => routes.onRequest(request, response),
+    if (this.#routes !== null) {
+      this.#routes.onRequest(request, response)
+      return
+    }
+    this.#loading ??= this.#load(this.#node.node, this.#node.port)
+    this.#loading.then(
+      routes => {
+        this.#routes = routes
+        routes.onRequest(request, response)
+      },
       (error: unknown) => {
         this.#options.logger.error({ error }, 'the HTTP routes could not be loaded')
         response.destroy()
@@ -67,9 +81,10 @@ export class HttpFront {
     this.#isServing = true
   }
 
+  /** Call it when nothing waits any more: what is answered is still given a moment to leave. */
   async close(): Promise<void> {
-    const routes = await this.#routes
-    routes?.close()
+    const routes = await this.#loading
+    await routes?.close(closeGraceMs)
   }
 
   #readiness(): Readiness {
@@ -82,7 +97,7 @@ export class HttpFront {
 
   async #load(node: Node, port: WsServerStats): Promise<HttpRoutes> {
     const { openHttpRoutes } = await import('../http/index.ts')
-    const { logger, partitionSeriesMax } = this.#options
+    const { logger, rest, partitionSeriesMax } = this.#options
     const network = node.peerNetwork
     const metrics: MetricsSources = {
       version,
@@ -99,6 +114,11 @@ export class HttpFront {
       cluster: () => clusterView(node.controller.metadata.image()),
       partitionSeriesMax,
     }
-    return openHttpRoutes({ readiness: () => this.#readiness(), metrics, logger })
+    return openHttpRoutes({
+      readiness: () => this.#readiness(),
+      metrics,
+      rest: { ...rest, records: node.broker.records, codecs: nodeCodecs },
+      logger,
+    })
   }
 }

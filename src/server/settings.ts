@@ -1,5 +1,6 @@
 /** From the keys an operator knows to what a node is told. */
 import type { BrokerConfigEntry } from '../broker/runtime.ts'
+import type { RestLimits } from '../http/router.ts'
 import type { Failure } from '../protocol/errors.ts'
 import { defaultPeerTiming } from '../quorum/network/types.ts'
 import { toNodeId } from '../util/numbers.ts'
@@ -80,6 +81,14 @@ export function settingsFrom(config: NodeConfig, clusterId: string | null): Node
       : null,
     controllerRequestTimeoutMs: config.requestTimeoutMs,
     shutdownGraceMs,
+  }
+}
+
+export function restLimits(config: NodeConfig): RestLimits {
+  return {
+    bodyBytesMax: config.httpRequestMaxBytes,
+    heldBytesMax: config.httpQueuedMaxBytes,
+    slowReaderTimeoutMs: config.slowReaderTimeoutMs,
   }
 }
 

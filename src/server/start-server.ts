@@ -26,7 +26,7 @@ import { type NodeData, openNodeData } from './node-data.ts'
 import type { NodePeerPorts } from './node-peers.ts'
 import { openPeerPort, type PeerPort } from './peer-port.ts'
 import { configOf, type ServerOptions } from './server-options.ts'
-import { settingsFrom } from './settings.ts'
+import { restLimits, settingsFrom } from './settings.ts'
 
 export interface Server extends AsyncDisposable {
   /** Where clients of this machine connect: `ws://127.0.0.1:9292`. */
@@ -67,7 +67,11 @@ export async function startOn(
   const owned = new Disposables()
   try {
     const sockets = new HeldSockets()
-    const front = new HttpFront({ logger, partitionSeriesMax: config.metricsPartitionSeriesMax })
+    const front = new HttpFront({
+      logger,
+      rest: restLimits(config),
+      partitionSeriesMax: config.metricsPartitionSeriesMax,
+    })
     const [port, peerPort, data] = await allOpen(
       owned,
       openClientPort(config, sockets, front, logger),

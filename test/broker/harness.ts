@@ -34,13 +34,20 @@ export class FakeMetadata implements MetadataSource {
   brokerConfigs = new Map<NodeId, ReadonlyMap<string, string>>()
   /** Of the process that registered as `self`. */
   incarnationId = 'i'
+  /** Where `other` is for nodes; `null`: nowhere. */
+  peerUrl: string | null = null
   readonly #listeners = new Set<(image: MetadataImage, delta: MetadataDelta) => void>()
 
   image(): MetadataImage {
     return {
       clusterId: 'cluster',
       lastOffset: 0,
-      brokers: new Map([self, other].map(nodeId => [nodeId, brokerImage(nodeId, this.incarnationId)])),
+      brokers: new Map(
+        [self, other].map(nodeId => [
+          nodeId,
+          { ...brokerImage(nodeId, this.incarnationId), peerUrl: nodeId === other ? this.peerUrl : null },
+        ]),
+      ),
       topics: {
         byName: new Map(this.topics),
         byId: new Map([...this.topics.values()].map(topic => [topic.id, topic])),

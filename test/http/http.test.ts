@@ -7,6 +7,7 @@ import { latencyBucketsMs } from '../../src/transport/stats.ts'
 import { silentLogger } from '../../src/util/logger.ts'
 import { upgradeHead, type WsRig, wsRig } from '../platform/ws-rig.ts'
 import { echoApi } from '../transport/support.ts'
+import { noRest } from './rest-rig.ts'
 
 let rig: WsRig
 let routes: HttpRoutes
@@ -33,6 +34,7 @@ before(async () => {
   routes = openHttpRoutes({
     readiness: () => readiness,
     logger: silentLogger,
+    rest: noRest,
     metrics: {
       version: '1.2.3',
       nodeId: 4,
@@ -75,7 +77,7 @@ before(async () => {
   })
 })
 after(async () => {
-  routes.close()
+  await routes.close(0)
   await rig.close()
 })
 
@@ -122,7 +124,7 @@ test('/readyz says why not, and then that it is', async () => {
   assert.deepEqual(JSON.parse(ready.text), { status: 'ready' })
 })
 
-test('HEAD has the head only; other methods and paths are JSON errors; no CORS header anywhere', async () => {
+test('HEAD has the head only; other methods and paths are JSON errors; no CORS header on health and metrics', async () => {
   const head = await get('/livez', { method: 'HEAD' })
   assert.equal(head.status, 200)
   assert.equal(head.text, '')
@@ -246,6 +248,7 @@ test('the event loop’s delay is reported, and a source that fails is a 500 wit
       throw new Error('secret detail')
     },
     logger: silentLogger,
+    rest: noRest,
     metrics: { version: '1', nodeId: 1, partitionSeriesMax: 0 },
   })
   const other = await wsRig({ onRequest: broken.onRequest })
@@ -254,6 +257,6 @@ test('the event loop’s delay is reported, and a source that fails is a 500 wit
   assert.doesNotMatch(await answer.text(), /secret/)
   const metrics = await (await fetch(`${other.url.replace('ws:', 'http:')}/metrics`)).text()
   assert.match(metrics, /# TYPE millrace_event_loop_delay_seconds gauge/)
-  broken.close()
+  await broken.close(0)
   await other.close()
 })

@@ -8,7 +8,8 @@ import type { Node } from '../../src/server/node.ts'
 import { silentLogger } from '../../src/util/logger.ts'
 
 test('alive from the start, ready only when it serves, and never silent about why not', async t => {
-  const front = new HttpFront({ logger: silentLogger, partitionSeriesMax: 10 })
+  const rest = { bodyBytesMax: 1_000, heldBytesMax: 10_000, slowReaderTimeoutMs: 30_000 }
+  const front = new HttpFront({ logger: silentLogger, rest, partitionSeriesMax: 10 })
   const server = createServer(front.onRequest).listen(0, '127.0.0.1')
   t.after(() => server.close())
   await once(server, 'listening')
@@ -20,8 +21,10 @@ test('alive from the start, ready only when it serves, and never silent about wh
   const opening = '{"status":"not ready","reasons":["The node is opening its data."]}\n'
   assert.deepEqual(await ask('/readyz'), [503, opening])
   assert.equal((await ask('/metrics'))[0], 404)
+  const [status, text] = await ask('/v1/topics/t/records')
+  assert.deepEqual([status, JSON.parse(text as string).error], [503, 'REPLICA_NOT_AVAILABLE'])
   let reasons = ['The broker is not registered with the controller yet.']
-  front.open({ nodeId: 1, notReadyReasons: () => reasons } as unknown as Node, {
+  front.open({ nodeId: 1, broker: { records: {} }, notReadyReasons: () => reasons } as unknown as Node, {
     tcpConnections: 0,
     refused: { connections: 0, access: 0, upgrade: 0, http: 0, floods: 0 },
   })

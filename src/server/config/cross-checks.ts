@@ -73,6 +73,12 @@ function sizeFault(config: NodeConfig): Fault | null {
       config.queuedMaxRequestBytes,
     ) ??
     notAbove('message.max.bytes', maxMessageBytes, 'log.unflushed.max.bytes', config.logUnflushedMaxBytes) ??
+    notAbove(
+      'http.request.max.bytes',
+      config.httpRequestMaxBytes,
+      'a quarter of http.queued.max.bytes',
+      config.httpQueuedMaxBytes / 4,
+    ) ??
     notAbove('message.max.bytes', maxMessageBytes, 'fetch.memory.max.bytes', config.fetchMemoryMaxBytes) ??
     notAbove('fetch.max.bytes', config.fetchMaxBytes, 'fetch.memory.max.bytes', config.fetchMemoryMaxBytes) ??
     notAbove(

@@ -122,6 +122,18 @@ export const nodeSettings = {
     96 * MiB,
     'A connection that leaves more than this unread is closed.',
   ),
+  'http.request.max.bytes': setting(
+    'network',
+    bytes(16 * KiB, GiB),
+    8 * MiB,
+    'Largest body of an HTTP request; a larger one is answered with 413. Also the most that one GET of records asks for.',
+  ),
+  'http.queued.max.bytes': setting(
+    'network',
+    bytes(64 * KiB, 64 * GiB),
+    64 * MiB,
+    'Bodies and answers of HTTP requests held at once. New requests wait from half of it on; at it they are refused with 503.',
+  ),
   'slow.reader.timeout.ms': setting(
     'network',
     ms(100, hourMs),

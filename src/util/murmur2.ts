@@ -30,6 +30,12 @@ const encoder = new TextEncoder()
 /** Keys are short; one that is longer is encoded into memory of its own. */
 const scratch = new Uint8Array(256)
 
+/** The partition Kafka's default partitioner gives `key`. */
+export function partitionForKey(key: Uint8Array | string, partitionCount: number): number {
+  const hash = typeof key === 'string' ? murmur2Text(key) : murmur2(key)
+  return (hash & 0x7fff_ffff) % partitionCount
+}
+
 function murmur2Range(bytes: Uint8Array, length: number): number {
   let hash = seed ^ length
   const wordsEnd = length & ~3

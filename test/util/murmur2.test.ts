@@ -2,8 +2,7 @@ import assert from 'node:assert/strict'
 import { createRequire } from 'node:module'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { murmur2, murmur2Text } from '../../src/client/murmur2.ts'
-import { partitionForKey } from '../../src/client/partitioner.ts'
+import { murmur2, murmur2Text, partitionForKey } from '../../src/util/murmur2.ts'
 
 const encode = (text: string): Uint8Array => new TextEncoder().encode(text)
 
