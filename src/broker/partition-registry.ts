@@ -149,6 +149,25 @@ export class PartitionRegistry {
     return count
   }
 
+  /** One of those that others count on this broker for, though another replica that is in sync or eligible could serve it. */
+  get heldUp(): TopicPartition | null {
+    for (const slots of this.#topics.values()) {
+      for (const { failed, partition } of slots.values()) {
+        const id = failed?.id ?? (partition?.log.failure == null ? null : partition.id)
+        if (id !== null && this.#isHeldUp(id)) return id
+      }
+    }
+    return null
+  }
+
+  #isHeldUp({ topicId, partition }: TopicPartition): boolean {
+    const { nodeId } = this.#options
+    const { leaderId, isr, elr } = this.#image.topics.byId.get(topicId)?.partitions[partition] ?? {}
+    if (leaderId !== nodeId && isr?.includes(nodeId) !== true) return false
+    const isFit = (id: NodeId): boolean => id !== nodeId && this.#brokers.brokerEpochs.has(id)
+    return [...isr!, ...elr!].some(isFit)
+  }
+
   /** Resolves once the partitions of `topics` (all, when not given) are as the metadata known now wants them. */
   async settled(topics: Iterable<string> = [...this.#topics.keys()]): Promise<void> {
     const steps: Promise<void>[] = []

@@ -278,6 +278,23 @@ test('a leader whose full disk takes back what followers have gives up its epoch
   await cluster.stop()
 })
 
+test('a leader whose log is damaged asks for others in its place, and for nothing more once they are there', async () => {
+  const cluster = await Replicas.open({ configs: { 'flush.policy': 'os' } })
+  const one = cluster.node(1)
+  await cluster.until(one.produce(values(2)))
+  assert.equal(one.broker.unfitReason(), null)
+  one.disk.intercept = ({ kind, path }) => (kind === 'write' && path.endsWith('.log') ? 'EIO' : null)
+  assert.notDeepEqual(await cluster.until(one.produce(['x'])), [null])
+  assert.match(one.broker.unfitReason() ?? '', /t-0 is offline here/)
+  cluster.change({ isr: ids(1) })
+  assert.equal(one.broker.unfitReason(), null, 'nobody else can serve it')
+  cluster.change({ leaderId: toNodeId(2), isr: ids(1, 2) })
+  assert.match(one.broker.unfitReason() ?? '', /t-0 is offline here/, 'the leader waits for it')
+  cluster.change({ isr: ids(2, 3) })
+  assert.equal(one.broker.unfitReason(), null)
+  await cluster.stop()
+})
+
 test('a restarted leader of a new epoch knows what was committed before', async () => {
   const cluster = await Replicas.open()
   await cluster.until(cluster.node(1).produce(values(10)))
