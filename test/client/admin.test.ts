@@ -58,6 +58,22 @@ test('admin: a change is retried with the same session, the next one has another
   await clock.run(Promise.all([a.close(), b.close()]))
 })
 
+test('admin: changes that are made at the same time do not overtake each other in one session', async () => {
+  const { clock, cluster, admin, sessions } = withController()
+  const a = admin()
+  let breaks = 1
+  cluster.faultOf = api => (api.name === 'CreateTopics' && breaks-- > 0 ? 'break after' : 'none')
+  const names = Array.from({ length: 20 }, (_, at) => `t${at}`)
+  await clock.run(Promise.all(names.map(name => a.createTopics({ topics: [{ name }] }))))
+  const latest = new Map<string, number>()
+  for (const { clientId, requestId } of sessions.map(session => session!)) {
+    assert.ok(requestId >= (latest.get(clientId) ?? 0), 'none is older than the latest of its session')
+    latest.set(clientId, requestId)
+  }
+  assert.ok(latest.size > 1 && latest.size < names.length, `${latest.size} sessions`)
+  await clock.run(a.close())
+})
+
 test('admin: a change goes to the controller, also after it moved', async () => {
   const { clock, cluster, admin } = withController(3)
   const a = admin()

@@ -5,6 +5,7 @@ import { secondMs } from '../../util/units.ts'
 import { type Cluster, isRetriable } from '../cluster.ts'
 import type { Connection } from '../connection.ts'
 import { backoffDelayMs, sleep } from '../wait.ts'
+import { type AdminSession, AdminSessions } from './admin-sessions.ts'
 
 interface ItemAnswer {
   readonly name: string
@@ -14,11 +15,6 @@ interface ItemAnswer {
 
 /** After these the request may have been done. */
 const openOutcomes: readonly ErrorName[] = ['NETWORK_EXCEPTION', 'REQUEST_TIMED_OUT']
-
-interface Session {
-  clientId: string
-  requestId: number
-}
 
 /** Nodes that can hang before a request has failed. */
 const attemptsPerTimeout = 3
@@ -30,13 +26,12 @@ const answerMarginMs = 500
 export class AdminRequests {
   readonly #cluster: Cluster
   readonly #signal: AbortSignal
-  readonly #clientId: string
-  #lastRequestId = 0
+  readonly #sessions: AdminSessions
 
   constructor(cluster: Cluster, signal: AbortSignal) {
     this.#cluster = cluster
     this.#signal = signal
-    this.#clientId = [...cluster.settings.random.nextBytes(16)].map(byte => byte.toString(16).padStart(2, '0')).join('')
+    this.#sessions = new AdminSessions(cluster.settings.random)
   }
 
   /**
@@ -44,16 +39,17 @@ export class AdminRequests {
    * throws for the items that were refused. Every attempt of a request carries the same session, so that its answer is
    * final: asked again, it would be the same.
    */
-  async change<Q extends { session: Session | null }, S>(
+  async change<Q extends { session: AdminSession | null }, S>(
     api: Api<Q, S>,
     bodies: ReadonlyArray<Omit<Q, 'session' | 'timeoutMs'>>,
     itemsOf: (response: S) => readonly ItemAnswer[],
   ): Promise<S[]> {
     const answers: S[] = []
     for (const body of bodies) {
-      const session = { clientId: this.#clientId, requestId: ++this.#lastRequestId }
-      // A body is positional: what an API has no field for stays here.
-      answers.push(await this.ask(api, timeoutMs => ({ ...body, session, timeoutMs }) as unknown as Q))
+      const request = (session: AdminSession): Promise<S> =>
+        // A body is positional: what an API has no field for stays here.
+        this.ask(api, timeoutMs => ({ ...body, session, timeoutMs }) as unknown as Q)
+      answers.push(await this.#sessions.use(request))
     }
     throwRefused(answers.flatMap(itemsOf))
     return answers
