@@ -60,6 +60,11 @@ export class FilePool {
     if (entry.pins === 0) entry.file.close()
   }
 
+  /** The same for every file of a directory that goes. */
+  forgetIn(directory: string): void {
+    for (const path of [...this.#open.keys()]) if (path.startsWith(`${directory}/`)) this.forget(path)
+  }
+
   closeAll(): void {
     for (const path of [...this.#open.keys()]) this.forget(path)
   }

@@ -152,6 +152,8 @@ class DirectoryLogManager implements LogManager {
     const unique = `${id.topicId}.${this.#removals++}`
     const doomed = this.#path(deletedDirectoryName(id.topic, id.partition, unique))
     await disk.removeDirectory(doomed)
+    // Also of a log that failed before it knew its segments: the next one of that name must not write to what is gone.
+    this.#env.files.forgetIn(this.#path(name))
     disk.rename(this.#path(name), doomed)
     await syncs.run(() => disk.syncDirectory(this.directory))
     this.#removeInBackground(doomed)

@@ -122,6 +122,23 @@ test('a failed sync ends its log: nothing is promised, nothing retried, other lo
   assert.equal((await openManager(disk.kill())).wasClean, false, 'the next start looks at everything')
 })
 
+test('a log that could not be made leaves no file open to the next one of its name', async () => {
+  for (const errno of ['EIO', 'ENOSPC'] as const) {
+    const disk = new SimDisk()
+    const manager = await openManager(disk)
+    disk.intercept = ({ kind, path }) => (kind === 'write' && path.includes('partition.metadata') ? errno : null)
+    await manager.openLog(id, logConfig).catch(error => assert.equal(code(error), 'DISK_FULL'))
+    disk.intercept = () => null
+    await manager.removeLog(id)
+    const other = { ...id, topicId: 'BBBBBBBBBBBBBBBBBBBBBA' }
+    const log = await manager.openLog(other, logConfig)
+    log.append(batchOf(), epoch0)
+    await log.flush()
+    const found = await (await openManager(disk.durable())).openLog(other, logConfig)
+    assert.equal(found.logEndOffset, 1, errno)
+  }
+})
+
 test('a failed write ends its log', async () => {
   const disk = new SimDisk()
   const { log } = await openOne(disk, small)
