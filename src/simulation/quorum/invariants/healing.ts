@@ -16,7 +16,9 @@ const leaderWithinElectionTimeouts = 10
 /** After that: snapshots travel, repairs end, what was proposed is applied everywhere. */
 const convergenceMaxMs = 30_000
 const checkIntervalMs = 100
-const probeTimeoutMs = 1_000
+const probeIntervalMs = 2_000
+/** Long: in a world of small appends, one at a time, a queue of what clients had proposed comes first. */
+const probeTimeoutMs = 10_000
 
 export class Healing {
   readonly #cluster: Cluster
@@ -76,7 +78,7 @@ export class Healing {
     if (elapsedMs > leaderMaxMs + convergenceMaxMs) throw new Violation(`healing: ${this.#account()}`)
     if (leader === null) return false
     if (this.#answeredIndex === null) {
-      if (elapsedMs >= this.#probes * probeTimeoutMs * 2) this.#probe(leader)
+      if (elapsedMs >= this.#probes * probeIntervalMs) this.#probe(leader)
       return false
     }
     return this.#areEqual(leader)
