@@ -10,9 +10,11 @@ import { millrace, millraceOf } from './harness/millrace.ts'
 import { runBenchmarks } from './harness/runner.ts'
 import { markdownOf } from './harness/text.ts'
 import { readWorkloads, type Workload } from './harness/workload.ts'
+import { kafka } from './peers/kafka.ts'
+import { nats } from './peers/nats.ts'
 import { renderReport } from './report/html.ts'
 
-const known = [millrace]
+const known = [millrace, kafka, nats]
 const usage = `npm run bench [-- OPTION…]
   --brief               one point of every workload for a moment, to see that it works; the figures say nothing
   --only NAME[,…]       workloads whose name holds one of these

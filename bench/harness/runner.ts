@@ -107,10 +107,19 @@ async function runOnClusters(
   const running: Running[] = []
   try {
     for (const system of systems) {
-      const { cluster, description } = await startCluster(options, system, nodes)
-      running.push({ system, cluster })
-      ;(clusters[system.name] ??= []).push(description)
-      await warmUp(options, system, cluster, points)
+      try {
+        const { cluster, description } = await startCluster(options, system, nodes)
+        running.push({ system, cluster })
+        ;(clusters[system.name] ??= []).push(description)
+        await warmUp(options, system, cluster, points)
+      } catch (error) {
+        // The others have their figures all the same; this one's points are failures.
+        options.tell(`failed: ${system.name}, ${nodes} nodes: ${(error as Error).message}`)
+        for (const point of points) {
+          const { failures } = collect(collected, point)
+          failures.push(`${nameOf(point)} on ${system.name}: it did not start: ${(error as Error).message}`)
+        }
+      }
     }
     for (let repetition = 0; repetition < options.repetitions; repetition++) {
       for (const point of points) {
@@ -161,7 +170,7 @@ async function warmUp(
   )
   for (const point of kinds) {
     options.tell(`warming up ${system.name} with ${nameOf(point)}`)
-    await cluster.measure(point, { ...options.timing, warmupSeconds: 0, seconds: seconds / kinds.length })
+    await cluster.measure(point, { ...options.timing, warmupSeconds: seconds / kinds.length })
   }
 }
 

@@ -168,8 +168,12 @@ function timeSection(results: Results): Section {
   const plots = results.points.flatMap(result => {
     const lines = systemsOf([result]).flatMap((system): Line[] => {
       const runs = (result.runs[system] ?? []).filter(run => run !== null)
-      let second = 0
-      const points = runs.flatMap(run => seriesOf(run).map(rate => [++second, rate] as const))
+      let from = 0
+      const points = runs.flatMap(run => {
+        const rates = seriesOf(run)
+        const width = run.seconds / rates.length
+        return rates.flatMap(rate => [[from, rate] as const, [(from += width), rate] as const])
+      })
       return points.length === 0 ? [] : [{ name: system, className: classOf(results, system), points }]
     })
     if (lines.length === 0) return []

@@ -1,0 +1,208 @@
+/**
+ * Apache Kafka as a peer: KRaft nodes from Maven artifacts, and as the client Kafka's own ProducerPerformance and
+ * ConsumerPerformance in a process that stays, so that they are measured compiled. Durability is equal: `os` is Kafka's
+ * default, `sync` is `flush.messages=1`.
+ */
+import { execFile } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { promisify } from 'node:util'
+import { forgetPeak, peakBytesOf, writeBack } from '../harness/processes.ts'
+import type { Cluster, Sample, StartOptions, System, Timing } from '../harness/system.ts'
+import { nameOf, type Point, type Workload } from '../harness/workload.ts'
+import { type CommandOutput, PerfClient } from './kafka/client.ts'
+import { parseConsumer, parseProducer, parseTimed } from './kafka/outputs.ts'
+import { jvmOptions, type KafkaNodes, sharedSettings, startKafka } from './kafka/server.ts'
+import { RecordCounts } from './repeat.ts'
+import { steadySeries, sumOfCpuSeconds, versionOf } from './tools.ts'
+
+const topic = 'bench'
+const pom = path.join(import.meta.dirname, '..', '..', 'scripts', 'kafka', 'pom.xml')
+/** The tools' default is less than a batch of 1,000 × 1 KiB. */
+const requestBytesMax = 4_194_304
+const batchBytesMin = 65_536
+
+export const kafka: System = {
+  name: 'kafka',
+  async missing() {
+    if ((await versionOf('java', ['-version'])) === null) return 'it needs a JVM, 17 or later (java)'
+    if ((await versionOf('mvn', ['-v'])) === null) return 'it needs Maven (mvn), which fetches Kafka'
+    return null
+  },
+  async start(options) {
+    const classPath = await fetchKafka()
+    const nodes = await startKafka(classPath, options)
+    const client = new PerfClient(classPath)
+    return new KafkaCluster(options, classPath, nodes, client)
+  },
+}
+
+async function fetchKafka(): Promise<string> {
+  const work = mkdtempSync(path.join(tmpdir(), 'millrace-kafka-'))
+  try {
+    const output = path.join(work, 'class-path')
+    const args = ['-q', '-B', '-P', 'bench', '-f', pom, 'dependency:build-classpath', `-Dmdep.outputFile=${output}`]
+    await promisify(execFile)('mvn', args)
+    return readFileSync(output, 'utf8').trim()
+  } finally {
+    rmSync(work, { recursive: true, force: true })
+  }
+}
+
+interface Measured {
+  readonly records: number
+  readonly seconds: number
+  readonly output: CommandOutput
+  readonly nodesCpuSeconds: number | null
+}
+
+class KafkaCluster implements Cluster {
+  readonly version: string
+  readonly configuration: Readonly<Record<string, string>>
+  readonly pids: readonly number[]
+  readonly #nodes: KafkaNodes
+  readonly #client: PerfClient
+  readonly #counts = new RecordCounts()
+
+  constructor({ nodes }: StartOptions, classPath: string, running: KafkaNodes, client: PerfClient) {
+    this.version = /kafka-clients-([\d.]+)\.jar/.exec(classPath)?.[1] ?? 'unknown'
+    this.configuration = {
+      jvm: jvmOptions.join(' '),
+      ...sharedSettings(nodes),
+      topics: 'os: defaults; sync: flush.messages=1',
+      client:
+        'ProducerPerformance and ConsumerPerformance, -Xmx512M, in one process that stays; batch.size as one send of the workload, at least 65,536; linger.ms=5 (its default) at the maximum rate, 0 where latency is measured; buffer.memory=64 MiB',
+    }
+    this.pids = running.pids
+    this.#nodes = running
+    this.#client = client
+  }
+
+  async measure(point: Point, timing: Timing): Promise<Sample | null> {
+    const { workload, durability } = point
+    // One process of Kafka's tools has one producer and one consumer.
+    if (workload.producers > 1 || workload.consumers > 1 || workload.topics > 1) return null
+    if (workload.keyDistributor !== 'none') return null
+    const configEntries = durability === 'sync' ? [{ name: 'flush.messages', value: '1' }] : []
+    const { partitionsPerTopic: numPartitions, replicationFactor } = workload
+    await this.#nodes.admin.createTopics({
+      waitForLeaders: true,
+      topics: [{ topic, numPartitions, replicationFactor, configEntries }],
+    })
+    try {
+      forgetPeak(this.#client.pid)
+      const sample = await this.#measureKind(point, timing)
+      return { ...sample, clientPeakBytes: peakBytesOf(this.#client.pid) }
+    } finally {
+      await this.#nodes.admin.deleteTopics({ topics: [topic] })
+    }
+  }
+
+  #measureKind(point: Point, timing: Timing): Promise<Sample> {
+    const { kind, inFlight, recordsPerSend } = point.workload
+    if (kind === 'consume') return this.#consume(point, timing)
+    if (kind === 'end-to-end') return this.#timed('endtoend', point, point.producerRate, timing)
+    // Single records with a bound on how many are under way: ProducerPerformance has no such bound.
+    if (recordsPerSend === 1) return this.#timed('closed', point, inFlight, timing)
+    return this.#produce(point, timing)
+  }
+
+  async #produce(point: Point, timing: Timing): Promise<Sample> {
+    const { workload } = point
+    const key = nameOf(point)
+    await this.#counts.warmUp(key, timing.warmupSeconds, count => this.#runProducer(workload, count))
+    const count = this.#counts.countFor(key, timing.seconds)
+    const { records, seconds, output, nodesCpuSeconds } = await this.#runProducer(workload, count)
+    const { recordsPerSecond, latency } = parseProducer(output.lines)
+    return {
+      records,
+      bytes: records * workload.messageSize,
+      seconds,
+      publishLatency: latency,
+      publishDelayLatency: null,
+      endToEndLatency: null,
+      series: steadySeries(seconds, recordsPerSecond, workload.messageSize),
+      clientCpuSeconds: output.cpuSeconds,
+      nodesCpuSeconds,
+      clientPeakBytes: null,
+    }
+  }
+
+  async #runProducer(workload: Workload, count: number): Promise<Measured> {
+    const measured = await this.#withNodesCpu(() =>
+      this.#client.run('producer', ...this.#producerArguments(workload, count)),
+    )
+    const { records, recordsPerSecond } = parseProducer(measured.output.lines)
+    return { ...measured, records, seconds: records / recordsPerSecond }
+  }
+
+  #producerArguments({ messageSize, recordsPerSend, acks }: Workload, records: number): (string | number)[] {
+    const load = ['--topic', topic, '--num-records', records, '--record-size', messageSize, '--throughput', -1]
+    const properties = {
+      'bootstrap.servers': this.#nodes.bootstrap,
+      acks,
+      'batch.size': Math.max(batchBytesMin, recordsPerSend * (messageSize + 16)),
+      'buffer.memory': 67_108_864,
+      'max.request.size': requestBytesMax,
+    }
+    return [...load, '--producer-props', ...Object.entries(properties).map(([name, value]) => `${name}=${value}`)]
+  }
+
+  async #consume({ workload }: Point, timing: Timing): Promise<Sample> {
+    const backlog = Math.ceil((timing.scale * workload.consumerBacklogSizeGB * 1e9) / workload.messageSize)
+    await this.#client.run('producer', ...this.#producerArguments(workload, backlog))
+    await writeBack()
+    const from = ['--bootstrap-server', this.#nodes.bootstrap, '--topic', topic, '--messages', backlog]
+    const args = [...from, '--fetch-size', requestBytesMax, '--hide-header']
+    const { output, nodesCpuSeconds } = await this.#withNodesCpu(() => this.#client.run('consumer', ...args))
+    const { records, seconds } = parseConsumer(output.lines)
+    return {
+      records,
+      bytes: records * workload.messageSize,
+      seconds,
+      publishLatency: null,
+      publishDelayLatency: null,
+      endToEndLatency: null,
+      series: steadySeries(seconds, records / seconds, workload.messageSize),
+      clientCpuSeconds: output.cpuSeconds,
+      nodesCpuSeconds,
+      clientPeakBytes: null,
+    }
+  }
+
+  async #timed(command: 'closed' | 'endtoend', point: Point, parameter: number, timing: Timing): Promise<Sample> {
+    const { messageSize, partitionsPerTopic, acks } = point.workload
+    const load = [this.#nodes.bootstrap, topic, partitionsPerTopic, acks, messageSize, parameter]
+    const { output, nodesCpuSeconds } = await this.#withNodesCpu(() =>
+      this.#client.run(command, ...load, timing.warmupSeconds, timing.seconds),
+    )
+    const { records, seconds, latency, series } = parseTimed(output.lines, messageSize)
+    // The nodes' time is that of the warm-up too, which is the same load.
+    const measuredPart = timing.seconds / (timing.warmupSeconds + timing.seconds)
+    return {
+      records,
+      bytes: records * messageSize,
+      seconds,
+      publishLatency: command === 'closed' ? latency : null,
+      publishDelayLatency: null,
+      endToEndLatency: command === 'endtoend' ? latency : null,
+      series,
+      clientCpuSeconds: output.cpuSeconds,
+      nodesCpuSeconds: nodesCpuSeconds === null ? null : nodesCpuSeconds * measuredPart,
+      clientPeakBytes: null,
+    }
+  }
+
+  async #withNodesCpu(run: () => Promise<CommandOutput>): Promise<Omit<Measured, 'records' | 'seconds'>> {
+    const before = sumOfCpuSeconds(this.pids)
+    const output = await run()
+    const after = sumOfCpuSeconds(this.pids)
+    return { output, nodesCpuSeconds: before === null || after === null ? null : after - before }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#client[Symbol.asyncDispose]()
+    await this.#nodes[Symbol.asyncDispose]()
+  }
+}

@@ -1,0 +1,107 @@
+/** Kafka nodes in KRaft mode, each broker and controller in one, with the settings and the heap that Kafka's own files give. */
+import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { mkdirSync, writeFileSync } from 'node:fs'
+import path from 'node:path'
+import { promisify } from 'node:util'
+import { type Admin, Kafka, logLevel } from 'kafkajs'
+import type { StartOptions } from '../../harness/system.ts'
+import { freePorts, stop, untilWorks } from '../tools.ts'
+
+/** As bin/kafka-server-start.sh and kafka-run-class.sh give them. */
+export const jvmOptions = [
+  '-Xmx1G',
+  '-Xms1G',
+  '-server',
+  '-XX:+UseG1GC',
+  '-XX:MaxGCPauseMillis=20',
+  '-XX:InitiatingHeapOccupancyPercent=35',
+  '-XX:+ExplicitGCInvokesConcurrent',
+  '-Djava.awt.headless=true',
+]
+
+const startTimeoutMs = 300_000
+
+/** The same for all nodes: config/server.properties, but for what the number of nodes and the size of batches ask for. */
+export function sharedSettings(nodes: number): Record<string, string> {
+  return {
+    'process.roles': 'broker,controller',
+    'controller.listener.names': 'CONTROLLER',
+    'inter.broker.listener.name': 'PLAINTEXT',
+    'listener.security.protocol.map': 'CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT',
+    'num.network.threads': '3',
+    'num.io.threads': '8',
+    'socket.send.buffer.bytes': '102400',
+    'socket.receive.buffer.bytes': '102400',
+    'message.max.bytes': '4194304',
+    'replica.fetch.max.bytes': '4194304',
+    'min.insync.replicas': nodes === 3 ? '2' : '1',
+    'offsets.topic.replication.factor': String(nodes),
+    'transaction.state.log.replication.factor': String(nodes),
+    'transaction.state.log.min.isr': nodes === 3 ? '2' : '1',
+    'group.initial.rebalance.delay.ms': '0',
+    'auto.create.topics.enable': 'false',
+  }
+}
+
+export interface KafkaNodes extends AsyncDisposable {
+  readonly bootstrap: string
+  readonly pids: readonly number[]
+  readonly admin: Admin
+}
+
+export async function startKafka(classPath: string, { nodes, directory }: StartOptions): Promise<KafkaNodes> {
+  const ports = await freePorts(2 * nodes)
+  const voters = Array.from({ length: nodes }, (_, at) => `${at + 1}@127.0.0.1:${ports[nodes + at]}`).join()
+  const clusterId = randomBytes(16).toString('base64url')
+  const children: ChildProcess[] = []
+  const kafka = new Kafka({
+    brokers: [`127.0.0.1:${ports[0]}`],
+    logLevel: logLevel.NOTHING,
+    retry: { retries: 0 },
+  })
+  const admin = kafka.admin()
+  const dispose = async (): Promise<void> => {
+    await admin.disconnect()
+    await stop(children)
+  }
+  try {
+    await Promise.all(
+      Array.from({ length: nodes }, async (_, at) => {
+        const home = path.join(directory, `kafka-${at + 1}`)
+        mkdirSync(home, { recursive: true })
+        const file = path.join(home, 'server.properties')
+        const settings = {
+          ...sharedSettings(nodes),
+          'node.id': String(at + 1),
+          listeners: `PLAINTEXT://127.0.0.1:${ports[at]},CONTROLLER://127.0.0.1:${ports[nodes + at]}`,
+          'controller.quorum.voters': voters,
+          'log.dirs': path.join(home, 'data'),
+        }
+        writeFileSync(
+          file,
+          Object.entries(settings)
+            .map(([key, value]) => `${key}=${value}\n`)
+            .join(''),
+        )
+        const format = ['-cp', classPath, 'kafka.tools.StorageTool', 'format', '-t', clusterId, '-c', file]
+        await promisify(execFile)('java', format)
+        const args = [...jvmOptions, '-cp', classPath, 'kafka.Kafka', file]
+        children.push(spawn('java', args, { stdio: ['ignore', 'ignore', 'inherit'] }))
+      }),
+    )
+    await untilWorks(async () => {
+      await admin.connect()
+      const { brokers } = await admin.describeCluster()
+      if (brokers.length < nodes) throw new Error(`${brokers.length} of ${nodes} Kafka nodes are there`)
+    }, startTimeoutMs)
+  } catch (error) {
+    await dispose()
+    throw error
+  }
+  const bootstrap = ports
+    .slice(0, nodes)
+    .map(port => `127.0.0.1:${port}`)
+    .join()
+  return { bootstrap, pids: children.map(({ pid }) => pid!), admin, [Symbol.asyncDispose]: dispose }
+}
