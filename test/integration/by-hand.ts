@@ -91,6 +91,14 @@ export class HandNode {
     }
   }
 
+  /** The value of a metric without labels. */
+  async metric(name: string): Promise<number> {
+    const response = await fetch(`${this.url.replace('ws:', 'http:')}/metrics`)
+    const line = new RegExp(`^${name} (\\S+)$`, 'm').exec(await response.text())
+    assert.ok(line !== null, `there is no metric ${name}`)
+    return Number(line[1])
+  }
+
   async untilReady(): Promise<void> {
     await until(async () => {
       assert.ok(this.#child?.exitCode === null, `node ${this.id} ended: ${this.said}`)

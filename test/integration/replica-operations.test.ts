@@ -144,10 +144,8 @@ async function patiently(by: HandNode, ...args: string[]): Promise<void> {
 }
 
 /** Bytes of batches that leaders have sent to this node. */
-async function receivedBytes(node: HandNode): Promise<number> {
-  const response = await fetch(`${node.url.replace('ws:', 'http:')}/metrics`)
-  const found = /^millrace_replication_received_bytes_total (\S+)$/m.exec(await response.text())
-  return Number(found![1])
+function receivedBytes(node: HandNode): Promise<number> {
+  return node.metric('millrace_replication_received_bytes_total')
 }
 
 function sorted(ids: readonly number[]): number[] {
