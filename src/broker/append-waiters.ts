@@ -1,6 +1,8 @@
 /**
  * Those who wait for appends of one partition to be safe: in the order of the appends, released by the end that moved.
- * They outlive an epoch: what a leader appended before it was elected again is in its log, and may still be committed.
+ * They outlive an epoch: what a leader appended is in its log, and the next leader, whoever that is, may have it as well. It
+ * is then committed under that one, or cut off here: whoever waits is told which, instead of having to send it again
+ * and perhaps have it twice.
  */
 import type { Failure } from '../protocol/errors.ts'
 import type { Offset } from '../util/numbers.ts'
@@ -48,11 +50,25 @@ export class AppendWaiters {
     }
   }
 
+  /** Another leads: this disk alone is no promise any more. */
+  onResigned(failure: Failure): void {
+    failWhile(this.#unflushed, failure, () => true)
+  }
+
+  /** Of what ends at or below `offset`, nobody can say any more whether it was committed. */
+  forget(offset: Offset, failure: Failure): void {
+    failWhile(this.#uncommitted, failure, ({ endOffset }) => endOffset <= offset)
+  }
+
   failAll(failure: Failure): void {
-    for (const queue of [this.#unflushed, this.#uncommitted]) {
-      for (let next = queue.shift(); next !== undefined; next = queue.shift())
-        next.waiter?.onAppendSettled(next.slot, failure)
-    }
+    for (const queue of [this.#unflushed, this.#uncommitted]) failWhile(queue, failure, () => true)
+  }
+}
+
+function failWhile(queue: Fifo<Waiting>, failure: Failure, isConcerned: (waiting: Waiting) => boolean): void {
+  for (let next = queue.peek(); next !== undefined && isConcerned(next); next = queue.peek()) {
+    queue.shift()
+    next.waiter?.onAppendSettled(next.slot, failure)
   }
 }
 

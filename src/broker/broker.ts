@@ -27,7 +27,10 @@ import type { BrokerRuntime } from './runtime.ts'
 import { BrokerStats } from './stats.ts'
 
 export interface BrokerOptions
-  extends Omit<BrokerRuntime, 'partitions' | 'deadlines' | 'fetchMemory' | 'stats' | 'rules' | 'isDraining'> {
+  extends Omit<
+    BrokerRuntime,
+    'partitions' | 'deadlines' | 'fetchMemory' | 'stats' | 'rules' | 'isHandingOver' | 'isDraining'
+  > {
   /** Stays the caller's: closed after the broker. */
   readonly logs: LogManager
   /** The way to other brokers; `null`: there is none. */
@@ -53,6 +56,11 @@ export interface Broker extends AsyncDisposable {
   readonly delayedOperations: number
   /** Bytes of records that fetches under way hold. */
   readonly fetchMemoryBytes: number
+  /**
+   * Takes no more produces for what others can lead, and resolves when those it has taken are committed and answered, or
+   * after `msMax`: then another leader finds nothing here that is half done.
+   */
+  handOver(msMax: number): Promise<void>
   /** Fetches that wait are answered with what there is, and none waits from now on. */
   drain(): void
 }
@@ -85,8 +93,10 @@ export async function openBroker(options: BrokerOptions): Promise<Broker> {
   })
   owned.defer(() => checkpoint.close())
   const fetchMemory = new FetchMemory(settings.fetchMemoryBytesMax)
+  let isHandingOver = false
   let isDraining = false
-  const runtime = { ...options, partitions, deadlines, fetchMemory, stats, rules, isDraining: () => isDraining }
+  const states = { isHandingOver: () => isHandingOver, isDraining: () => isDraining }
+  const runtime = { ...options, partitions, deadlines, fetchMemory, stats, rules, ...states }
   const handlers = brokerHandlers(runtime)
   const records = owned.use(openRecordGateway(runtime, handlers, options))
   owned.use(new Retention({ clock, logger, partitions, stats, checkIntervalMs: settings.retentionCheckIntervalMs }))
@@ -115,6 +125,10 @@ export async function openBroker(options: BrokerOptions): Promise<Broker> {
     },
     get fetchMemoryBytes() {
       return fetchMemory.bytesUsed
+    },
+    handOver(msMax) {
+      isHandingOver = true
+      return settledWithin(msMax, partitions, deadlines)
     },
     drain() {
       isDraining = true
@@ -147,6 +161,19 @@ function openSenders(
     requestTimeoutMs,
     brokerEpoch,
     urlOf: id => metadata.image().brokers.get(id)?.peerUrl ?? null,
+  })
+}
+
+/** Resolves when nothing is half done of what others can lead, or after `msMax`. */
+function settledWithin(msMax: number, partitions: PartitionRegistry, deadlines: Deadlines): Promise<void> {
+  const handedOver = [...partitions.all()].filter(({ hasHeirs }) => hasHeirs)
+  const settled = Promise.all(handedOver.map(partition => partition.untilSettled()))
+  return new Promise(resolve => {
+    const deadline = deadlines.add(msMax, resolve)
+    void settled.then(() => {
+      deadline.cancel()
+      resolve()
+    })
   })
 }
 

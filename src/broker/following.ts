@@ -35,7 +35,10 @@ export interface ReplicaAppend {
 export interface FollowingOptions extends FollowerReplicaOptions {
   readonly rules: BrokerRules
   readonly log: PartitionLog
-  readonly onHighWatermarkMoved: () => void
+  /** `leaderStart`: where the leader's log begins; below it nothing was compared. */
+  readonly onHighWatermarkMoved: (leaderStart: Offset) => void
+  /** What this log had at and above `fromOffset` when the epoch began is not in the leader's. */
+  readonly onDivergence: (fromOffset: Offset) => void
   /** Runs `work` while the partition takes no other role, then calls `done`; by then this may not be the role any more. */
   readonly exclusively: (work: () => Promise<void>, done: () => void) => void
 }
@@ -102,7 +105,7 @@ export class Following {
       highWatermark: Math.min(highWatermark, fromOffset),
       highWatermarkEpoch,
     })
-    this.#options.onHighWatermarkMoved()
+    this.#options.onHighWatermarkMoved(0)
   }
 
   /** Another epoch began, or the partition is no longer served here. */
@@ -134,9 +137,11 @@ export class Following {
         this.#take(append, step.skip)
         return
       case 'truncate':
+        this.#options.onDivergence(step.to)
         this.#cut(append, step.to, () => this.#log.truncateTo(step.to, 'the leader has other records there'))
         return
       case 'restart':
+        this.#options.onDivergence(0)
         this.#cut(append, step.at, () => this.#log.restartAt(step.at, 'the leader has no records before'))
     }
   }
@@ -155,7 +160,9 @@ export class Following {
     if (endOffset <= this.#log.durableEndOffset || !rules.answersWaitForDisk)
       waiter.onReplicated(slot, this.#acknowledgement())
     else this.#undurable.push({ endOffset, waiter, slot })
-    if (this.#replica.highWatermark > highWatermark) this.#options.onHighWatermarkMoved()
+    if (this.#replica.highWatermark > highWatermark) this.#options.onHighWatermarkMoved(item.logStartOffset)
+    // An append without records is sent from the end of the leader's log. What is behind it here goes when others come.
+    if (item.batches.length === 0) this.#options.onDivergence(item.fromOffset)
     this.#followLogStart(item.logStartOffset)
   }
 
@@ -166,7 +173,7 @@ export class Following {
   #cut(append: ReplicaAppend, offset: Offset, work: () => Promise<void>): void {
     const { highWatermark } = this.#replica
     this.#replica.onCut(offset)
-    if (this.#replica.highWatermark < highWatermark) this.#options.onHighWatermarkMoved()
+    if (this.#replica.highWatermark < highWatermark) this.#options.onHighWatermarkMoved(0)
     this.#isCutting = true
     let failure: Failure | null = null
     const attempt = async (): Promise<void> => {

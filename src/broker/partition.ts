@@ -119,6 +119,11 @@ export class Partition {
     return this.leading?.replica.hasMinIsr ?? false
   }
 
+  /** Somebody else who has everything could lead at once. */
+  get hasHeirs(): boolean {
+    return (this.leading?.replica.isr.length ?? 0) > 1
+  }
+
   /** Given up because records were taken back that a follower may have; until the next epoch. */
   get isGivenUp(): boolean {
     return this.#givenUpEpoch === this.leaderEpoch
@@ -191,6 +196,13 @@ export class Partition {
     )
     if (this.log.durableEndOffset >= result.endOffset) this.#onLogProgress()
     return result
+  }
+
+  /** Resolves when all that was appended here so far is committed, or will not be, as far as this replica is told. */
+  untilSettled(): Promise<void> {
+    const { logEndOffset } = this.log
+    if (this.#ended !== null || this.#highWatermark >= logEndOffset) return Promise.resolve()
+    return new Promise(resolve => this.#waiters.add(logEndOffset, 0, -1, { onAppendSettled: () => resolve() }, 0))
   }
 
   /** What its leader sends. The waiter hears once. */
@@ -286,7 +298,8 @@ export class Partition {
       highWatermark: this.#highWatermark,
       highWatermarkEpoch: this.#highWatermarkEpoch,
       log: this.log,
-      onHighWatermarkMoved: () => this.#onFollowerProgress(),
+      onHighWatermarkMoved: leaderStart => this.#onFollowerProgress(leaderStart),
+      onDivergence: fromOffset => this.#waiters.takeBack(fromOffset, this.#notLed()),
       exclusively: (work, done) => this.#exclusively(work, done),
     })
   }
@@ -295,9 +308,7 @@ export class Partition {
     const wasLeading = this.leading !== null
     this.#endRole(this.#superseded())
     if (!wasLeading) return
-    this.#waiters.failAll(
-      this.#fail('NOT_LEADER_OR_FOLLOWER', `node ${this.#options.env.nodeId} no longer leads this partition`),
-    )
+    this.#waiters.onResigned(this.#notLed())
     this.wakeFetches()
   }
 
@@ -365,10 +376,12 @@ export class Partition {
     }
   }
 
-  #onFollowerProgress(): void {
+  #onFollowerProgress(leaderStart: Offset): void {
     const { highWatermark, highWatermarkEpoch } = (this.#role as Following).replica
     this.#highWatermark = highWatermark
     this.#highWatermarkEpoch = highWatermarkEpoch
+    this.#waiters.forget(leaderStart, this.#notLed())
+    this.#waiters.onCommitted(highWatermark)
     this.wakeFetches()
   }
 
@@ -386,6 +399,10 @@ export class Partition {
     if (failure !== null || this.#role?.kind === 'following') return failure
     if (this.#role === null) return this.#fail('REPLICA_NOT_AVAILABLE', 'the replica is not ready')
     return this.#fail('NOT_LEADER_OR_FOLLOWER', `node ${this.#options.env.nodeId} leads this partition itself`)
+  }
+
+  #notLed(): Failure {
+    return this.#fail('NOT_LEADER_OR_FOLLOWER', `node ${this.#options.env.nodeId} no longer leads this partition`)
   }
 
   #superseded(): Failure {

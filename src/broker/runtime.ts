@@ -60,6 +60,8 @@ export interface BrokerRuntime {
   readonly fetchMemory: FetchMemory
   readonly stats: BrokerStats
   readonly rules: BrokerRules
+  /** Others are about to lead what this node leads: what nobody waits for here yet is for them. */
+  readonly isHandingOver: () => boolean
   /** The node is about to stop: what is asked is answered, but nothing waits any more. */
   readonly isDraining: () => boolean
 }

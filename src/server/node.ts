@@ -25,6 +25,7 @@ import { Disposables } from '../util/disposables.ts'
 import type { Logger } from '../util/logger.ts'
 import type { NodeId } from '../util/numbers.ts'
 import type { Random } from '../util/random.ts'
+import { secondMs } from '../util/units.ts'
 import { version } from '../util/version.ts'
 import { allOpen } from './all-open.ts'
 import { BrokerEpochs, hasUnflushed } from './broker-epochs.ts'
@@ -78,7 +79,7 @@ export interface Node extends AsyncDisposable {
   /** Registers the broker, if it is one, under the URL its clients reach it at. Resolves when it leads what is its to lead. */
   serve(url: string): Promise<void>
   /**
-   * Stops in order: moves leaderships, answers what is under way, flushes, closes. Each step that needs others waits
+   * Stops in order: ends what it leads, moves leaderships, answers what is under way, flushes, closes. Each step that needs others waits
    * `graceMs` for them at most. Idempotent.
    */
   close(graceMs?: number): Promise<void>
@@ -160,6 +161,9 @@ interface NodeParts {
   /** Closes broker, controller with its peers, and logs. */
   readonly owned: Disposables
 }
+
+/** So long other leaders are kept waiting for what is under way here: a follower may be silent. */
+const settleMsMax = secondMs
 
 class OpenNode implements Node {
   readonly #parts: NodeParts
@@ -268,6 +272,7 @@ class OpenNode implements Node {
   async #stop(graceMs: number): Promise<void> {
     const { broker, listener, owned } = this.#parts
     const majority = new MajorityWatch(() => this.controller.status(), this.peerNetwork)
+    if (this.#membership !== null) await majority.unlessLost(broker.handOver(Math.min(graceMs, settleMsMax)))
     await this.#membership?.drain(graceMs, majority.lost)
     broker.drain()
     await listener.close(graceMs)

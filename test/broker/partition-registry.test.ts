@@ -6,6 +6,7 @@ import {
   batchOf,
   errorsOf,
   fetchRequest,
+  isSettled,
   openHarness,
   other,
   partitionImage,
@@ -168,13 +169,17 @@ describe('leadership', () => {
     assert.deepEqual(errorsOf(await h.call(produce, produceRequest())), ['NOT_LEADER_OR_FOLLOWER'])
   })
 
-  test('lost: those who wait for acknowledgement hear it', async () => {
+  test('lost: those who wait for this disk hear it, those who wait for all wait for the next leader', async () => {
     const h = await openHarness({ topics: [led(0)] })
-    const waiting = h.call(produce, produceRequest())
+    const forAll = h.call(produce, produceRequest({ timeoutMs: 1_000 }))
     h.log().flushed()
+    const forOne = h.call(produce, produceRequest({ acks: 1 }))
     h.metadata.set(led(1, other))
-    assert.deepEqual(errorsOf(await waiting), ['NOT_LEADER_OR_FOLLOWER'])
+    assert.deepEqual(errorsOf(await forOne), ['NOT_LEADER_OR_FOLLOWER'])
+    assert.equal(await isSettled(forAll), false)
     assert.equal(h.log().isClosed, false)
+    h.clock.advance(1_000)
+    assert.deepEqual(errorsOf(await forAll), ['REQUEST_TIMED_OUT'])
   })
 
   test('kept with a new epoch: those who wait go on waiting, the high watermark does not go back', async () => {

@@ -90,8 +90,7 @@ test('a partition moves, with its records, to brokers that have nothing of it, w
   assert.equal((await standing(one))[0], '5|4,5')
   await send()
   const found = await readTopic(cluster.nodes[2]!.url, 't')
-  assert.deepEqual(
-    found.map(({ value }) => value),
-    values,
-  )
+  // The leader that is moved away cannot say what becomes of the send under way: it may be written again.
+  assert.deepEqual([...new Set(found.map(({ value }) => value))], values)
+  assert.ok(found.length <= values.length + 1, `${found.length} records of ${values.length}`)
 })

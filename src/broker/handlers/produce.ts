@@ -65,6 +65,8 @@ function appendOne(
   }
   const partition = broker.partitions.find(item.topic, item.topicId, item.partition, item.leaderEpoch)
   if (isFailure(partition)) return partition
+  // Whoever is told nothing would not send it again.
+  if (acks !== 0 && broker.isHandingOver() && partition.hasHeirs) return handedOver
   if (acks === -1 && !partition.hasMinIsr) {
     return { error: 'NOT_ENOUGH_REPLICAS', message: `min.insync.replicas is ${partition.config.minInsyncReplicas}.` }
   }
@@ -92,8 +94,13 @@ function expire(broker: BrokerRuntime, request: ProduceRequest, pending: Pending
   pending.expire(slot => {
     const { topic, topicId, partition } = request.partitions[slot]!
     const found = broker.partitions.find(topic, topicId, partition, -1)
-    return request.acks === -1 && !isFailure(found) && !found.hasMinIsr ? tooFewAfterAppend : timedOut
+    return request.acks === -1 && !isFailure(found) && found.isUnderMinIsr ? tooFewAfterAppend : timedOut
   })
+}
+
+const handedOver: Failure = {
+  error: 'NOT_LEADER_OR_FOLLOWER',
+  message: 'This node is stopping: another one is about to lead.',
 }
 
 const notAttempted: Failure = {
