@@ -2,11 +2,15 @@
 import type { IncomingMessage } from 'node:http'
 import type { Caller } from '../broker/gateway/record-gateway.ts'
 import { ApiError } from '../protocol/errors.ts'
+import { AbortError } from '../util/errors.ts'
 import type { RouteStats } from './http-stats.ts'
 import type { RequestMemory } from './request-memory.ts'
 
 /** What a request costs beside its body: its objects, and a place in what it waits for. */
 const overheadBytes = 1_024
+
+/** Made once: what it costs to make an error has to be paid by no request. */
+const clientGone = new AbortError('the client has gone')
 
 export interface ExchangeLimits {
   /** Of a body. */
@@ -16,11 +20,13 @@ export interface ExchangeLimits {
 export class Exchange implements Caller {
   readonly request: IncomingMessage
   readonly params: Readonly<Record<string, string>>
-  readonly url: URL
+  /** Of the URL's query. */
+  readonly query: URLSearchParams
   readonly #memory: RequestMemory
   readonly #stats: RouteStats
   readonly #limits: ExchangeLimits
-  readonly #gone = new AbortController()
+  /** Made when somebody asks: most requests are answered without waiting for anything. */
+  #gone: AbortController | null = null
   #heldBytes = 0
   #isOver = false
 
@@ -33,8 +39,7 @@ export class Exchange implements Caller {
   ) {
     this.request = request
     this.params = params
-    // Only the path and the parameters are looked at: the host was checked, and names nothing here.
-    this.url = new URL(request.url ?? '/', 'http://node')
+    this.query = new URLSearchParams((request.url ?? '').split('?', 2)[1] ?? '')
     this.#memory = memory
     this.#stats = stats
     this.#limits = limits
@@ -46,6 +51,10 @@ export class Exchange implements Caller {
 
   /** Aborts when nobody is there to be answered. */
   get signal(): AbortSignal {
+    if (this.#gone === null) {
+      this.#gone = new AbortController()
+      if (this.#isOver) this.#gone.abort(clientGone)
+    }
     return this.#gone.signal
   }
 
@@ -98,14 +107,16 @@ export class Exchange implements Caller {
       }
       request.on('data', onData)
       request.on('end', () => resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, bytes)))
-      request.on('close', () => reject(new ApiError('NETWORK_EXCEPTION', 'The connection closed within the body.')))
+      request.on('close', () => {
+        if (!request.complete) reject(new ApiError('NETWORK_EXCEPTION', 'The connection closed within the body.'))
+      })
     })
   }
 
   /** The answer has been taken whole, or nobody is there to take it. */
   end(): void {
     this.#isOver = true
-    this.#gone.abort()
+    this.#gone?.abort(clientGone)
     this.#memory.release(this.#heldBytes)
     this.#heldBytes = 0
   }

@@ -144,10 +144,12 @@ class Router {
 
   #match(path: string): readonly Match[] {
     const parts = path.split('/')
-    return this.#paths.flatMap(({ segments, spec }) => {
+    const found: Match[] = []
+    for (const { segments, spec } of this.#paths) {
       const params = matched(segments, parts)
-      return params === null ? [] : [{ spec, params }]
-    })
+      if (params !== null) found.push({ spec, params })
+    }
+    return found
   }
 
   #restful(reply: Reply, found: readonly Match[], hit: Match | undefined): void {
@@ -270,12 +272,12 @@ class Reply {
     if (this.#isOver || response.destroyed) return
     const bytes = Buffer.byteLength(body)
     stats.bytesOut += bytes
-    response.writeHead(status, {
-      ...(status === 204 ? {} : { 'content-type': contentType, 'content-length': bytes }),
-      'cache-control': 'no-store',
-      'x-content-type-options': 'nosniff',
-      ...headers,
-    })
+    const all: Record<string, string | number> = { 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' }
+    if (status !== 204) {
+      all['content-type'] = contentType
+      all['content-length'] = bytes
+    }
+    response.writeHead(status, headers === undefined ? all : { ...all, ...headers })
     response.end(request.method === 'HEAD' ? undefined : body)
   }
 }
@@ -319,17 +321,26 @@ function preflight(reply: Reply, methods: string): void {
 /** The parts that stand for parameters, by name; `null` if it is another path. */
 function matched(segments: readonly string[], parts: readonly string[]): Record<string, string> | null {
   if (segments.length !== parts.length) return null
+  for (let at = 0; at < segments.length; at++) {
+    if (segments[at] !== parts[at] && !segments[at]!.startsWith(':')) return null
+  }
   const params: Record<string, string> = {}
-  for (const [at, segment] of segments.entries()) {
+  for (let at = 0; at < segments.length; at++) {
+    const segment = segments[at]!
     if (segment.startsWith(':')) params[segment.slice(1)] = parts[at]!
-    else if (segment !== parts[at]) return null
   }
   return params
 }
 
 function decoded(params: Record<string, string>): Record<string, string> {
+  const whole: Record<string, string> = {}
+  for (const name in params) whole[name] = params[name]!.includes('%') ? decodedPart(params[name]!) : params[name]!
+  return whole
+}
+
+function decodedPart(part: string): string {
   try {
-    return Object.fromEntries(Object.entries(params).map(([name, value]) => [name, decodeURIComponent(value)]))
+    return decodeURIComponent(part)
   } catch {
     throw new ApiError('INVALID_REQUEST', 'The path is not percent-encoded UTF-8.')
   }

@@ -211,9 +211,19 @@ export class RoutedRecords implements RecordGateway, AsyncDisposable {
     }
   }
 
-  async #askHere<Q, S>({ api, body }: Ask<Q, S>, leftMs: number, { remote, signal }: Caller): Promise<S | null> {
+  async #askHere<Q, S>({ api, body }: Ask<Q, S>, leftMs: number, caller: Caller): Promise<S | null> {
     const handler = this.#options.handlers.find(each => each.api.key === api.key)!
-    const context = { connectionId: 0, principal: 'anonymous', clientId: null, listener: 'HTTP', remote, signal }
+    const context = {
+      connectionId: 0,
+      principal: 'anonymous',
+      clientId: null,
+      listener: 'HTTP',
+      remote: caller.remote,
+      // Not asked for before somebody waits: there it is made.
+      get signal() {
+        return caller.signal
+      },
+    }
     return (await handler.handle(body(leftMs), context)) as S | null
   }
 

@@ -77,8 +77,8 @@ export class FetchRoute {
     }
   }
 
-  #wanted({ url }: Exchange): Wanted {
-    const query = new Query(url, parameters)
+  #wanted(exchange: Exchange): Wanted {
+    const query = new Query(exchange.query, parameters)
     const { maxBytesMax } = this.#options
     return {
       offset: offsetOf(query),

@@ -25,7 +25,7 @@ const ofOne = ['key', 'keyBase64', 'timestamp', 'partition'] as const
 export async function readPosted(exchange: Exchange, partition: number | null): Promise<Posted> {
   const type = mediaType(exchange)
   const isJson = type === 'application/json'
-  const query = new Query(exchange.url, isJson ? always : [...always, ...ofOne], isJson ? [] : ['header'])
+  const query = new Query(exchange.query, isJson ? always : [...always, ...ofOne], isJson ? [] : ['header'])
   const acks = acksByName[query.oneOf('acks', acksNames, 'all')]
   const timeoutMs = query.number('timeoutMs', { min: 1, max: timeoutMsMax }) ?? timeoutMsDefault
   const template = isJson ? null : recordOf(query)

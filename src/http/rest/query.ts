@@ -5,8 +5,8 @@ export class Query {
   readonly #values = new Map<string, string[]>()
 
   /** `repeatable`: those that may be there more than once. Throws `ApiError` `INVALID_REQUEST`. */
-  constructor(url: URL, known: readonly string[], repeatable: readonly string[] = []) {
-    for (const [name, value] of url.searchParams) {
+  constructor(given: URLSearchParams, known: readonly string[], repeatable: readonly string[] = []) {
+    for (const [name, value] of given) {
       const isRepeatable = repeatable.includes(name)
       if (!isRepeatable && !known.includes(name)) {
         const all = [...known, ...repeatable].join(', ')

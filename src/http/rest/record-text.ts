@@ -23,10 +23,18 @@ function blobField(name: string, bytes: Uint8Array | null, format: ValueFormat):
 }
 
 function standsAsItIs(bytes: Uint8Array): boolean {
-  // White space around a value would not come back with it.
-  if (bytes.length === 0 || bytes[0]! <= 0x20 || bytes.at(-1)! <= 0x20) return false
+  // Most text is told by its ends. White space around a value would not come back with it.
+  const first = bytes[0] ?? 0
+  const last = bytes.at(-1) ?? 0
+  if (first === 0x7b ? last !== 0x7d : first === 0x5b ? last !== 0x5d : !isScalarStart(first) || last <= 0x20)
+    return false
   const kind = jsonKindOf(bytes)
   return kind !== null && kind !== 'string' && kind !== 'null'
+}
+
+/** Of a number, `true` or `false`. */
+function isScalarStart(byte: number): boolean {
+  return (byte >= 0x30 && byte <= 0x39) || byte === 0x2d || byte === 0x74 || byte === 0x66
 }
 
 function headersText(headers: readonly RecordHeader[], format: ValueFormat): string {
