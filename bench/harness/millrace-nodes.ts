@@ -25,6 +25,8 @@ export interface ClusterOptions {
 export interface BenchCluster extends AsyncDisposable {
   readonly urls: readonly string[]
   readonly pids: readonly number[]
+  /** From the first fork to when all serve. */
+  readonly startSeconds: number
   readonly mesh: Mesh | null
   /** Runs a command and parses what it prints. */
   millrace<Output>(...args: string[]): Promise<Output>
@@ -45,6 +47,7 @@ export async function startBenchCluster(options: ClusterOptions): Promise<BenchC
   )
   const mesh = isLinked === true ? await openMesh(nodes, 1) : null
   const voters = nodes.map(({ id, peerPort }) => `${id}@127.0.0.1:${peerPort}`).join()
+  const startedAt = performance.now()
   const children = nodes.map(({ id, clientPort, peerPort }): ChildProcess => {
     const settings = [
       `node.id=${id}`,
@@ -61,6 +64,7 @@ export async function startBenchCluster(options: ClusterOptions): Promise<BenchC
     })
   })
   await Promise.all(children.map(child => once(child, 'message')))
+  const startSeconds = (performance.now() - startedAt) / 1_000
   const urls = nodes.map(({ clientPort }) => `ws://127.0.0.1:${clientPort}`)
   const millrace = async <Output>(...args: string[]): Promise<Output> => {
     const options = ['-b', urls.join(), '--format', 'json']
@@ -71,6 +75,7 @@ export async function startBenchCluster(options: ClusterOptions): Promise<BenchC
   return {
     urls,
     pids: children.map(({ pid }) => pid!),
+    startSeconds,
     mesh,
     millrace,
     async recreateTopic() {

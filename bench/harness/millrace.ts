@@ -38,6 +38,7 @@ async function startMillrace(checkout: string, { nodes, directory }: StartOption
       client: 'millrace bench, batches of 64 KiB or one send if that is larger, no linger',
     },
     pids: cluster.pids,
+    startSeconds: cluster.startSeconds,
     async measure(point, timing) {
       const { workload, durability } = point
       const topics = namesOf(topic, workload.topics)

@@ -34,7 +34,7 @@ export interface ClusterDescription {
   readonly nodes: number
   readonly version: string
   readonly configuration: Readonly<Record<string, string>>
-  /** From the start of the first process to when the last said that it serves. */
+  /** From the start of the first process to when all said that they serve. */
   readonly startSeconds: number
   /** All nodes together, before any load. */
   readonly idleBytes: number | null

@@ -5,6 +5,7 @@
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import path from 'node:path'
+import { Disposables } from '../../src/util/disposables.ts'
 import { measureMachine } from '../limits/machine.ts'
 import { measureLimit } from './limits.ts'
 import { describeCommit, describeMachine } from './machine.ts'
@@ -105,19 +106,23 @@ async function runOnClusters(
   collected: Map<string, Collected>,
 ): Promise<void> {
   const running: Running[] = []
+  const cleanups = new Disposables()
   try {
     for (const system of systems) {
       try {
         const { cluster, description } = await startCluster(options, system, nodes)
-        running.push({ system, cluster })
+        cleanups.use(cluster)
         ;(clusters[system.name] ??= []).push(description)
         await warmUp(options, system, cluster, points)
+        running.push({ system, cluster })
       } catch (error) {
         // The others have their figures all the same; this one's points are failures.
         options.tell(`failed: ${system.name}, ${nodes} nodes: ${(error as Error).message}`)
         for (const point of points) {
           const { failures } = collect(collected, point)
-          failures.push(`${nameOf(point)} on ${system.name}: it did not start: ${(error as Error).message}`)
+          failures.push(
+            `${nameOf(point)} on ${system.name}: it could not be started and warmed up: ${(error as Error).message}`,
+          )
         }
       }
     }
@@ -136,7 +141,7 @@ async function runOnClusters(
       }
     }
   } finally {
-    await Promise.all(running.map(({ cluster }) => cluster[Symbol.asyncDispose]()))
+    await cleanups.dispose()
   }
 }
 
@@ -146,13 +151,11 @@ async function startCluster(
   nodes: 1 | 3,
 ): Promise<{ cluster: Cluster; description: ClusterDescription }> {
   tell(`starting ${system.name}, ${nodes} node${nodes === 1 ? '' : 's'}`)
-  const startedAt = performance.now()
   const cluster = await system.start({ nodes, directory })
-  const startSeconds = (performance.now() - startedAt) / 1_000
   await new Promise(resolve => setTimeout(resolve, settleSeconds * 1_000))
   const resident = cluster.pids.map(residentBytesOf)
   const idleBytes = resident.reduce((sum, bytes) => (sum === null || bytes === null ? null : sum + bytes), 0)
-  const { version, configuration } = cluster
+  const { version, configuration, startSeconds } = cluster
   return { cluster, description: { nodes, version, configuration, startSeconds, idleBytes } }
 }
 

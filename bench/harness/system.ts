@@ -21,6 +21,8 @@ export interface Cluster extends AsyncDisposable {
   /** What a reader has to know to start the same: printed in the report. */
   readonly configuration: Readonly<Record<string, string>>
   readonly pids: readonly number[]
+  /** From the start of the first process to when all said that they serve. */
+  readonly startSeconds: number
   /** Runs the point against topics of its own and removes them. `null`: the system, or its client, does not do that. */
   measure(point: Point, timing: Timing): Promise<Sample | null>
 }

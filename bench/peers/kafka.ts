@@ -61,6 +61,7 @@ class KafkaCluster implements Cluster {
   readonly version: string
   readonly configuration: Readonly<Record<string, string>>
   readonly pids: readonly number[]
+  readonly startSeconds: number
   readonly #nodes: KafkaNodes
   readonly #client: PerfClient
   readonly #counts = new RecordCounts()
@@ -75,6 +76,7 @@ class KafkaCluster implements Cluster {
         'ProducerPerformance and ConsumerPerformance, -Xmx512M, in one process that stays; batch.size as one send of the workload, at least 65,536; linger.ms=5 (its default) at the maximum rate, 0 where latency is measured; buffer.memory=64 MiB',
     }
     this.pids = running.pids
+    this.startSeconds = running.startSeconds
     this.#nodes = running
     this.#client = client
   }

@@ -50,6 +50,7 @@ class NatsCluster implements Cluster {
   readonly version: string
   readonly configuration: Readonly<Record<string, string>>
   readonly pids: readonly number[]
+  readonly startSeconds: number
   readonly #servers: Readonly<Record<'os' | 'sync', NatsServers>>
   readonly #counts = new RecordCounts()
   #streams = 0
@@ -62,6 +63,7 @@ class NatsCluster implements Cluster {
       sync: syncSettings.sync,
       client: 'nats bench js: pub fast for batches, pub async and pub sync for single records, ordered to consume',
     }
+    this.startSeconds = servers.os.startSeconds
     this.pids = [...servers.os.pids, ...servers.sync.pids]
     this.#servers = servers
   }

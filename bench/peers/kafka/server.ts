@@ -47,6 +47,7 @@ export function sharedSettings(nodes: number): Record<string, string> {
 export interface KafkaNodes extends AsyncDisposable {
   readonly bootstrap: string
   readonly pids: readonly number[]
+  readonly startSeconds: number
   readonly admin: Admin
 }
 
@@ -66,42 +67,60 @@ export async function startKafka(classPath: string, { nodes, directory }: StartO
     await stop(children)
   }
   try {
-    await Promise.all(
-      Array.from({ length: nodes }, async (_, at) => {
-        const home = path.join(directory, `kafka-${at + 1}`)
-        mkdirSync(home, { recursive: true })
-        const file = path.join(home, 'server.properties')
+    const files = await Promise.all(
+      Array.from({ length: nodes }, (_, at) => {
         const settings = {
           ...sharedSettings(nodes),
           'node.id': String(at + 1),
           listeners: `PLAINTEXT://127.0.0.1:${ports[at]},CONTROLLER://127.0.0.1:${ports[nodes + at]}`,
           'controller.quorum.voters': voters,
-          'log.dirs': path.join(home, 'data'),
         }
-        writeFileSync(
-          file,
-          Object.entries(settings)
-            .map(([key, value]) => `${key}=${value}\n`)
-            .join(''),
-        )
-        const format = ['-cp', classPath, 'kafka.tools.StorageTool', 'format', '-t', clusterId, '-c', file]
-        await promisify(execFile)('java', format)
-        const args = [...jvmOptions, '-cp', classPath, 'kafka.Kafka', file]
-        children.push(spawn('java', args, { stdio: ['ignore', 'ignore', 'inherit'] }))
+        return formatNode(classPath, path.join(directory, `kafka-${at + 1}`), clusterId, settings)
       }),
     )
+    const startedAt = performance.now()
+    for (const file of files) {
+      const args = [...jvmOptions, '-cp', classPath, 'kafka.Kafka', file]
+      children.push(spawn('java', args, { stdio: ['ignore', 'ignore', 'inherit'] }))
+    }
     await untilWorks(async () => {
       await admin.connect()
       const { brokers } = await admin.describeCluster()
       if (brokers.length < nodes) throw new Error(`${brokers.length} of ${nodes} Kafka nodes are there`)
     }, startTimeoutMs)
+    const startSeconds = (performance.now() - startedAt) / 1_000
+    const bootstrap = ports
+      .slice(0, nodes)
+      .map(port => `127.0.0.1:${port}`)
+      .join()
+    const pids = children.map(({ pid }) => pid!)
+    return { bootstrap, pids, startSeconds, admin, [Symbol.asyncDispose]: dispose }
   } catch (error) {
     await dispose()
     throw error
   }
-  const bootstrap = ports
-    .slice(0, nodes)
-    .map(port => `127.0.0.1:${port}`)
-    .join()
-  return { bootstrap, pids: children.map(({ pid }) => pid!), admin, [Symbol.asyncDispose]: dispose }
+}
+
+/** Makes a node's directory; returns the file of its settings. */
+async function formatNode(
+  classPath: string,
+  home: string,
+  clusterId: string,
+  settings: Readonly<Record<string, string>>,
+): Promise<string> {
+  mkdirSync(home, { recursive: true })
+  const file = path.join(home, 'server.properties')
+  const lines = Object.entries({ ...settings, 'log.dirs': path.join(home, 'data') }).map(pair => `${pair.join('=')}\n`)
+  writeFileSync(file, lines.join(''))
+  await promisify(execFile)('java', [
+    '-cp',
+    classPath,
+    'kafka.tools.StorageTool',
+    'format',
+    '-t',
+    clusterId,
+    '-c',
+    file,
+  ])
+  return file
 }

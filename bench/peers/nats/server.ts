@@ -14,12 +14,14 @@ export const syncSettings: Readonly<Record<Durability, string>> = { os: '', sync
 export interface NatsServers extends AsyncDisposable {
   readonly urls: string
   readonly pids: readonly number[]
+  readonly startSeconds: number
 }
 
 export async function startNats({ nodes, directory }: StartOptions, durability: Durability): Promise<NatsServers> {
   const ports = await freePorts(3 * nodes)
   const routes = Array.from({ length: nodes }, (_, at) => `nats://127.0.0.1:${ports[nodes + at]}`)
   const children: ChildProcess[] = []
+  const startedAt = performance.now()
   const dispose = (): Promise<void> => stop(children)
   for (let at = 0; at < nodes; at++) {
     const home = path.join(directory, `nats-${durability}-${at + 1}`)
@@ -56,5 +58,6 @@ ${cluster}
     .slice(0, nodes)
     .map(port => `nats://127.0.0.1:${port}`)
     .join()
-  return { urls, pids: children.map(({ pid }) => pid!), [Symbol.asyncDispose]: dispose }
+  const startSeconds = (performance.now() - startedAt) / 1_000
+  return { urls, pids: children.map(({ pid }) => pid!), startSeconds, [Symbol.asyncDispose]: dispose }
 }
