@@ -23,7 +23,7 @@ export interface RegistrationOptions {
   readonly sessionTimeoutMs: number
   /** Calls its argument whenever another node is reached, for the first time or again. Returns the way to stop. */
   readonly onReached: (listener: () => void) => () => void
-  /** Why nobody shall count on this broker for now, as a sentence; `null`: it can serve. Asked before each heartbeat. */
+  /** Why nobody shall count on this broker for now, as a sentence; `null`: it can serve. Asked several times a second. */
   readonly fenceReason: () => string | null
   /** Ends the first registration. */
   readonly signal?: AbortSignal
@@ -31,6 +31,8 @@ export interface RegistrationOptions {
 
 const retryMsMin = 2
 const retryMsMax = 500
+/** So soon the controller hears that this broker is unfit, or fit again: a disk that stands still announces nothing. */
+const fitnessLookMs = 200
 /** A former life is fenced a little after its session; whoever is heard of for longer lives. */
 const sessionsOfFormerLife = 2
 
@@ -38,6 +40,9 @@ export class BrokerMembership implements Disposable {
   readonly #options: RegistrationOptions
   #epoch: BrokerEpoch
   #fencedBecause: string | null = null
+  /** What the last heartbeat said. */
+  #saidUnfit = false
+  #lookTimer: Timer
   /** Of the next heartbeat; `null` while one is under way. */
   #timer: Timer | null = null
   /** Something has happened since the heartbeat under way began that asks for another one. */
@@ -51,6 +56,7 @@ export class BrokerMembership implements Disposable {
     this.#options = options
     this.#epoch = epoch
     this.#schedule()
+    this.#lookTimer = this.#lookLater()
     const { controller, onReached } = options
     this.#stops = [
       onReached(() => this.#beatSoon()),
@@ -114,11 +120,20 @@ export class BrokerMembership implements Disposable {
   [Symbol.dispose](): void {
     this.#isLeaving = true
     this.#timer?.cancel()
+    this.#lookTimer.cancel()
     for (const stop of this.#stops) stop()
   }
 
   #schedule(): void {
     this.#timer = this.#options.clock.setTimer(this.#options.heartbeatIntervalMs, () => this.#startBeat())
+  }
+
+  #lookLater(): Timer {
+    const { clock, fenceReason } = this.#options
+    return clock.setTimer(fitnessLookMs, () => {
+      if ((fenceReason() !== null) !== this.#saidUnfit) this.#beatSoon()
+      this.#lookTimer = this.#lookLater()
+    })
   }
 
   /**
@@ -148,6 +163,7 @@ export class BrokerMembership implements Disposable {
     const { controller, registration, fenceReason, logger } = this.#options
     try {
       const reason = fenceReason()
+      this.#saidUnfit = reason !== null
       const wants = reason === null ? 'serve' : 'fence'
       const { isFenced } = await controller.heartbeat(registration.nodeId, this.#epoch, wants)
       this.#fencedBecause = isFenced ? (reason ?? 'The controller has fenced this broker.') : null

@@ -4,6 +4,7 @@ import { test } from 'node:test'
 import { describeReplicas, fetch } from '../../src/protocol/apis/index.ts'
 import { splitBatches } from '../../src/protocol/batch/decoder.ts'
 import { noEpoch } from '../../src/replication/types.ts'
+import { StorageError } from '../../src/util/errors.ts'
 import { toNodeId } from '../../src/util/numbers.ts'
 import { errorsOf, fetchRequest, isSettled } from './harness.ts'
 import { Replicas } from './replicas.ts'
@@ -274,6 +275,7 @@ test('a leader whose full disk takes back what followers have gives up its epoch
   one.disk.capacityBytes = Number.POSITIVE_INFINITY
   await cluster.run(10_000)
   assert.equal(one.broker.unfitReason(), null)
+  assert.deepEqual(one.fatal, [], 'somebody else leads: there is nothing to wait for')
   assert.equal((await cluster.assertAlike()).length, 6)
   await cluster.stop()
 })
@@ -292,6 +294,31 @@ test('a leader whose log is damaged asks for others in its place, and for nothin
   assert.match(one.broker.unfitReason() ?? '', /t-0 is offline here/, 'the leader waits for it')
   cluster.change({ isr: ids(2, 3) })
   assert.equal(one.broker.unfitReason(), null)
+  await cluster.stop()
+})
+
+test('an epoch that was given up and has no successor within ten seconds ends the process, which may then lead in another', async () => {
+  const cluster = await Replicas.open()
+  const one = cluster.node(1)
+  await cluster.until(one.produce(values(2)))
+  one.disk.capacityBytes = one.disk.usedBytes
+  assert.deepEqual(await cluster.until(one.produce(values(3, 'lost'))), new Array(3).fill('DISK_FULL'))
+  await cluster.run(9_500)
+  assert.match(one.broker.unfitReason() ?? '', /full/)
+  assert.deepEqual(one.fatal, [])
+  await cluster.run(1_000)
+  const [fatal, ...more] = one.fatal as readonly Error[]
+  assert.ok(fatal instanceof StorageError)
+  assert.match(fatal.message, /took back records that were sent/)
+  assert.equal(more.length, 0)
+  // As the supervisor does: started again, with space, it leads in the epoch that it is given.
+  one.kill()
+  one.disk.capacityBytes = Number.POSITIVE_INFINITY
+  await cluster.until(one.start())
+  cluster.change({ leaderId: toNodeId(1) })
+  assert.deepEqual(await cluster.until(one.produce(['kept'])), [null])
+  await cluster.run(1_000)
+  assert.equal((await cluster.assertAlike()).length, 3)
   await cluster.stop()
 })
 

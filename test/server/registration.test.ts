@@ -174,6 +174,23 @@ describe('membership', () => {
     membership[Symbol.dispose]()
   })
 
+  test('says at once that it has become unfit, and that it is fit again, and once', async () => {
+    const t = setUp()
+    const membership = await t.open()
+    await t.advance(500)
+    t.fence('The disk is full.')
+    await t.advance(200, 5)
+    assert.equal(membership.fencedBecause, 'The disk is full.')
+    t.fence(null)
+    await t.advance(200, 5)
+    assert.equal(membership.fencedBecause, null)
+    assert.deepEqual(t.calls, ['register', 'unfit 1', 'beat 1'])
+    await t.advance(2_000)
+    assert.deepEqual(t.calls.slice(3), ['beat 1'], 'and then at its usual intervals')
+    membership[Symbol.dispose]()
+    assert.equal(t.clock.nextEventMs(), null)
+  })
+
   test('drains until the controller lets it go, and no longer than its grace', async () => {
     const t = setUp()
     const membership = await t.open()
