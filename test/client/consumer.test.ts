@@ -232,6 +232,41 @@ test('consumer: a damaged batch is an error that names the way past it', async (
   await clock.run(c.close())
 })
 
+test('consumer: whoever goes on after an error of a partition reads the others, and is told again now and then', async () => {
+  const { clock, cluster, consumer } = filled([3, 3])
+  let isRefused = true
+  cluster.partitionFault = (_topic, partition) => (isRefused && partition === 0 ? 'TOPIC_AUTHORIZATION_FAILED' : null)
+  const c = consumer({ topics: ['t'], from: 'start' })
+  const read: string[] = []
+  const told: number[] = []
+  const reading = (async () => {
+    for (let isOver = false; !isOver; ) {
+      try {
+        for await (const record of c) read.push(text(record.value)!)
+        isOver = true
+      } catch (error) {
+        assert.ok(isApiError('TOPIC_AUTHORIZATION_FAILED')(error))
+        told.push(clock.nowMs())
+        // Were it told without end, no timer could end this test.
+        assert.ok(told.length < 1_000, 'it does nothing else')
+      }
+    }
+  })()
+  await clock.advance(5_000)
+  assert.deepEqual(read, ['1:0', '1:1', '1:2'])
+  cluster.append('t', 1, batchOf(['1:3']))
+  await clock.advance(5_000)
+  assert.deepEqual(read.slice(3), ['1:3'])
+  // 100 ms, doubling up to a second, a fifth more or less.
+  assert.ok(told.length >= 8 && told.length <= 18, `told ${told.length} times`)
+  isRefused = false
+  c.seek({ topic: 't', partition: 0, offset: 1 })
+  await clock.advance(1_000)
+  assert.deepEqual(read.slice(4), ['0:1', '0:2'])
+  await clock.run(c.close())
+  await clock.run(reading)
+})
+
 test('consumer: what is no sequence of batches at all is an error too', async () => {
   const { clock, cluster, consumer } = filled([3])
   cluster.partition('t', 0).batches[0]![8] = 0xff

@@ -35,8 +35,9 @@ const end: IteratorReturnResult<undefined> = { done: true, value: undefined }
  * `prefetchBytes`. Leaving a loop keeps the position: the next loop goes on with the next record. Several loops at a
  * time share the records between them.
  *
- * An error ends the loop, not the consumer: after `seek` past what is damaged or gone, iterate again. An iteration
- * ends by itself after `close`, or with `until: 'end'` when all partitions have been read that far.
+ * An error ends the loop, not the consumer: after `seek` past what is damaged or gone, iterate again. Whoever iterates
+ * without that gets the records of other partitions, and the error again after `retryBackoffMs`, doubling up to
+ * `retryBackoffMsMax`. An iteration ends by itself after `close`, or with `until: 'end'` when all partitions have been read that far.
  */
 export class Consumer<K = Uint8Array | null, V = Uint8Array | null>
   implements AsyncIterable<ConsumerRecord<K, V>>, AsyncDisposable

@@ -139,11 +139,20 @@ export class Fetcher {
     this.#ready.push(partition)
   }
 
+  /**
+   * The application has been told of the partition's failure. Until it seeks it is told again, each time a little later:
+   * a loop that iterates after every error would else hear nothing but it, and let nothing else run.
+   */
+  onTold(partition: AssignedPartition): void {
+    this.#backOff(partition)
+    this.schedule()
+  }
+
   /** Sends every fetch that may be sent now. */
   pump(): void {
     if (this.#signal.aborted) return
     const nowMs = this.#settings.clock.nowMs()
-    let wakeMs = Math.min(this.#lateFetches.look(nowMs), this.#maybeLocate(nowMs))
+    let wakeMs = Math.min(this.#lateFetches.look(nowMs), this.#maybeLocate(nowMs), this.#tellAgain(nowMs))
     if (this.budget.bytes < this.#settings.prefetchBytes / 2) {
       const { groups, nextMs } = this.#fetchable(nowMs)
       wakeMs = Math.min(wakeMs, nextMs)
@@ -178,6 +187,22 @@ export class Fetcher {
     }
     this.pump()
     this.#onNews()
+  }
+
+  /** Returns when to look again. */
+  #tellAgain(nowMs: number): number {
+    let nextMs = Number.POSITIVE_INFINITY
+    let hasNews = false
+    for (const partition of this.#partitions) {
+      if (partition.failure === null || partition.isReady || partition.isPaused) continue
+      if (partition.notBeforeMs > nowMs) nextMs = Math.min(nextMs, partition.notBeforeMs)
+      else {
+        this.line(partition)
+        hasNews = true
+      }
+    }
+    if (hasNews) this.#onNews()
+    return nextMs
   }
 
   /** Partitions to fetch, by the node that has them, and when another may become so. */

@@ -61,7 +61,7 @@ export class RecordBuffer {
   #next(partition: AssignedPartition): void {
     const batch = partition.shift()
     if (batch === undefined) {
-      this.#fetcher.line(partition)
+      this.#fetcher.onTold(partition)
       throw partition.failure!
     }
     this.#fetcher.onTaken(partition, batch.length)
