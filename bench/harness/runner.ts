@@ -159,7 +159,7 @@ async function startCluster(
   return { cluster, description: { nodes, version, configuration, startSeconds, idleBytes } }
 }
 
-/** With the first point of each kind that there is. */
+/** With a part of a backlog, and then with one point each of producing and end to end, so that all code is compiled. */
 async function warmUp(
   options: RunnerOptions,
   system: System,
@@ -168,13 +168,25 @@ async function warmUp(
 ): Promise<void> {
   const seconds = options.systemWarmupSeconds(system.name)
   if (seconds === 0) return
-  const kinds = (['produce', 'end-to-end'] as const).flatMap(
-    kind => points.findLast(({ workload, durability }) => workload.kind === kind && durability === 'os') ?? [],
-  )
-  for (const point of kinds) {
+  const chosen = warmUpPoints(points)
+  const timed = chosen.filter(({ workload }) => workload.kind !== 'consume').length
+  for (const point of chosen) {
     options.tell(`warming up ${system.name} with ${nameOf(point)}`)
-    await cluster.measure(point, { ...options.timing, warmupSeconds: seconds / kinds.length })
+    const scale = options.timing.scale * backlogPart
+    await cluster.measure(point, { ...options.timing, scale, warmupSeconds: seconds / timed })
   }
+}
+
+const backlogPart = 0.25
+
+/** Of each kind the one that handles the most records a second: many small ones in a send, and the highest rate. */
+function warmUpPoints(points: readonly Point[]): Point[] {
+  const work = ({ workload, producerRate }: Point): number =>
+    producerRate + workload.recordsPerSend / workload.messageSize
+  return (['consume', 'produce', 'end-to-end'] as const).flatMap(kind => {
+    const candidates = points.filter(({ workload, durability }) => workload.kind === kind && durability === 'os')
+    return candidates.toSorted((a, b) => work(b) - work(a))[0] ?? []
+  })
 }
 
 function collect(collected: Map<string, Collected>, point: Point): Collected {
