@@ -35,7 +35,7 @@ const { values: flags } = parseArgs({
 })
 const rounds = Number(flags.rounds ?? (flags.brief ? 1 : 2))
 const seconds = Number(flags.seconds ?? 2)
-const duration = flags.brief ? { requests: 100 } : { seconds }
+const duration = flags.brief ? { requests: 32 } : { seconds }
 const connections = Number(flags.connections)
 const chosen = loads.filter(({ name }) => name.includes(flags.only))
 if (chosen.length === 0) throw new Error(`no load is called like ${flags.only}`)

@@ -27,14 +27,18 @@ export interface RunOptions {
   readonly duration: { readonly seconds: number } | { readonly requests: number }
 }
 
+/** Seconds: an answer that is late is a latency, not an error, however busy the machine is. */
+const timeout = 300
+
 export async function runLoad(target: Target, load: Load, { connections, duration }: RunOptions): Promise<HttpRun> {
+  const { url } = target
   const posts = load.isBesidePosts
-    ? autocannon({ url: target.url, connections: 4, duration: 3_600, requests: [postOne('os')] })
+    ? autocannon({ url, connections: 4, duration: 3_600, timeout, requests: [postOne('os')] })
     : null
   try {
     const before = cpuSecondsOf(target.pid)
     const until = 'seconds' in duration ? { duration: duration.seconds } : { amount: duration.requests }
-    const result = await autocannon({ url: target.url, connections, ...until, requests: [load.request] })
+    const result = await autocannon({ url, connections, ...until, timeout, requests: [load.request] })
     const after = cpuSecondsOf(target.pid)
     // What the posts cost cannot be told from it.
     const cpuSeconds = before === null || after === null || posts !== null ? null : after - before
