@@ -152,6 +152,24 @@ test('a cluster: acks and min.insync.replicas are the broker’s, through whiche
   assert.deepEqual([unacknowledged.status, unacknowledged.body.offset], [202, null])
 })
 
+test('a cluster: a node that stops answers what it was waiting for from another', async t => {
+  const cluster = await startCluster({ logger: silentLogger })
+  afterTest(t, () => cluster.close())
+  const admin = new Admin({ bootstrap: cluster.bootstrap })
+  afterTest(t, () => admin.close())
+  await admin.createTopics({ topics: [{ name: 't', replicationFactor: 3 }] })
+  const [topic] = await admin.describeTopics({ topics: ['t'] })
+  const leader = cluster.nodes[topic!.partitions[0]!.leader! - 1]!
+  const asked = cluster.nodes.find(node => node !== leader)!
+  await post(asked.url, '/t/records', { value: 1 })
+  const polled = ask(asked.url, '/t/partitions/0/records?offset=end&maxWaitMs=30000')
+  const metrics = async () => (await fetch(`${leader.url.replace('ws:', 'http:')}/metrics`)).text()
+  await until(async () => /millrace_fetches_delayed_total [1-9]/.test(await metrics()))
+  await asked.close()
+  const { status, body } = await polled
+  assert.deepEqual([status, body.error], [503, 'SHUTTING_DOWN'])
+})
+
 test('a stop answers what is under way', async t => {
   const server = await startNode(t, { inMemory: true })
   const { admin } = clientsOf(t, server)

@@ -192,7 +192,8 @@ export class RoutedRecords implements RecordGateway, AsyncDisposable {
       const failure = isFailure(answer) ? answer : partitionError(answer.partitions[0]!)
       const leftMs = endMs - this.#nowMs()
       if (failure === null || !ask.elsewhere.includes(failure.error) || leftMs <= 0) return answer
-      if (caller.signal.aborted || this.#options.broker.isDraining()) return answer
+      if (this.#options.broker.isDraining()) return failure.error === 'NETWORK_EXCEPTION' ? stopping : answer
+      if (caller.signal.aborted) return answer
       if (!isFailure(answer)) answer[Symbol.dispose]?.()
       await this.#metadataChanged(Math.min(leftMs, retryPauseMs), caller.signal)
     }
@@ -282,6 +283,8 @@ export class RoutedRecords implements RecordGateway, AsyncDisposable {
   }
 }
 
+/** A read on its way to a leader: this node has closed the connection itself. */
+const stopping: Failure = { error: 'SHUTTING_DOWN', message: 'This node is stopping.' }
 const notAsked: Failure = { error: 'UNKNOWN_SERVER_ERROR', message: 'A request that wants an answer got none.' }
 
 function topicIn(image: MetadataImage, name: string, partitionsMin: number): TopicView | Failure {

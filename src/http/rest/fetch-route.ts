@@ -54,7 +54,7 @@ export class FetchRoute {
   }
 
   readonly handle = async (exchange: Exchange): Promise<HttpAnswer> => {
-    const { records, codecs } = this.#options
+    const { records } = this.#options
     const place = { topic: exchange.params.topic!, partition: partitionOf(exchange) }
     const wanted = this.#wanted(exchange)
     const topic = await records.topic(place.topic, place.partition + 1)
@@ -66,14 +66,28 @@ export class FetchRoute {
     const fetched = await records.fetch(call, exchange)
     if (isFailure(fetched)) return failureAnswer(fetched)
     try {
-      const failure = partitionError(fetched)
-      if (failure !== null) return failureAnswer(failure)
-      const isRaw = exchange.request.headers.accept?.trim() === binaryType
-      return isRaw ? await rawAnswer(fetched, offset, codecs) : await jsonRecords(fetched, call, wanted, codecs)
-    } catch (error) {
-      return failureAnswer(unreadable(error), 500)
+      // What another node sent counts nowhere else.
+      exchange.hold((fetched.records as Uint8Array).length)
+      return await this.#answer(fetched, call, wanted, exchange)
     } finally {
       fetched[Symbol.dispose]?.()
+    }
+  }
+
+  async #answer(
+    fetched: FetchedPartition,
+    call: FetchCall,
+    wanted: Wanted,
+    { request }: Exchange,
+  ): Promise<HttpAnswer> {
+    const failure = partitionError(fetched)
+    if (failure !== null) return failureAnswer(failure)
+    const { codecs } = this.#options
+    try {
+      if (request.headers.accept?.trim() === binaryType) return await rawAnswer(fetched, call.offset, codecs)
+      return await jsonRecords(fetched, call, wanted, codecs)
+    } catch (error) {
+      return failureAnswer(unreadable(error), 500)
     }
   }
 
