@@ -22,14 +22,16 @@ export interface BarPlot {
   readonly groups: readonly BarGroup[]
   /** Lines across all bars, such as what is aimed at. */
   readonly marks?: readonly number[]
+  /** Where bars begin; by default at the left edge. */
+  readonly origin?: number
 }
 
 const width = 1_100
-const margin = { left: 350, right: 190, top: 14, bottom: 26 }
+const margin = { left: 350, right: 230, top: 14, bottom: 26 }
 const barHeight = 15
 const groupGap = 9
 
-export function barPlot({ title, scale, format, groups, marks = [] }: BarPlot): string {
+export function barPlot({ title, scale, format, groups, marks = [], origin = scale.min }: BarPlot): string {
   const rows = groups.reduce((sum, { bars }) => sum + bars.length, 0)
   const bottom = margin.top + rows * barHeight + groups.length * groupGap
   const toX = project(scale, margin.left, width - margin.right)
@@ -42,7 +44,7 @@ export function barPlot({ title, scale, format, groups, marks = [] }: BarPlot): 
   for (const { name, bars } of groups) {
     parts.push(text(8, top + 12, name, 'class="label"'))
     for (const bar of bars) {
-      parts.push(drawBar(bar, top, toX, scale))
+      parts.push(drawBar(bar, top, toX, scale, origin))
       top += barHeight
     }
     top += groupGap
@@ -55,23 +57,27 @@ function drawBar(
   { name, parts, whisker, note }: Bar,
   top: number,
   toX: (value: number) => number,
-  scale: Scale,
+  { kind, max }: Scale,
+  origin: number,
 ): string {
   const drawn = [text(margin.left - 8, top + 12, name, 'class="tick" text-anchor="end"')]
-  const clamp = (value: number): number => Math.min(value, scale.max)
-  let from = scale.min
+  const clampedX = (value: number): number => toX(Math.min(value, max))
+  let from = origin
+  let end = toX(origin)
   for (const { value, className } of parts) {
-    // On a logarithmic scale there is one part, which begins at the edge.
-    const to = clamp(scale.kind === 'log' ? value : from + value)
-    const barWidth = Math.max(0, toX(to) - toX(from))
-    drawn.push(
-      `<rect x="${toX(from).toFixed(1)}" y="${top + 2}" width="${barWidth.toFixed(1)}" height="${barHeight - 4}" class="bar ${className}"/>`,
-    )
-    from = to
+    // On a logarithmic scale there is one part, and its length is a ratio.
+    const to = kind === 'log' ? value : from + value
+    const [left, right] = [toX(from), clampedX(to)].sort((a, b) => a - b) as [number, number]
+    const place = `x="${left.toFixed(1)}" y="${top + 2}" width="${(right - left).toFixed(1)}" height="${barHeight - 4}"`
+    drawn.push(`<rect ${place} class="bar ${className}"/>`)
+    from = Math.min(to, max)
+    end = Math.max(end, right)
   }
   const middle = top + barHeight / 2
-  if (whisker !== undefined) drawn.push(line(toX(whisker[0]), middle, toX(clamp(whisker[1])), middle, 'whisker'))
-  const end = Math.max(toX(from), whisker === undefined ? 0 : toX(clamp(whisker[1])))
+  if (whisker !== undefined) {
+    drawn.push(line(toX(whisker[0]), middle, clampedX(whisker[1]), middle, 'whisker'))
+    end = Math.max(end, clampedX(whisker[1]))
+  }
   drawn.push(text(end + 6, top + 12, note, 'class="note"'))
   return drawn.join('')
 }

@@ -1,5 +1,6 @@
 /** A report as one HTML file that needs nothing else: plots first, then the tables they are drawn from. */
-import type { Results, SystemDescription } from '../harness/results.ts'
+import type { PointResult, Results, SystemDescription } from '../harness/results.ts'
+import { type Spread, spreadOf } from '../harness/statistics.ts'
 import { limitRatio, type Measure, spreadOfMeasure, systemsOf } from '../harness/summary.ts'
 import { formatBytes, formatNumber, formatSpread } from '../harness/text.ts'
 import { nameOf } from '../harness/workload.ts'
@@ -67,6 +68,7 @@ function figures(results: Results): string {
     'p99 ms',
     'p99.9 ms',
     'CPU s/GB',
+    'client late, p99 ms',
     'limit',
     'to the limit',
   ]
@@ -83,12 +85,19 @@ function figures(results: Results): string {
         cell('p99'),
         cell('p99.9'),
         cell('cpuPerGB'),
+        formatSpread(lateness(result, system)),
         result.limits[0]?.name ?? '–',
         limit === null ? '–' : `${formatSpread(limit.spread)} of ${limit.measure}`,
       ]
     }),
   )
   return table(heads, rows)
+}
+
+/** How late the client began its sends: at a rate this is part of the latency, and the client's own. */
+function lateness(result: PointResult, system: string): Spread | null {
+  const late = (result.runs[system] ?? []).map(run => run?.aggregatedPublishDelayLatency99pct as number | undefined)
+  return spreadOf(late.filter(value => value !== undefined))
 }
 
 function machineLimits({ machineLimits }: Results): string {

@@ -76,8 +76,8 @@ function peerSection(results: Results): Section {
   const plots = kinds.flatMap(([measure, title]) => {
     const groups = results.points.flatMap(result => {
       // At a given rate all are equally fast, and a closed loop's latency is its depth by its rate.
-      if (measure === 'rate' && result.point.producerRate > 0) return []
-      if ((measure === 'p50' || measure === 'p99') && mainMeasure(result) === 'rate') return []
+      const isLatency = measure === 'p50' || measure === 'p99'
+      if (measure !== 'cpuPerGB' && isLatency !== (mainMeasure(result) === 'p50')) return []
       const bars = peers.flatMap((peer): Bar[] => {
         const spread = ratioSpread(valuesOf(result, ours!, measure), valuesOf(result, peer, measure))
         return spread === null
@@ -88,7 +88,7 @@ function peerSection(results: Results): Section {
     })
     if (groups.length === 0) return []
     const scale = logScale([0.5, 2, ...groups.flatMap(({ bars }) => bars.flatMap(({ whisker }) => [...whisker!]))])
-    return [`<h3>${title}</h3>`, barPlot({ title, scale, format: short, groups, marks: [1] })]
+    return [`<h3>${title}</h3>`, barPlot({ title, scale, format: short, groups, marks: [1], origin: 1 })]
   })
   const lead =
     'Ratios are taken repetition by repetition, on a logarithmic scale. Every peer ran in the same rounds, at the same durability, on the same disk, with its own client.'
@@ -204,16 +204,16 @@ function costSection(results: Results): Section {
       ]
       return [{ name: system, parts, note: `${formatNumber(nodes)} + ${formatNumber(client)} s  ·  ${memoryOf(run)}` }]
     })
-    return bars.length === 0 || result.point.producerRate > 0 ? [] : [{ name: nameOf(result.point), bars }]
+    return bars.length === 0 || mainMeasure(result) === 'p50' ? [] : [{ name: nameOf(result.point), bars }]
   })
   if (groups.length === 0) return { title: '', lead: '', plots: [] }
-  // One record at a time costs a hundred times as much a byte, and would leave the others no room.
+  // One that costs a hundred times as much would leave the others no room.
   const sums = groups.flatMap(({ bars }) => bars.map(({ parts }) => parts[0]!.value + parts[1]!.value))
   const middle = sums.toSorted((a, b) => a - b)[sums.length >> 1]!
   const scale = linearScale([Math.min(Math.max(...sums), 6 * middle)])
   const title = 'CPU seconds per GB of values'
   const lead =
-    'CPU seconds of the nodes (full colour) and of the client (pale) for a GB of values, of the middle run; bars that reach the edge are cut. Beside them the peak of resident memory, all nodes + client.'
+    'At the maximum rate, CPU seconds of the nodes (full colour) and of the client (pale) for a GB of values, of the middle run; bars that reach the edge are cut. Beside them the peak of resident memory, all nodes + client.'
   return { title: 'Cost', lead, plots: [barPlot({ title, scale, format: formatNumber, groups })] }
 }
 

@@ -31,16 +31,22 @@ export function logScale(values: readonly number[]): Scale {
 export function linearScale(values: readonly number[]): Scale {
   const max = Math.max(0, ...values)
   if (max === 0) return { kind: 'linear', min: 0, max: 1 }
-  const step = 10 ** Math.floor(Math.log10(max)) / 2
+  const step = roundStep(max)
   return { kind: 'linear', min: 0, max: Math.ceil(max / step) * step }
 }
 
-/** The decades of a logarithmic scale; four steps of a linear one. */
+/** 1, 2 or 5 times a power of ten, of which up to six make `max`. */
+function roundStep(max: number): number {
+  const power = 10 ** Math.floor(Math.log10(max / 3))
+  return power * ([1, 2, 5].find(factor => max / (factor * power) <= 6) ?? 10)
+}
+
+/** The decades of a logarithmic scale; the round steps of a linear one, which begins at 0. */
 export function ticksOf({ kind, min, max }: Scale, format: (value: number) => string): Tick[] {
-  if (kind === 'linear')
-    return [0, 1, 2, 3, 4].map(at => min + (at * (max - min)) / 4).map(value => ({ value, text: format(value) }))
   const ticks: Tick[] = []
-  for (let value = min; value <= max * 1.001; value *= 10) ticks.push({ value, text: format(value) })
+  const step = roundStep(max)
+  const next = (value: number): number => (kind === 'log' ? 10 * value : value + step)
+  for (let value = min; value <= max * 1.001; value = next(value)) ticks.push({ value, text: format(value) })
   return ticks
 }
 
