@@ -47,7 +47,7 @@ if (flags.help) {
 }
 const defaults = flags.brief
   ? { repetitions: 1, seconds: 0.4, warmup: 0.1, peerWarmup: 0, ourWarmup: 0, limit: 0.2, settle: 0, scale: 0.02 }
-  : { repetitions: 5, seconds: 2.5, warmup: 1.5, peerWarmup: 60, ourWarmup: 6, limit: 1.5, settle: 3, scale: 1 }
+  : { repetitions: 5, seconds: 2.5, warmup: 1.5, peerWarmup: 60, ourWarmup: 6, limit: 1.2, settle: 3, scale: 1 }
 const numberOf = (text: string | undefined, otherwise: number): number =>
   text === undefined ? otherwise : Number(text)
 const systems = flags.systems.split(',').map(name => {

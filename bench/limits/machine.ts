@@ -1,5 +1,5 @@
 /** What this machine gives to anybody, in single threads of one process: measured once in every run, beside the workloads. */
-import { closeSync, fdatasyncSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs'
+import { closeSync, fdatasyncSync, ftruncateSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import path from 'node:path'
 import { runBarePush } from './bare-push.ts'
@@ -30,15 +30,21 @@ export async function measureMachine(directory: string, seconds: number): Promis
   }
 }
 
-/** Starts over when the file is large: a disk that fills up is none of its business. */
+/** The file is cut off when it is large: a disk that fills up is none of its business. */
 function append(file: string, bytes: number, isSynced: boolean, seconds: number): { bytesPerSecond: number } {
   const fd = openSync(file, 'w')
   const piece = Buffer.alloc(bytes, 0x78)
-  const fileBytesMax = 256 << 20
+  const fileBytesMax = 1 << 30
   let written = 0
+  let position = 0
   const elapsed = repeat(seconds, () => {
-    writeSync(fd, piece, 0, bytes, written % fileBytesMax)
+    if (position >= fileBytesMax) {
+      ftruncateSync(fd)
+      position = 0
+    }
+    writeSync(fd, piece, 0, bytes, position)
     if (isSynced) fdatasyncSync(fd)
+    position += bytes
     written += bytes
   })
   closeSync(fd)
