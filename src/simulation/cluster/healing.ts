@@ -3,7 +3,9 @@
  * controllers and some of its brokers, which must be fenced then; and in the end with everybody, nobody fenced, all nodes
  * with the same metadata, which every one of them tells to clients, and every partition open where it belongs.
  */
+import { minIsrOf } from '../../metadata/election.ts'
 import type { MetadataImage } from '../../metadata/image.ts'
+import { halfOfReplicas } from '../../metadata/topic-configs.ts'
 import type { Node } from '../../server/node.ts'
 import type { NodeId } from '../../util/numbers.ts'
 import type { Random } from '../../util/random.ts'
@@ -188,8 +190,10 @@ function misplacedPartition(id: NodeId, { broker }: Node, image: MetadataImage):
 /** Who is up is in sync, with all that the others have; only where nobody who is trusted is up nobody leads. */
 function unhealedPartition(image: MetadataImage, machines: ReadonlyMap<NodeId, Machine>): string | null {
   const isUp = (id: NodeId): boolean => !machines.get(id)!.isRetired
-  for (const { name, partitions } of image.topics.byId.values()) {
-    for (const [partition, { replicas, isr, elr, leaderId }] of partitions.entries()) {
+  for (const { name, partitions, configs } of image.topics.byId.values()) {
+    const minIsr = Number(configs.get('min.insync.replicas') ?? halfOfReplicas)
+    for (const [partition, found] of partitions.entries()) {
+      const { replicas, isr, elr, leaderId } = found
       const what = `${name}-${partition} with ISR ${isr} and ELR ${elr}`
       if (leaderId === null) {
         if ([...isr, ...elr].some(isUp)) return `${what} has no leader`
@@ -197,6 +201,8 @@ function unhealedPartition(image: MetadataImage, machines: ReadonlyMap<NodeId, M
       }
       if (!isUp(leaderId)) return `${what} is led by ${leaderId}, which is away`
       if (!replicas.every(id => isr.includes(id) === isUp(id))) return `${what} of ${replicas}`
+      // A leader with too few in sync may begin with a lower high watermark than a follower knows, and cannot raise it.
+      if (isr.length < minIsrOf(found, minIsr)) continue
       // A follower may keep records of an old epoch behind that end until its leader has others for their place.
       const ends = replicas.filter(isUp).map(id => committedAt(machines.get(id)!, name, partition))
       if (new Set(ends).size > 1) return `${what}: its replicas know of ${ends.join(' and ')} to be committed`

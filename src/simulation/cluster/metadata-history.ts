@@ -15,6 +15,8 @@ export class MetadataHistory {
   readonly #idsOfName = new Map<string, number>()
   readonly #deletedIds = new Set<string>()
   readonly #acknowledgedIds = new Set<string>()
+  /** Hears of every image that is newer than all before, within the event that showed it. */
+  onAdvance: (image: MetadataImage, before: MetadataImage) => void = () => {}
   /** The one with the highest offset. */
   #latest: MetadataImage | null = null
 
@@ -59,6 +61,7 @@ export class MetadataHistory {
     for (const { id, name } of image.topics.byId.values()) this.#noteTopic(id, name)
     hold(image.topics.byId.size === image.topics.byName.size, 'a topic exists once', () => digestOf(image))
     if (before === null) return
+    this.onAdvance(image, before)
     for (const id of before.topics.byId.keys()) if (!image.topics.byId.has(id)) this.#deletedIds.add(id)
     for (const [id, broker] of before.brokers) {
       const now = image.brokers.get(id)

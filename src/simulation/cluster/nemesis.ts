@@ -2,11 +2,13 @@
 import { transferLeadership } from '../../protocol/apis/index.ts'
 import type { NodeId } from '../../util/numbers.ts'
 import type { Random } from '../../util/random.ts'
+import { forkRandom } from '../quorum/cluster.ts'
 import type { WriteFault } from '../sim-raft-storage.ts'
 import type { NodeCluster } from './cluster.ts'
 import { bridging, type Cut, isolating, oneWay, splitting } from './cuts.ts'
 import { mayLosePower } from './fault-atlas.ts'
 import type { Machine } from './machine.ts'
+import { Strikes } from './strikes.ts'
 import type { ClusterFault } from './world.ts'
 
 const diskFaults: readonly WriteFault[] = ['EIO', 'ENOSPC', 'hang']
@@ -16,6 +18,7 @@ export class ClusterNemesis {
   /** Those of clients; cuts separate them, too. */
   readonly #clientIds: readonly NodeId[]
   readonly #random: Random
+  readonly #strikes: Strikes
   #isActive = true
   readonly counts: Partial<Record<ClusterFault, number>> = {}
 
@@ -23,6 +26,12 @@ export class ClusterNemesis {
     this.#cluster = cluster
     this.#clientIds = clientIds
     this.#random = random
+    const blows = {
+      crash: (id: NodeId, isSilent: boolean) => this.#crash(id, isSilent),
+      pause: (id: NodeId) => this.#pause(id),
+      cut: (isCut: Cut) => this.#cut(isCut),
+    }
+    this.#strikes = new Strikes(cluster, blows, forkRandom(random))
     for (const [fault, rate] of Object.entries(cluster.world.faults) as Array<[ClusterFault, number]>)
       this.#plan(fault, rate)
   }
@@ -30,6 +39,7 @@ export class ClusterNemesis {
   /** No fault from now on; what is broken stays so until it is healed. */
   rest(): void {
     this.#isActive = false
+    this.#strikes.rest()
   }
 
   #plan(fault: ClusterFault, per100Seconds: number): void {
@@ -52,6 +62,9 @@ export class ClusterNemesis {
     pause: () => this.#pause(this.#leaderOrAny()),
     isolate: () => this.#cut(isolating(this.#any())),
     isolateLeader: () => this.#cut(isolating(this.#leaderOrAny())),
+    strikeLeader: () => this.#strikes.leader(),
+    strikeFollower: () => this.#strikes.follower(),
+    strikeNewcomer: () => this.#strikes.newcomer(),
     split: () => this.#cut(splitting([...this.#cluster.ids, ...this.#clientIds], this.#random)),
     bridge: () => this.#cut(bridging(this.#cluster.ids, this.#any(), this.#random)),
     cutOneWay: () => this.#cut(oneWay(this.#leaderOrAny(), this.#random.nextInt(2) ? this.#any() : null, this.#random)),
@@ -93,8 +106,11 @@ export class ClusterNemesis {
   }
 
   #crash(id: NodeId, isSilent: boolean): boolean {
-    if (!this.#cluster.machine(id).isUp || (isSilent && !mayLosePower(this.#cluster, id))) return false
-    this.#cluster.crash(id, isSilent)
+    if (!this.#cluster.machine(id).isUp) return false
+    // Where nobody may stop but with its machine, the machine goes.
+    const isWhole = isSilent || this.#cluster.world.isCautious
+    if (isWhole && !mayLosePower(this.#cluster, id)) return false
+    this.#cluster.crash(id, isWhole)
     this.#startLater(id)
     return true
   }

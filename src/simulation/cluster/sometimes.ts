@@ -30,6 +30,9 @@ export const clusterSometimesNames = [
   'partitionMoved',
   'electedFromElr',
   'leaderSuperseded',
+  'leaderStruck',
+  'followerStruck',
+  'newcomerStruck',
 ] as const
 export type ClusterSometimesName = (typeof clusterSometimesNames)[number]
 export type ClusterSometimesCounts = Record<ClusterSometimesName, number>

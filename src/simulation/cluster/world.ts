@@ -14,6 +14,9 @@ export type ClusterFault =
   | 'pause'
   | 'isolate'
   | 'isolateLeader'
+  | 'strikeLeader'
+  | 'strikeFollower'
+  | 'strikeNewcomer'
   | 'split'
   | 'bridge'
   | 'cutOneWay'
@@ -140,6 +143,9 @@ const faultRates: Partial<Record<ClusterFault, number>> = {
   pause: 12,
   isolate: 8,
   isolateLeader: 12,
+  strikeLeader: 12,
+  strikeFollower: 12,
+  strikeNewcomer: 12,
   split: 8,
   bridge: 4,
   cutOneWay: 8,
