@@ -13,6 +13,7 @@ import { SimProcess } from '../quorum/process.ts'
 import { Timeline } from '../quorum/timeline.ts'
 import type { Trace } from '../quorum/trace.ts'
 import { SimDisk } from '../sim-disk.ts'
+import { SimDirectory } from '../sim-image.ts'
 import { SimRaftDisk } from '../sim-raft-storage.ts'
 import type { ClusterRules } from './cluster-rules.ts'
 import { LogDiskFaults } from './log-disk-faults.ts'
@@ -135,6 +136,15 @@ export class NodeCluster {
     machine.endLife(losesCaches, this.#random)
   }
 
+  /** The machine comes back with an empty disk in the place of that with its partitions. */
+  wipe(id: NodeId): void {
+    const machine = this.machine(id)
+    this.crash(id)
+    this.note('wiped', id)
+    machine.disowned = this.history.latest?.brokers.get(id)?.incarnationId ?? null
+    machine.wipe()
+  }
+
   /** The process is told to stop; `ended` is called when it has, or was killed because it did not. */
   shutdown(id: NodeId, ended: () => void): void {
     const { life } = this.machine(id)
@@ -189,8 +199,8 @@ export class NodeCluster {
     })
     const clock = clockOn(() => this.machine(id).life!.process)
     const logFaults = new LogDiskFaults(forkRandom(random), syncDelayMs, () => this.timeline.nowMs)
-    const logDisk = new SimDisk({ clock, syncDelayMs: logFaults.syncDelay })
-    this.machines.set(id, new Machine(world, { raftDisk, logDisk, logFaults }))
+    const newLogDisk = (): SimDisk => new SimDisk({ clock, syncDelayMs: logFaults.syncDelay }, emptyDataDirectory())
+    this.machines.set(id, new Machine(world, { raftDisk, logDisk: newLogDisk(), logFaults, newLogDisk }))
     this.sockets.place(clientUrlOf(id), id)
     this.sockets.place(peerUrlOf(id), id)
   }
@@ -254,6 +264,14 @@ export class NodeCluster {
       this.trace.note(this.timeline.nowMs, 'says', id, 0, message.length, { message, ...fields })
     return { debug() {}, info: say, warn: say, error: say }
   }
+}
+
+/** The node finds it made, and durable: that is work of `openDataDirectory`. */
+function emptyDataDirectory(): SimDirectory {
+  const root = new SimDirectory()
+  root.change([['data', new SimDirectory()]])
+  root.captureSync()()
+  return root
 }
 
 /** Of whatever process runs there now. */

@@ -13,11 +13,26 @@ import type { Machine } from './machine.ts'
  */
 export function mayLosePower({ world, history, machines }: NodeCluster, id: NodeId): boolean {
   const { latest } = history
-  if (!world.losesCaches || latest === null) return true
+  if (latest === null) return true
   return world.data.topics.every(({ name, flushPolicy }) => {
     const partitions = latest.topics.byName.get(name)?.partitions ?? []
-    return flushPolicy === 'sync' || partitions.every(partition => hasOthers(partition, id, machines, latest))
+    const isLost = flushPolicy === 'os' && world.losesCaches
+    return partitions.every(partition => !isLost || hasOthers(partition, id, machines, latest))
   })
+}
+
+/** Whether machine `id` may lose the disk with its partitions, whatever their policy. */
+export function mayLoseDisk({ world, history, machines }: NodeCluster, id: NodeId): boolean {
+  const { latest } = history
+  if (latest === null) return true
+  return world.data.topics.every(({ name }) =>
+    (latest.topics.byName.get(name)?.partitions ?? []).every(partition => hasOthers(partition, id, machines, latest)),
+  )
+}
+
+/** Whether what machine `id` has of the partition may be damaged: it need not be the last good copy. */
+export function mayRot({ history, machines }: NodeCluster, id: NodeId, partition: PartitionImage): boolean {
+  return history.latest !== null && hasOthers(partition, id, machines, history.latest)
 }
 
 function hasOthers(
@@ -28,8 +43,10 @@ function hasOthers(
 ): boolean {
   if (!isr.includes(id) && !elr.includes(id)) return true
   const isTrusted = (other: NodeId): boolean => {
-    const { life, distrusted } = machines.get(other)!
-    return life?.isServing === true && distrusted !== brokers.get(other)!.incarnationId
+    const { life, distrusted, disowned, flippedBits } = machines.get(other)!
+    const { incarnationId } = brokers.get(other)!
+    const hasAll = distrusted !== incarnationId && disowned !== incarnationId && flippedBits.length === 0
+    return life?.isServing === true && hasAll
   }
   const others = [...isr, ...elr].filter(other => other !== id)
   return isr.some(other => other !== id) && others.every(isTrusted)

@@ -3,6 +3,7 @@
  * controllers and some of its brokers, which must be fenced then; and in the end with everybody, nobody fenced, all nodes
  * with the same metadata, which every one of them tells to clients, and every partition open where it belongs.
  */
+import type { Partition } from '../../broker/partition.ts'
 import { minIsrOf } from '../../metadata/election.ts'
 import type { MetadataImage } from '../../metadata/image.ts'
 import { halfOfReplicas } from '../../metadata/topic-configs.ts'
@@ -43,6 +44,8 @@ export class ClusterHealing {
     links.calm(world.links)
     sockets.mended()
     // To found a cluster takes all of its controllers.
+    // Else the others must serve what is damaged first.
+    const isRepairedFirst = this.#random.nextInt(2) === 0
     const isFounded = history.latest !== null
     const absent = isFounded && this.#random.nextInt(2) === 0 ? this.#someAbsent() : new Set<NodeId>()
     for (const [id, machine] of machines) {
@@ -51,6 +54,7 @@ export class ClusterHealing {
       this.#cluster.resume(id)
       // What waits for a disk that never answers, or has given up a partition, is ended by whoever repairs the disk.
       if (machine.logFaults.hasFailed) this.#cluster.crash(id)
+      if (isRepairedFirst) this.#repair(machine)
       machine.logFaults.end(machine.logDisk)
       const { failed, hung } = machine.logFaults.counts
       this.#cluster.sometimes.logDiskFailed += failed + hung
@@ -58,6 +62,13 @@ export class ClusterHealing {
       else this.#cluster.start(id)
     }
     this.#within('with what is left', () => this.#returnOfAll(absent))
+  }
+
+  /** What has noticed that its disk is damaged does not look again by itself. */
+  #repair(machine: Machine): void {
+    const isNoticed = (machine.life?.node?.broker.partitions.offlineCount ?? 0) > 0
+    if (isNoticed) this.#cluster.sometimes.damageFound++
+    if (machine.repair() && isNoticed) this.#cluster.crash(machine.id)
   }
 
   /** Never so many that no majority of controllers or no broker is left. */
@@ -79,8 +90,9 @@ export class ClusterHealing {
 
   #returnOfAll(absent: ReadonlySet<NodeId>): void {
     if (absent.size > 0) this.#cluster.sometimes.healedWithoutSome++
-    for (const id of absent) {
-      this.#cluster.machine(id).isRetired = false
+    for (const [id, machine] of this.#cluster.machines) {
+      machine.isRetired = false
+      this.#repair(machine)
       this.#cluster.start(id)
     }
     this.#within('with everybody', () => {
@@ -178,7 +190,8 @@ function misplacedPartition(id: NodeId, { broker }: Node, image: MetadataImage):
       if (replicas.includes(id) && !open.has(`${topicId} ${partition}`)) return `${name}-${partition} is not open`
       if (leaderId !== id) continue
       const found = broker.partitions.find(name, topicId, partition, leaderEpoch)
-      if ('error' in found) return `${name}-${partition}: ${found.error}`
+      // Whether it leads for want of others is looked at below.
+      if ('error' in found && found.error !== 'KAFKA_STORAGE_ERROR') return `${name}-${partition}: ${found.error}`
     }
   }
   for (const partition of broker.partitions.all()) {
@@ -189,17 +202,25 @@ function misplacedPartition(id: NodeId, { broker }: Node, image: MetadataImage):
 
 /** Who is up is in sync, with all that the others have; only where nobody who is trusted is up nobody leads. */
 function unhealedPartition(image: MetadataImage, machines: ReadonlyMap<NodeId, Machine>): string | null {
-  const isUp = (id: NodeId): boolean => !machines.get(id)!.isRetired
   for (const { name, partitions, configs } of image.topics.byId.values()) {
     const minIsr = Number(configs.get('min.insync.replicas') ?? halfOfReplicas)
     for (const [partition, found] of partitions.entries()) {
       const { replicas, isr, elr, leaderId } = found
+      const isUp = (id: NodeId): boolean => {
+        const machine = machines.get(id)!
+        return !machine.isRetired && !isOffline(machine, name, partition)
+      }
       const what = `${name}-${partition} with ISR ${isr} and ELR ${elr}`
       if (leaderId === null) {
         if ([...isr, ...elr].some(isUp)) return `${what} has no leader`
         continue
       }
-      if (!isUp(leaderId)) return `${what} is led by ${leaderId}, which is away`
+      if (!isUp(leaderId)) {
+        // With the only good copy damaged there is nobody to lead.
+        const isAlone = isOffline(machines.get(leaderId)!, name, partition) && ![...isr, ...elr].some(isUp)
+        if (isAlone) continue
+        return `${what} is led by ${leaderId}, which is away`
+      }
       if (!replicas.every(id => isr.includes(id) === isUp(id))) return `${what} of ${replicas}`
       // A leader with too few in sync may begin with a lower high watermark than a follower knows, and cannot raise it.
       if (isr.length < minIsrOf(found, minIsr)) continue
@@ -211,9 +232,17 @@ function unhealedPartition(image: MetadataImage, machines: ReadonlyMap<NodeId, M
   return null
 }
 
-function committedAt({ life }: Machine, topic: string, partition: number): number | null {
-  for (const { id, highWatermark } of life?.node?.broker.partitions.all() ?? []) {
-    if (id.topic === topic && id.partition === partition) return highWatermark
+function committedAt(machine: Machine, topic: string, partition: number): number | null {
+  return replicaAt(machine, topic, partition)?.highWatermark ?? null
+}
+
+function isOffline(machine: Machine, topic: string, partition: number): boolean {
+  return (replicaAt(machine, topic, partition)?.log.failure ?? null) !== null
+}
+
+function replicaAt({ life }: Machine, topic: string, partition: number): Partition | null {
+  for (const found of life?.node?.broker.partitions.all() ?? []) {
+    if (found.id.topic === topic && found.id.partition === partition) return found
   }
   return null
 }

@@ -5,6 +5,7 @@ import type { SimDisk } from '../sim-disk.ts'
 import type { SimRaftDisk } from '../sim-raft-storage.ts'
 import type { LogDiskFaults } from './log-disk-faults.ts'
 import type { NodeLife } from './node-life.ts'
+import { type FlippedBit, flippedBack } from './rot.ts'
 import type { MachineWorld } from './world.ts'
 
 export interface MachineDisks {
@@ -12,6 +13,8 @@ export interface MachineDisks {
   /** Of the partitions. */
   readonly logDisk: SimDisk
   readonly logFaults: LogDiskFaults
+  /** Another one, with nothing on it. */
+  readonly newLogDisk: () => SimDisk
 }
 
 export class Machine {
@@ -21,19 +24,28 @@ export class Machine {
   readonly raftDisk: SimRaftDisk
   readonly logFaults: LogDiskFaults
   #logDisk: SimDisk
+  readonly #newLogDisk: () => SimDisk
   life: NodeLife | null = null
   /** The incarnation of its broker that lost what the disk had not taken; `null`: none did. */
   distrusted: string | null = null
+  /** …and the one that lost its whole disk. */
+  disowned: string | null = null
+  /** In segments on its disk. */
+  readonly flippedBits: FlippedBit[] = []
   /** It stays down: the others must do without it. */
   isRetired = false
 
-  constructor({ id, isController, isBroker }: MachineWorld, { raftDisk, logDisk, logFaults }: MachineDisks) {
+  constructor(
+    { id, isController, isBroker }: MachineWorld,
+    { raftDisk, logDisk, logFaults, newLogDisk }: MachineDisks,
+  ) {
     this.id = id
     this.isController = isController
     this.isBroker = isBroker
     this.raftDisk = raftDisk
     this.logFaults = logFaults
     this.#logDisk = logDisk
+    this.#newLogDisk = newLogDisk
     logDisk.intercept = logFaults.intercept
   }
 
@@ -51,6 +63,19 @@ export class Machine {
     this.life = null
     this.raftDisk.crash()
     this.#insert(losesCaches ? this.#logDisk.crash(random) : this.#logDisk.kill())
+  }
+
+  /** It is down, and gets another disk for its partitions. */
+  wipe(): void {
+    this.flippedBits.length = 0
+    this.#insert(this.#newLogDisk())
+  }
+
+  /** As when what is damaged is put back from a copy. Returns whether anything was. */
+  repair(): boolean {
+    const isRepaired = this.flippedBits.map(flipped => flippedBack(this.#logDisk, flipped)).includes(true)
+    this.flippedBits.length = 0
+    return isRepaired
   }
 
   #insert(disk: SimDisk): void {

@@ -6,8 +6,9 @@ import { forkRandom } from '../quorum/cluster.ts'
 import type { WriteFault } from '../sim-raft-storage.ts'
 import type { NodeCluster } from './cluster.ts'
 import { bridging, type Cut, isolating, oneWay, splitting } from './cuts.ts'
-import { mayLosePower } from './fault-atlas.ts'
+import { mayLoseDisk, mayLosePower } from './fault-atlas.ts'
 import type { Machine } from './machine.ts'
+import { rotSomewhere } from './rot.ts'
 import { Strikes } from './strikes.ts'
 import type { ClusterFault } from './world.ts'
 
@@ -79,6 +80,8 @@ export class ClusterNemesis {
       this.#logDisk(({ logFaults }) => logFaults.failNext(this.#random.nextInt(3) ? 'EIO' : 'hang')),
     logDiskSlow: () => this.#logDisk(({ logFaults }) => logFaults.slowDown(1_000, this.#awayMs())),
     logDiskFull: () => this.#logDisk(machine => this.#fill(machine)),
+    rot: () => rotSomewhere(this.#cluster, this.#someBroker(), this.#random),
+    wipe: () => this.#wipe(this.#someBroker().id),
   }
 
   #any(): NodeId {
@@ -139,8 +142,20 @@ export class ClusterNemesis {
   }
 
   #logDisk(act: (machine: Machine) => void): boolean {
+    act(this.#someBroker())
+    return true
+  }
+
+  #someBroker(): Machine {
     const brokers = [...this.#cluster.machines.values()].filter(({ isBroker }) => isBroker)
-    act(brokers[this.#random.nextInt(brokers.length)]!)
+    return brokers[this.#random.nextInt(brokers.length)]!
+  }
+
+  #wipe(id: NodeId): boolean {
+    if (!this.#cluster.machine(id).isUp || !mayLoseDisk(this.#cluster, id)) return false
+    this.#cluster.wipe(id)
+    this.#cluster.sometimes.diskWiped++
+    this.#startLater(id)
     return true
   }
 

@@ -25,7 +25,7 @@ import {
 } from './watched.ts'
 
 /** Followers that join after so many batches were far behind. */
-const farBehindBatches = 20
+const farBehindBatches = 10
 
 /** What a replica of one life showed last. */
 interface Shown {
@@ -170,9 +170,11 @@ export class PartitionWatch {
   #checkMember(watched: Watched, machine: Machine): void {
     const replica = this.#replica(watched, machine.id)
     const { topic } = watched
-    // Under `os` it is not counted on until it has registered anew, and was asked what it has.
+    // It is not counted on until it has registered anew, and was asked what it has.
     const incarnationId = this.#latest?.brokers.get(machine.id)?.incarnationId
-    if (topic.flushPolicy === 'os' && machine.distrusted !== null && machine.distrusted === incarnationId) return
+    const hasLost =
+      machine.disowned === incarnationId || (topic.flushPolicy === 'os' && machine.distrusted === incarnationId)
+    if (incarnationId !== undefined && hasLost) return
     const missing = matchDurable(watched, replica, machine)
     if (missing === null) return
     const account = (): string => memberAccount(watched, machine.id, missing)

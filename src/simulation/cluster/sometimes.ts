@@ -33,6 +33,11 @@ export const clusterSometimesNames = [
   'leaderStruck',
   'followerStruck',
   'newcomerStruck',
+  'closedSegmentRotted',
+  'activeSegmentRotted',
+  'unsyncedRotted',
+  'damageFound',
+  'diskWiped',
 ] as const
 export type ClusterSometimesName = (typeof clusterSometimesNames)[number]
 export type ClusterSometimesCounts = Record<ClusterSometimesName, number>

@@ -2,6 +2,7 @@
 import type { QuorumTiming } from '../../quorum/options.ts'
 import { type NodeId, toNodeId } from '../../util/numbers.ts'
 import type { Random } from '../../util/random.ts'
+import { KiB } from '../../util/units.ts'
 import type { LinkConditions } from '../quorum/links.ts'
 import { type DataWorld, drawDataWorld } from './data-world.ts'
 
@@ -30,6 +31,8 @@ export type ClusterFault =
   | 'logDiskFailure'
   | 'logDiskSlow'
   | 'logDiskFull'
+  | 'rot'
+  | 'wipe'
 
 export interface MachineWorld {
   readonly id: NodeId
@@ -63,6 +66,8 @@ export interface ClusterWorld {
   readonly losesCaches: boolean
   /** Of what is committed a good copy must stay where it is believed. */
   readonly isCautious: boolean
+  /** The less, the more is read from files. */
+  readonly tailCacheBytesMax: number
   readonly faults: Readonly<Partial<Record<ClusterFault, number>>>
   /** How long a crashed or stopped node stays away, on average. */
   readonly awayMeanMs: number
@@ -76,7 +81,7 @@ export function drawClusterWorld(random: Random): ClusterWorld {
   const hasOs = data.topics.some(({ flushPolicy }) => flushPolicy === 'os')
   const losesCaches = !hasOs || random.nextInt(2) === 0
   const isCautious = hasOs && losesCaches
-  const faults = drawFaults(random)
+  const faults = withoutDoubt(drawFaults(random), hasOs && !isCautious, random)
   return {
     machines,
     faultyMs: between(10, 20) * 1000,
@@ -103,6 +108,7 @@ export function drawClusterWorld(random: Random): ClusterWorld {
     data,
     losesCaches,
     isCautious,
+    tailCacheBytesMax: [2, 16, 64][random.nextInt(3)]! * KiB,
     faults: { mend: 30, ...(isCautious ? withoutStops(faults) : faults) },
     awayMeanMs: between(300, 4000),
   }
@@ -123,9 +129,24 @@ function drawMachines(random: Random): MachineWorld[] {
 function drawFaults(random: Random): Partial<Record<ClusterFault, number>> {
   const chosen: Partial<Record<ClusterFault, number>> = {}
   for (const [fault, rate] of Object.entries(faultRates) as Array<[ClusterFault, number]>) {
-    if (random.nextInt(3) > 0) chosen[fault] = rate * 2 * random.nextFloat()
+    if (random.nextInt(2) > 0) chosen[fault] = rate * 2 * random.nextFloat()
   }
   return chosen
+}
+
+/**
+ * Who has lost its disk must not be the last one that is believed. Nobody is who was killed under `os`, or could not write
+ * down under which epoch it was registered.
+ */
+function withoutDoubt(
+  faults: Partial<Record<ClusterFault, number>>,
+  isDoubted: boolean,
+  random: Random,
+): Partial<Record<ClusterFault, number>> {
+  const { wipe, ...others } = faults
+  if (wipe === undefined || isDoubted || random.nextInt(2) === 0) return others
+  const { logDiskFailure: _failure, logDiskFull: _full, ...sure } = others
+  return { ...sure, wipe }
 }
 
 /** Nobody stops but with the power of its machine, when the others are there: see fault-atlas.ts. */
@@ -158,4 +179,6 @@ const faultRates: Partial<Record<ClusterFault, number>> = {
   logDiskFailure: 4,
   logDiskSlow: 6,
   logDiskFull: 6,
+  rot: 40,
+  wipe: 8,
 }
