@@ -5,7 +5,7 @@ import { secondMs } from '../../util/units.ts'
 import { type Cluster, isRetriable } from '../cluster.ts'
 import type { Connection } from '../connection.ts'
 import { backoffDelayMs, sleep } from '../wait.ts'
-import { type AdminSession, AdminSessions } from './admin-sessions.ts'
+import { AdminSession, type RequestSession } from './admin-session.ts'
 
 interface ItemAnswer {
   readonly name: string
@@ -26,12 +26,12 @@ const answerMarginMs = 500
 export class AdminRequests {
   readonly #cluster: Cluster
   readonly #signal: AbortSignal
-  readonly #sessions: AdminSessions
+  readonly #session: AdminSession
 
   constructor(cluster: Cluster, signal: AbortSignal) {
     this.#cluster = cluster
     this.#signal = signal
-    this.#sessions = new AdminSessions(cluster.settings.random)
+    this.#session = new AdminSession(cluster.settings.random)
   }
 
   /**
@@ -39,17 +39,17 @@ export class AdminRequests {
    * throws for the items that were refused. Every attempt of a request carries the same session, so that its answer is
    * final: asked again, it would be the same.
    */
-  async change<Q extends { session: AdminSession | null }, S>(
+  async change<Q extends { session: RequestSession | null }, S>(
     api: Api<Q, S>,
     bodies: ReadonlyArray<Omit<Q, 'session' | 'timeoutMs'>>,
     itemsOf: (response: S) => readonly ItemAnswer[],
   ): Promise<S[]> {
     const answers: S[] = []
     for (const body of bodies) {
-      const request = (session: AdminSession): Promise<S> =>
+      const request = (session: RequestSession): Promise<S> =>
         // A body is positional: what an API has no field for stays here.
         this.ask(api, timeoutMs => ({ ...body, session, timeoutMs }) as unknown as Q)
-      answers.push(await this.#sessions.use(request))
+      answers.push(await this.#session.inTurn(request))
     }
     throwRefused(answers.flatMap(itemsOf))
     return answers
