@@ -322,6 +322,19 @@ test('an epoch that was given up and has no successor within ten seconds ends th
   await cluster.stop()
 })
 
+test('a follower that is registered anew is begun with anew, though nothing else is to be sent', async () => {
+  const cluster = await Replicas.open({ latencyMs: 50, configs: { 'min.insync.replicas': '1' } })
+  await cluster.until(cluster.node(1).produce(values(2)))
+  await cluster.run(500)
+  // As when it was fenced for a moment: its connection stands, and its log has everything.
+  cluster.register(cluster.node(3))
+  cluster.change({ isr: ids(1, 2) })
+  await cluster.run(3000)
+  assert.deepEqual(cluster.partitionImage().isr, ids(1, 2, 3))
+  await cluster.assertAlike()
+  await cluster.stop()
+})
+
 test('a restarted leader of a new epoch knows what was committed before', async () => {
   const cluster = await Replicas.open()
   await cluster.until(cluster.node(1).produce(values(10)))
