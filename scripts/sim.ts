@@ -1,10 +1,11 @@
 /**
- * Simulates the controller quorum, or with `--profile cluster` whole nodes, seed after seed: `npm run sim -- --seeds
+ * Simulates the controller quorum, or with `--profile cluster` or another of theirs whole nodes, seed after seed: `npm run sim -- --seeds
  * 1..1000`. A failure prints the command that replays it and the end of its trace, and ends with 1.
  */
 import { type ChildProcess, fork } from 'node:child_process'
 import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
+import { type ClusterProfileName, clusterProfileNames } from '../src/simulation/cluster/profiles.ts'
 import { type ClusterRunResult, simulateCluster } from '../src/simulation/cluster/run.ts'
 import { clusterSometimesNames } from '../src/simulation/cluster/sometimes.ts'
 import { profileNames as quorumProfileNames } from '../src/simulation/quorum/profiles.ts'
@@ -13,7 +14,7 @@ import { addRun, type Counted, neverHit, noRuns, type Summary } from '../src/sim
 import { turns } from '../test/support/turns.ts'
 
 /** The seed chooses among those of the quorum; a cluster of whole nodes is asked for by name. */
-const profileNames = [...quorumProfileNames, 'cluster'] as const
+const profileNames = [...quorumProfileNames, ...clusterProfileNames] as const
 type ProfileName = (typeof profileNames)[number]
 
 const usage = `Usage: npm run sim -- [options]
@@ -80,6 +81,10 @@ function numberOf(name: string, text: string): number {
   return number
 }
 
+function isOfClusters(profile: ProfileName | undefined): profile is ClusterProfileName {
+  return clusterProfileNames.some(name => name === profile)
+}
+
 function simulateOnce(
   seed: number,
   profile: ProfileName | undefined,
@@ -87,7 +92,7 @@ function simulateOnce(
 ): Promise<RunResult | ClusterRunResult> {
   const onTraceLine = isTraced ? (line: string) => process.stdout.write(`${line}\n`) : undefined
   const options = { seed, turns, ...(onTraceLine && { onTraceLine }) }
-  if (profile === 'cluster') return simulateCluster(options)
+  if (isOfClusters(profile)) return simulateCluster({ ...options, profile })
   return simulate({ ...options, ...(profile && { profile }) })
 }
 
@@ -120,7 +125,7 @@ function work(): void {
 }
 
 async function runAll(settings: Settings): Promise<{ summary: Summary; failed: Report | null }> {
-  const summary = noRuns(settings.profile === 'cluster' ? clusterSometimesNames : undefined)
+  const summary = noRuns(isOfClusters(settings.profile) ? clusterSometimesNames : undefined)
   let next = settings.from
   let failed: Report | null = null
   let shownMs = Date.now()

@@ -110,7 +110,7 @@ async function readBatches(
   item: PartitionRequest,
   limit: { maxBytes: number; minOneBatch: boolean },
 ): Promise<readonly Uint8Array[] | Failure> {
-  const endOffset = partition.lastStableOffset
+  const endOffset = broker.rules.readsStopAtHighWatermark ? partition.lastStableOffset : partition.log.logEndOffset
   if (item.fetchOffset >= endOffset || (limit.maxBytes <= 0 && !limit.minOneBatch)) return []
   try {
     const batches = partition.log.read({ fromOffset: item.fetchOffset, endOffset, ...limit })

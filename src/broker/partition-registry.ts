@@ -204,8 +204,9 @@ export class PartitionRegistry {
   }
 
   #brokersOf(image: MetadataImage) {
-    const { nodeId, incarnationId } = this.#options
-    const isRegistered = image.brokers.get(nodeId)?.incarnationId === incarnationId
+    const { nodeId, incarnationId, env } = this.#options
+    const isRegistered =
+      image.brokers.get(nodeId)?.incarnationId === incarnationId || !env.rules.leadsOnlyWhenRegistered
     return { isRegistered, brokerEpochs: brokerEpochsOf(image, nodeId) }
   }
 

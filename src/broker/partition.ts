@@ -73,7 +73,8 @@ export class Partition {
     this.#options = options
     this.#terms = terms
     const isOpen = log.failure === null
-    this.#highWatermark = isOpen ? Math.max(log.logStartOffset, Math.min(highWatermark, log.logEndOffset)) : 0
+    const knownEnd = options.env.rules.lostRecordsAreNotCommitted ? log.logEndOffset : highWatermark
+    this.#highWatermark = isOpen ? Math.max(log.logStartOffset, Math.min(highWatermark, knownEnd)) : 0
     this.#highWatermarkEpoch = isOpen ? epochBefore(log, this.#highWatermark) : noEpoch
     log.onProgress(() => this.#onLogProgress())
     log.onAppendFailure(({ fromOffset, error }) =>

@@ -1,5 +1,5 @@
 /**
- * The rules of a broker's replicas that tests break one at a time to prove that they would see it (planted bugs). Nothing
+ * The rules of a broker and its replicas that tests break one at a time to prove that they would see it (planted bugs). Nothing
  * outside `test/` and `simulation/` passes anything but `soundBrokerRules`.
  */
 import { type ReplicationRules, soundReplicationRules } from '../replication/rules.ts'
@@ -13,6 +13,14 @@ export interface BrokerRules extends ReplicationRules {
   readonly givesUpWhatWasSent: boolean
   /** Batches that were on their way behind a refused one are refused. */
   readonly keepsSendOrder: boolean
+  /** Nobody is handed what is at or above the high watermark. */
+  readonly readsStopAtHighWatermark: boolean
+  /** A process leads under its own registration: what an earlier one was given is not its to lead. */
+  readonly leadsOnlyWhenRegistered: boolean
+  /** What the log lost in a crash was not committed, as far as this replica can know. */
+  readonly lostRecordsAreNotCommitted: boolean
+  /** A broker whose page cache may be gone does not say that its logs are complete (KIP-966). */
+  readonly lostCachesAreAdmitted: boolean
 }
 
 export const soundBrokerRules: BrokerRules = {
@@ -21,4 +29,8 @@ export const soundBrokerRules: BrokerRules = {
   answersWaitForDisk: true,
   givesUpWhatWasSent: true,
   keepsSendOrder: true,
+  readsStopAtHighWatermark: true,
+  leadsOnlyWhenRegistered: true,
+  lostRecordsAreNotCommitted: true,
+  lostCachesAreAdmitted: true,
 }

@@ -88,6 +88,7 @@ export class BrokerRegistry {
   }
 
   #fenceSilentBrokers(): void {
+    if (!this.#settings.rules.fencesSilentBrokers) return
     for (const { nodeId, epoch } of this.#sessions.silent(this.#committed().brokers.values())) {
       this.#settings.logger.warn({ nodeId, epoch }, 'broker is silent; fencing it')
       const isStillSilent = (): boolean => this.#sessions.isSilent(nodeId)

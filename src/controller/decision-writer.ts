@@ -188,17 +188,16 @@ export class DecisionWriter {
 
   #settleWhenCommitted(reign: Reign, batch: Batch): void {
     const committed = batch.entries.length > 0 ? this.#propose(reign, batch) : this.#confirm(reign, batch)
-    committed.then(
-      () => {
-        for (const { request, outcome } of batch.outcomes) {
-          if (isFailure(outcome)) request.reject(new ApiError(outcome.error, outcome.message))
-          else request.resolve(outcome.response)
-        }
-      },
-      (error: unknown) => {
-        for (const { request } of batch.outcomes) request.reject(error)
-      },
-    )
+    const tell = (): void => {
+      for (const { request, outcome } of batch.outcomes) {
+        if (isFailure(outcome)) request.reject(new ApiError(outcome.error, outcome.message))
+        else request.resolve(outcome.response)
+      }
+    }
+    if (!this.#rules.answersWaitForCommit) tell()
+    committed.then(tell, (error: unknown) => {
+      for (const { request } of batch.outcomes) request.reject(error)
+    })
   }
 
   async #propose(reign: Reign, batch: Batch): Promise<void> {

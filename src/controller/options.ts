@@ -56,19 +56,20 @@ export function settingsOf(options: ControllerOptions): ControllerSettings {
     error: 'INVALID_CONFIG',
     message: `Broker config ${key} cannot be altered at run time.`,
   })
+  const { rules = soundControllerRules } = options
   return {
     nodeId: options.nodeId,
     clock: options.clock,
     random: options.random,
     logger: options.logger,
-    defaults: options.defaults,
+    defaults: rules.electsOnlyEligible ? options.defaults : { ...options.defaults, isUncleanAllowed: true },
     clusterId: options.clusterId ?? null,
     brokerSessionTimeoutMs: options.brokerSessionTimeoutMs ?? 9_000,
     brokerGoneGraceMs: options.brokerGoneGraceMs ?? 500,
     requestTimeoutMs: options.requestTimeoutMs ?? 30_000,
     leaderWaitMs: options.leaderWaitMs ?? 4_000,
     leaderBalanceIntervalMs: options.leaderBalanceIntervalMs ?? null,
-    rules: options.rules ?? soundControllerRules,
+    rules,
     limits: { ...defaultLimits, ...options.limits },
     validateBrokerConfig: options.validateBrokerConfig ?? refuseAll,
   }

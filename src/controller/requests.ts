@@ -65,7 +65,7 @@ const adminRequests = new Map<number, AdminRequest<unknown, unknown>>()
 serve(createTopics, (image, request, settings) =>
   decideCreateTopics(image, request, {
     ...placementFacts(settings),
-    topicIds: request.topics.map(() => newUuid(settings.random)),
+    topicIds: request.topics.map(({ name }) => topicIdFor(name, settings)),
   }),
 )
 serve(deleteTopics, decideDeleteTopics)
@@ -117,6 +117,11 @@ export function isRepeatable(api: AnyApi, body: unknown): boolean {
 /** The request changes metadata, so whoever made it wants to see it done. */
 export function isChange(api: AnyApi): boolean {
   return adminRequests.has(api.key)
+}
+
+function topicIdFor(name: string, { random, rules }: ControllerSettings): string {
+  if (rules.topicIdsAreNew) return newUuid(random)
+  return uuidFrom(new TextEncoder().encode(name.padEnd(uuidBytes).slice(0, uuidBytes)))
 }
 
 /** Topic ids and cluster ids. */

@@ -11,6 +11,14 @@ export interface ControllerRules extends DecisionRules {
   readonly provesReads: boolean
   /** What was decided on records that are not in the log is not built upon. */
   readonly dropsLostRecords: boolean
+  /** What was decided is told when it is committed. */
+  readonly answersWaitForCommit: boolean
+  /** A broker that is silent for longer than its session is fenced. */
+  readonly fencesSilentBrokers: boolean
+  /** Only who is in sync or eligible is elected, where nothing else was allowed. */
+  readonly electsOnlyEligible: boolean
+  /** A topic that is created anew under its name has another id. */
+  readonly topicIdsAreNew: boolean
 }
 
 export const soundControllerRules: ControllerRules = {
@@ -18,4 +26,8 @@ export const soundControllerRules: ControllerRules = {
   answersRetriesOnce: true,
   provesReads: true,
   dropsLostRecords: true,
+  answersWaitForCommit: true,
+  fencesSilentBrokers: true,
+  electsOnlyEligible: true,
+  topicIdsAreNew: true,
 }

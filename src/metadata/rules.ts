@@ -13,6 +13,8 @@ export interface DecisionRules {
   readonly distrustsLostLogs: boolean
   /** A leader must know of a higher min.insync.replicas before its ISR may shrink. */
   readonly tellsHigherMinIsr: boolean
+  /** Nobody is eligible outside an ISR that can commit (KIP-966). */
+  readonly eligibilityEnds: boolean
 }
 
 export const soundDecisionRules: DecisionRules = {
@@ -21,4 +23,5 @@ export const soundDecisionRules: DecisionRules = {
   refusesForGood: true,
   distrustsLostLogs: true,
   tellsHigherMinIsr: true,
+  eligibilityEnds: true,
 }

@@ -8,7 +8,7 @@
  * registration on it leads. A stop goes the other way.
  */
 import { type Broker, openBroker } from '../broker/broker.ts'
-import type { BrokerRules } from '../broker/rules.ts'
+import { type BrokerRules, soundBrokerRules } from '../broker/rules.ts'
 import type { ControllerRules } from '../controller/rules.ts'
 import type { Controller } from '../controller/types.ts'
 import type { Disk } from '../log/disk.ts'
@@ -90,7 +90,7 @@ export interface Node extends AsyncDisposable {
  * metadata are another cluster's, `AbortError` after `ports.signal`, and with what the disks say; then nothing is open.
  */
 export async function openNode(settings: NodeSettings, ports: NodePorts): Promise<Node> {
-  const { clock, random, logger, disk, codecs, onFatal, dataDirectory, signal } = ports
+  const { clock, random, logger, disk, codecs, onFatal, dataDirectory, signal, brokerRules = soundBrokerRules } = ports
   const { nodeId } = settings
   const starting = new Disposables()
   let openedBroker: Broker | null = null
@@ -121,7 +121,7 @@ export async function openNode(settings: NodeSettings, ports: NodePorts): Promis
         controller,
         controllerId: () => controller.leaderId(),
         logs,
-        ...(ports.brokerRules === undefined ? {} : { rules: ports.brokerRules }),
+        rules: brokerRules,
         peers:
           ports.peers === null
             ? null
@@ -249,13 +249,13 @@ class OpenNode implements Node {
 
   #openEpochs(): BrokerEpochs {
     const { settings, ports, controller, broker, logs } = this.#parts
-    const { disk, dataDirectory, logger } = ports
+    const { disk, dataDirectory, logger, brokerRules = soundBrokerRules } = ports
     return new BrokerEpochs({
       disk,
       directory: dataDirectory,
       logger,
       wasClean: logs.wasClean,
-      hasUnflushed: () => hasUnflushed(controller.metadata.image(), settings),
+      hasUnflushed: () => brokerRules.lostCachesAreAdmitted && hasUnflushed(controller.metadata.image(), settings),
       hasFailed: () => broker.partitions.offlineCount > 0,
     })
   }

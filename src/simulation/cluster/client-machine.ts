@@ -47,8 +47,12 @@ export class ClientMachine {
     }
   }
 
+  everywhere(): readonly string[] {
+    return this.cluster.ids.map(clientUrlOf)
+  }
+
   #somewhere(): readonly string[] {
-    const urls = this.cluster.ids.map(clientUrlOf)
+    const urls = this.everywhere()
     const known = urls.filter(() => this.random.nextInt(2) === 0)
     return known.length > 0 ? known : [urls[this.random.nextInt(urls.length)]!]
   }

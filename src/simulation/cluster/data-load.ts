@@ -12,7 +12,9 @@ import { ClientMachine } from './client-machine.ts'
 import type { NodeCluster } from './cluster.ts'
 import { DataProducer } from './data-producer.ts'
 import { DataReader } from './data-reader.ts'
+import { configsOf } from './data-world.ts'
 import { PartitionWatch } from './partition-watch.ts'
+import { ShortLivedTopic } from './short-lived.ts'
 
 /** Between two attempts to create what could not be created yet. */
 const createAgainMs = 500
@@ -23,6 +25,7 @@ export class DataLoad {
   readonly #history: RecordsHistory
   readonly #producers: readonly DataProducer[]
   readonly #readers: readonly DataReader[]
+  readonly #shortLived: ShortLivedTopic | null
   readonly #founder: ClientMachine
   readonly #last: DataReader
   readonly ids: readonly NodeId[]
@@ -38,13 +41,15 @@ export class DataLoad {
     this.#history = new RecordsHistory(() => ++this.#events)
     this.watch = new PartitionWatch(cluster)
     const { data } = cluster.world
-    const ids = Array.from({ length: data.producerCount + data.readerCount + 2 }, (_, at) => toNodeId(firstId + at))
+    const ids = Array.from({ length: data.producerCount + data.readerCount + 3 }, (_, at) => toNodeId(firstId + at))
     const machines = ids.map(id => new ClientMachine(id, cluster, forkRandom(random)))
     const newName = (): string => `n${++this.#names}`
     const shared = { world: data, history: this.#history, watch: this.watch, newName }
     const newValue = (): number => ++this.#values
     this.ids = ids
     this.#founder = machines.shift()!
+    const shortLived = machines.shift()!
+    this.#shortLived = data.shortLived && new ShortLivedTopic(shortLived, data.shortLived, this.watch)
     this.#last = new DataReader({ ...shared, machine: machines.shift()! })
     this.#producers = machines
       .splice(0, data.producerCount)
@@ -58,6 +63,7 @@ export class DataLoad {
 
   start(): void {
     this.#isBeginning = true
+    this.#shortLived?.start()
     this.#begin().then(
       () => {
         this.#isBeginning = false
@@ -69,11 +75,14 @@ export class DataLoad {
   /** Nothing further is sent or read. */
   retire(): void {
     this.#isRetired = true
+    this.#shortLived?.retire()
     for (const producer of this.#producers) producer.retire()
   }
 
   get isIdle(): boolean {
-    return !this.#isBeginning && this.#producers.every(producer => producer.isIdle)
+    return (
+      !this.#isBeginning && this.#shortLived?.isIdle !== false && this.#producers.every(producer => producer.isIdle)
+    )
   }
 
   /** Reads everything, when all is well again. */
@@ -99,13 +108,8 @@ export class DataLoad {
     const options = this.#founder.options()
     const admin = new Admin(options, socketConnect(options))
     for (const topic of this.#cluster.world.data.topics) {
-      const { name, partitions: numPartitions, replicationFactor, minInsyncReplicas, flushPolicy, segmentBytes } = topic
-      const configs = {
-        'min.insync.replicas': minInsyncReplicas,
-        'flush.policy': flushPolicy,
-        'segment.bytes': segmentBytes,
-        'index.interval.bytes': 500,
-      }
+      const { name, partitions: numPartitions, replicationFactor } = topic
+      const configs = configsOf(topic)
       const create = (): Promise<unknown> =>
         admin.createTopics({ topics: [{ name, numPartitions, replicationFactor, configs }] })
       while (!this.#isRetired && !(await this.#isDone(create))) await this.#pause()

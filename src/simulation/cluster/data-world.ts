@@ -13,6 +13,8 @@ export interface DataTopic {
 
 export interface DataWorld {
   readonly topics: readonly DataTopic[]
+  /** One that is deleted and created anew all the time. */
+  readonly shortLived: DataTopic | null
   readonly producerCount: number
   readonly readerCount: number
   /** Requests of one producer to one broker at a time; with more than one a refusal may change the order. */
@@ -32,6 +34,7 @@ export function drawDataWorld(random: Random, brokerCount: number): DataWorld {
   const between = (min: number, max: number): number => min + random.nextInt(max - min + 1)
   return {
     topics: Array.from({ length: between(1, 2) }, (_, at) => drawTopic(random, `d${at + 1}`, brokerCount)),
+    shortLived: random.nextInt(2) === 0 ? drawTopic(random, 'e1', brokerCount) : null,
     producerCount: between(1, 3),
     readerCount: between(1, 2),
     inFlightMax: [1, 2, 5][random.nextInt(3)]!,
@@ -41,6 +44,25 @@ export function drawDataWorld(random: Random, brokerCount: number): DataWorld {
     paddingBytes: random.nextInt(2) * 100,
     weakShare: random.nextInt(3) === 0 ? 0.2 : 0,
   }
+}
+
+/** As a client gives them. */
+export function configsOf({
+  minInsyncReplicas,
+  flushPolicy,
+  segmentBytes,
+}: DataTopic): Record<string, string | number> {
+  return {
+    'min.insync.replicas': minInsyncReplicas,
+    'flush.policy': flushPolicy,
+    'segment.bytes': segmentBytes,
+    'index.interval.bytes': 500,
+  }
+}
+
+/** Those with records, whose replicas are compared. */
+export function topicsOf({ topics, shortLived }: DataWorld): readonly DataTopic[] {
+  return shortLived === null ? topics : [...topics, shortLived]
 }
 
 const replicasMax = 3
@@ -53,7 +75,7 @@ function drawTopic(random: Random, name: string, brokerCount: number): DataTopic
     name,
     partitions: between(1, 3),
     replicationFactor,
-    minInsyncReplicas: between(1, replicationFactor),
+    minInsyncReplicas: random.nextInt(2) === 0 ? Math.min(2, replicationFactor) : between(1, replicationFactor),
     flushPolicy: random.nextInt(3) === 0 ? 'os' : 'sync',
     // So that there are closed segments to lose, to find again and to cut.
     segmentBytes: [2_000, 8_000, 1_000_000][random.nextInt(3)]!,

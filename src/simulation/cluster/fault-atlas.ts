@@ -2,9 +2,11 @@
  * What may be taken from which machine so that loss stays a bug: of everything that is committed one good copy is left,
  * on a replica that runs and may lead. Otherwise what is lost says nothing about the code.
  */
+import { minIsrOf } from '../../metadata/election.ts'
 import type { MetadataImage, PartitionImage } from '../../metadata/image.ts'
 import type { NodeId } from '../../util/numbers.ts'
 import type { NodeCluster } from './cluster.ts'
+import { type DataTopic, topicsOf } from './data-world.ts'
 import type { Machine } from './machine.ts'
 
 /**
@@ -14,10 +16,11 @@ import type { Machine } from './machine.ts'
 export function mayLosePower({ world, history, machines }: NodeCluster, id: NodeId): boolean {
   const { latest } = history
   if (latest === null) return true
-  return world.data.topics.every(({ name, flushPolicy }) => {
+  return topicsOf(world.data).every(topic => {
+    const { name, flushPolicy } = topic
     const partitions = latest.topics.byName.get(name)?.partitions ?? []
     const isLost = flushPolicy === 'os' && world.losesCaches
-    return partitions.every(partition => !isLost || hasOthers(partition, id, machines, latest))
+    return partitions.every(partition => !isLost || hasOthers(partition, topic, id, machines, latest))
   })
 }
 
@@ -25,23 +28,34 @@ export function mayLosePower({ world, history, machines }: NodeCluster, id: Node
 export function mayLoseDisk({ world, history, machines }: NodeCluster, id: NodeId): boolean {
   const { latest } = history
   if (latest === null) return true
-  return world.data.topics.every(({ name }) =>
-    (latest.topics.byName.get(name)?.partitions ?? []).every(partition => hasOthers(partition, id, machines, latest)),
+  return topicsOf(world.data).every(topic =>
+    (latest.topics.byName.get(topic.name)?.partitions ?? []).every(partition =>
+      hasOthers(partition, topic, id, machines, latest),
+    ),
   )
 }
 
 /** Whether what machine `id` has of the partition may be damaged: it need not be the last good copy. */
-export function mayRot({ history, machines }: NodeCluster, id: NodeId, partition: PartitionImage): boolean {
-  return history.latest !== null && hasOthers(partition, id, machines, history.latest)
+export function mayRot(
+  { history, machines }: NodeCluster,
+  id: NodeId,
+  topic: DataTopic,
+  partition: PartitionImage,
+): boolean {
+  return history.latest !== null && hasOthers(partition, topic, id, machines, history.latest)
 }
 
 function hasOthers(
-  { isr, elr }: PartitionImage,
+  partition: PartitionImage,
+  { minInsyncReplicas }: DataTopic,
   id: NodeId,
   machines: ReadonlyMap<NodeId, Machine>,
   { brokers }: MetadataImage,
 ): boolean {
+  const { isr, elr } = partition
   if (!isr.includes(id) && !elr.includes(id)) return true
+  // With less the others may be fenced, and eligible no more, before anybody knows what became of this one (KIP-966).
+  if (minIsrOf(partition, minInsyncReplicas) < 2) return false
   const isTrusted = (other: NodeId): boolean => {
     const { life, distrusted, disowned, flippedBits } = machines.get(other)!
     const { incarnationId } = brokers.get(other)!

@@ -6,6 +6,7 @@
 import type { Partition } from '../../broker/partition.ts'
 import { minIsrOf } from '../../metadata/election.ts'
 import type { MetadataImage } from '../../metadata/image.ts'
+import { isReassigning } from '../../metadata/reassignment.ts'
 import { halfOfReplicas } from '../../metadata/topic-configs.ts'
 import type { Node } from '../../server/node.ts'
 import type { NodeId } from '../../util/numbers.ts'
@@ -16,6 +17,7 @@ import type { NodeCluster } from './cluster.ts'
 import type { DataLoad } from './data-load.ts'
 import type { Machine } from './machine.ts'
 import { digestOf } from './metadata-history.ts'
+import type { Operator } from './operator.ts'
 
 /** An election takes a few election timeouts, a silent broker's session three seconds, a lost connection as long. */
 const convergenceMaxMs = 30_000
@@ -24,13 +26,21 @@ const checkIntervalMs = 100
 export class ClusterHealing {
   readonly #cluster: NodeCluster
   readonly #clients: readonly AdminClient[]
+  readonly #operator: Operator
   readonly #data: DataLoad
   readonly #random: Random
   #phaseBeganMs = 0
   isDone = false
 
-  constructor(cluster: NodeCluster, clients: readonly AdminClient[], data: DataLoad, random: Random) {
+  constructor(
+    cluster: NodeCluster,
+    clients: readonly AdminClient[],
+    operator: Operator,
+    data: DataLoad,
+    random: Random,
+  ) {
     this.#cluster = cluster
+    this.#operator = operator
     this.#data = data
     this.#clients = clients
     this.#random = random
@@ -40,6 +50,7 @@ export class ClusterHealing {
     const { links, sockets, world, machines, history } = this.#cluster
     this.#cluster.note('healing')
     for (const client of this.#clients) client.retire()
+    this.#operator.retire()
     this.#data.retire()
     links.calm(world.links)
     sockets.mended()
@@ -129,6 +140,7 @@ export class ClusterHealing {
   /** `null`: nothing, the cluster is one. */
   #whatIsMissing(): string | null {
     if (!this.#clients.every(client => client.isIdle)) return 'a client waits for its answer'
+    if (!this.#operator.isIdle) return 'an operator is at work'
     if (!this.#data.isIdle) return 'a producer waits for its answer'
     const up = [...this.#cluster.machines.values()].filter(({ isRetired }) => !isRetired)
     const leader = this.#cluster.leader()
@@ -144,7 +156,8 @@ export class ClusterHealing {
     }
     const machines = [...this.#cluster.machines.values()]
     const misfit = machines.map(machine => standing(machine, image)).find(fault => fault !== null)
-    return misfit ?? unhealedPartition(image, this.#cluster.machines)
+    const isWhole = up.length === machines.length
+    return misfit ?? unhealedPartition(image, this.#cluster.machines) ?? (isWhole ? unfinishedMove(image) : null)
   }
 
   /** Every node tells the same, and it is what the metadata say. */
@@ -228,6 +241,14 @@ function unhealedPartition(image: MetadataImage, machines: ReadonlyMap<NodeId, M
       const ends = replicas.filter(isUp).map(id => committedAt(machines.get(id)!, name, partition))
       if (new Set(ends).size > 1) return `${what}: its replicas know of ${ends.join(' and ')} to be committed`
     }
+  }
+  return null
+}
+
+function unfinishedMove(image: MetadataImage): string | null {
+  for (const { name, partitions } of image.topics.byId.values()) {
+    const partition = partitions.findIndex(isReassigning)
+    if (partition !== -1) return `${name}-${partition} is being moved`
   }
   return null
 }

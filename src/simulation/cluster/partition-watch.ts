@@ -9,9 +9,11 @@
  */
 import type { Partition } from '../../broker/partition.ts'
 import type { MetadataImage } from '../../metadata/image.ts'
+import { isReassigning } from '../../metadata/reassignment.ts'
 import type { NodeId } from '../../util/numbers.ts'
 import { hold } from '../quorum/invariants/invariant.ts'
 import type { NodeCluster } from './cluster.ts'
+import { topicsOf } from './data-world.ts'
 import type { Machine } from './machine.ts'
 import {
   endOf,
@@ -37,18 +39,15 @@ interface Shown {
 
 export class PartitionWatch {
   readonly #cluster: NodeCluster
+  /** By topic id and partition. */
   readonly #watched = new Map<string, Watched>()
+  /** Those of the topics that exist, by topic name and partition. */
+  readonly #byName = new Map<string, Watched>()
   readonly #shown = new WeakMap<Partition, Shown>()
   #latest: MetadataImage | null = null
 
   constructor(cluster: NodeCluster) {
     this.#cluster = cluster
-    for (const topic of cluster.world.data.topics) {
-      for (let partition = 0; partition < topic.partitions; partition++) {
-        const name = `${topic.name}-${partition}`
-        this.#watched.set(name, { name, topic, partition, committed: [], replicas: new Map(), image: null })
-      }
-    }
   }
 
   /** After every event. */
@@ -57,7 +56,10 @@ export class PartitionWatch {
     const { latest } = this.#cluster.history
     const isNew = latest !== null && latest !== this.#latest
     this.#latest = latest
-    if (isNew) for (const watched of this.#watched.values()) this.#onImage(watched, latest)
+    if (isNew) {
+      this.#meetTopics(latest)
+      for (const watched of this.#watched.values()) this.#onImage(watched, latest)
+    }
     for (const { life } of this.#cluster.machines.values()) {
       if (life === null || life.node === null) continue
       for (const partition of life.node.broker.partitions.all()) this.#sample(life.id, partition)
@@ -72,16 +74,30 @@ export class PartitionWatch {
 
   /** A producer was told that what is below `endOffset` is on all in-sync replicas. */
   acknowledged(topic: string, partition: number, endOffset: number): void {
-    const watched = this.#watched.get(`${topic}-${partition}`)!
+    const watched = this.#byName.get(`${topic}-${partition}`)!
     const account = (): string => `${watched.name} up to ${endOffset}, committed up to ${endOf(watched)}`
     hold(endOffset <= endOf(watched), 'only what is committed is acknowledged', account)
   }
 
   /** A consumer was handed what is below `endOffset`. */
   read(topic: string, partition: number, endOffset: number): void {
-    const watched = this.#watched.get(`${topic}-${partition}`)!
+    const watched = this.#byName.get(`${topic}-${partition}`)!
     const account = (): string => `${watched.name} up to ${endOffset}, committed up to ${endOf(watched)}`
     hold(endOffset <= endOf(watched), 'only what is committed is read', account)
+  }
+
+  /** A topic that was created anew under its name is another one. */
+  #meetTopics({ topics }: MetadataImage): void {
+    for (const topic of topicsOf(this.#cluster.world.data)) {
+      const topicId = topics.byName.get(topic.name)?.id
+      if (topicId === undefined || this.#watched.has(`${topicId} 0`)) continue
+      for (let partition = 0; partition < topic.partitions; partition++) {
+        const name = `${topic.name}-${partition}`
+        const watched = { name, topic, topicId, partition, committed: [], replicas: new Map(), image: null }
+        this.#watched.set(`${topicId} ${partition}`, watched)
+        this.#byName.set(name, watched)
+      }
+    }
   }
 
   #sample(id: NodeId, partition: Partition): void {
@@ -99,7 +115,7 @@ export class PartitionWatch {
     shown.leaderEpoch = epoch
     if (logEndOffset < before.logEndOffset) this.#cluster.sometimes.logTruncated++
     const name = `${partition.id.topic}-${partition.id.partition}`
-    const watched = this.#watched.get(name)
+    const watched = this.#watched.get(`${partition.id.topicId} ${partition.id.partition}`)
     if (watched === undefined) return
     if (isLeader && before.leaderEpoch === epoch) {
       const account = (): string => `${name} of ${id} in ${epoch}: ${before.highWatermark}, then ${highWatermark}`
@@ -130,10 +146,16 @@ export class PartitionWatch {
 
   #onImage(watched: Watched, latest: MetadataImage): void {
     const before = watched.image
-    const image = latest.topics.byName.get(watched.topic.name)?.partitions[watched.partition] ?? null
+    const image = latest.topics.byId.get(watched.topicId)?.partitions[watched.partition] ?? null
     watched.image = image
     if (image === null || before === null || before === image) return
     const { sometimes } = this.#cluster
+    if (
+      isReassigning(before) &&
+      !isReassigning(image) &&
+      before.addingReplicas.every(id => image.replicas.includes(id))
+    )
+      sometimes.moveDone++
     for (const id of before.isr) {
       if (image.isr.includes(id)) continue
       sometimes.isrShrank++
@@ -152,10 +174,10 @@ export class PartitionWatch {
   }
 
   /** It does not know yet that another epoch has begun. */
-  #leadsStill({ topic, partition }: Watched, id: NodeId | null, epoch: number): boolean {
+  #leadsStill({ topicId, partition }: Watched, id: NodeId | null, epoch: number): boolean {
     const node = id === null ? null : this.#cluster.machine(id).life?.node
     for (const found of node?.broker.partitions.all() ?? []) {
-      if (found.id.topic === topic.name && found.id.partition === partition)
+      if (found.id.topicId === topicId && found.id.partition === partition)
         return found.isLeader && found.leaderEpoch === epoch
     }
     return false

@@ -32,7 +32,7 @@ export function rotSomewhere(cluster: NodeCluster, machine: Machine, random: Ran
   const partitions = history.latest?.topics.byName.get(topic.name)?.partitions ?? []
   const number = random.nextInt(Math.max(1, partitions.length))
   const partition = partitions[number]
-  if (partition?.replicas.includes(machine.id) !== true || !mayRot(cluster, machine.id, partition)) return false
+  if (partition?.replicas.includes(machine.id) !== true || !mayRot(cluster, machine.id, topic, partition)) return false
   const { logDisk } = machine
   const directory = `data/${topic.name}-${number}`
   const segments = logDisk.namesIn(directory, false).filter(name => segmentBaseOffset(name, suffix.log) !== null)

@@ -11,17 +11,22 @@ import { Violation } from '../quorum/invariants/invariant.ts'
 import type { Turns } from '../quorum/run.ts'
 import { Trace } from '../quorum/trace.ts'
 import { AdminClient } from './admin-load.ts'
+import { ClientMachine } from './client-machine.ts'
 import { NodeCluster } from './cluster.ts'
 import { type ClusterRules, soundClusterRules } from './cluster-rules.ts'
 import { DataLoad } from './data-load.ts'
 import { ClusterHealing } from './healing.ts'
 import { ClusterNemesis } from './nemesis.ts'
+import { Operator } from './operator.ts'
+import { type ClusterProfileName, drawProfile } from './profiles.ts'
 import type { ClusterSometimesCounts } from './sometimes.ts'
-import { type ClusterFault, drawClusterWorld } from './world.ts'
+import type { ClusterFault } from './world.ts'
 
 export interface ClusterRunOptions {
   readonly seed: number
   readonly turns: Turns
+  /** Default `cluster`: a little of everything. */
+  readonly profile?: ClusterProfileName
   /** Rules that are broken on purpose, to see whether it is noticed. */
   readonly broken?: Partial<ClusterRules>
   readonly onTraceLine?: (line: string) => void
@@ -29,7 +34,7 @@ export interface ClusterRunOptions {
 
 export interface ClusterRunResult {
   readonly seed: number
-  readonly profile: 'cluster'
+  readonly profile: ClusterProfileName
   readonly failure: Error | null
   readonly traceHash: string
   /** The last of what happened, for people. */
@@ -50,14 +55,15 @@ const eventsMax = 2_000_000
 /** Above the nodes' numbers, below 1,024: a wire is known by the two at its ends. */
 const firstClientId = 101
 const firstDataClientId = 201
+const operatorId = 301
 /** Everything on the disks is compared so often, and a part of it when something moves. */
 const watchIntervalMs = 25
 
 export async function simulateCluster(options: ClusterRunOptions): Promise<ClusterRunResult> {
-  const { seed, turns, broken = {}, onTraceLine = null } = options
+  const { seed, turns, profile = 'cluster', broken = {}, onTraceLine = null } = options
   const random = seededRandom(seed)
   const trace = new Trace(traceLinesKept, onTraceLine)
-  const world = drawClusterWorld(forkRandom(random))
+  const world = drawProfile(profile, forkRandom(random))
   const rules = { ...soundClusterRules, ...broken }
   const cluster = new NodeCluster({ world, random: forkRandom(random), trace, rules })
   const run = new ClusterRun(cluster, forkRandom(random))
@@ -65,7 +71,7 @@ export async function simulateCluster(options: ClusterRunOptions): Promise<Clust
   const { connected, reset } = cluster.sockets.counts
   return {
     seed,
-    profile: 'cluster',
+    profile,
     failure: run.failure,
     traceHash: trace.hash(),
     traceTail: () => trace.tail(),
@@ -96,12 +102,14 @@ class ClusterRun {
       (_, at) => new AdminClient(toNodeId(firstClientId + at), cluster, this.#history, forkRandom(random)),
     )
     this.#data = new DataLoad(cluster, firstDataClientId, forkRandom(random))
-    const clientIds = [...clients.map(({ id }) => id), ...this.#data.ids]
+    const operator = new Operator(new ClientMachine(toNodeId(operatorId), cluster, forkRandom(random)))
+    const clientIds = [...clients.map(({ id }) => id), ...this.#data.ids, operator.id]
     this.nemesis = new ClusterNemesis(cluster, clientIds, forkRandom(random))
-    this.#healing = new ClusterHealing(cluster, clients, this.#data, forkRandom(random))
+    this.#healing = new ClusterHealing(cluster, clients, operator, this.#data, forkRandom(random))
     for (const id of ids) timeline.after(random.nextFloat() * world.startMs, () => cluster.start(id))
     for (const client of clients) client.start()
     this.#data.start()
+    operator.start()
     this.#watch()
     timeline.after(world.faultyMs, () => {
       this.nemesis.rest()

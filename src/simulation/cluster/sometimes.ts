@@ -38,6 +38,13 @@ export const clusterSometimesNames = [
   'unsyncedRotted',
   'damageFound',
   'diskWiped',
+  'moveBegun',
+  'moveGivenUp',
+  'moveDone',
+  'brokerDrained',
+  'preferredElected',
+  'shortLivedAcknowledged',
+  'shortLivedRead',
 ] as const
 export type ClusterSometimesName = (typeof clusterSometimesNames)[number]
 export type ClusterSometimesCounts = Record<ClusterSometimesName, number>

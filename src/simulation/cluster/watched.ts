@@ -10,6 +10,7 @@ import { type BatchStamp, ReplicaFiles } from './replica-files.ts'
 export interface Watched {
   readonly name: string
   readonly topic: DataTopic
+  readonly topicId: string
   readonly partition: number
   /** Without a hole, from offset 0. */
   readonly committed: BatchStamp[]

@@ -4,7 +4,8 @@ import { type NodeId, toNodeId } from '../../util/numbers.ts'
 import type { Random } from '../../util/random.ts'
 import { KiB } from '../../util/units.ts'
 import type { LinkConditions } from '../quorum/links.ts'
-import { type DataWorld, drawDataWorld } from './data-world.ts'
+import { type DataWorld, drawDataWorld, topicsOf } from './data-world.ts'
+import { drawOperations, type OperationRates } from './operations.ts'
 
 /** What the nemesis may do; the number is how often, on average, in a hundred virtual seconds. */
 export type ClusterFault =
@@ -62,6 +63,7 @@ export interface ClusterWorld {
   /** The fewer, the more often a topic is created anew under an old name. */
   readonly topicNameCount: number
   readonly data: DataWorld
+  readonly operations: OperationRates
   /** Loss of power takes along what a disk has not taken. */
   readonly losesCaches: boolean
   /** Of what is committed a good copy must stay where it is believed. */
@@ -78,7 +80,7 @@ export function drawClusterWorld(random: Random): ClusterWorld {
   const between = (min: number, max: number): number => min + random.nextInt(max - min + 1)
   const machines = drawMachines(random)
   const data = drawDataWorld(random, machines.filter(({ isBroker }) => isBroker).length)
-  const hasOs = data.topics.some(({ flushPolicy }) => flushPolicy === 'os')
+  const hasOs = topicsOf(data).some(({ flushPolicy }) => flushPolicy === 'os')
   const losesCaches = !hasOs || random.nextInt(2) === 0
   const isCautious = hasOs && losesCaches
   const faults = withoutDoubt(drawFaults(random), hasOs && !isCautious, random)
@@ -106,6 +108,7 @@ export function drawClusterWorld(random: Random): ClusterWorld {
     thinkMs: between(50, 400),
     topicNameCount: between(2, 4),
     data,
+    operations: drawOperations(random),
     losesCaches,
     isCautious,
     tailCacheBytesMax: [2, 16, 64][random.nextInt(3)]! * KiB,

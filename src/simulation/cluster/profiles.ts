@@ -1,0 +1,61 @@
+/** Kinds of simulated clusters: each makes something happen often that is rare elsewhere. */
+import { type Random, seededRandom } from '../../util/random.ts'
+import type { DataTopic } from './data-world.ts'
+import { type ClusterFault, type ClusterWorld, drawClusterWorld } from './world.ts'
+
+export const clusterProfileNames = ['cluster', 'replicas', 'replicasOnOs'] as const
+export type ClusterProfileName = (typeof clusterProfileNames)[number]
+
+/** Draws from `random` as often in every profile as its world needs. */
+export function drawProfile(profile: ClusterProfileName, random: Random): ClusterWorld {
+  const world = drawClusterWorld(random)
+  switch (profile) {
+    case 'cluster':
+      return world
+    case 'replicas':
+      return withFewReplicas(world, 'sync', random)
+    case 'replicasOnOs':
+      return withFewReplicas(world, 'os', random)
+  }
+}
+
+/** Three nodes, one or two partitions, and blows at who keeps them: leaders change as often as they can. */
+function withFewReplicas(world: ClusterWorld, flushPolicy: DataTopic['flushPolicy'], random: Random): ClusterWorld {
+  const own = seededRandom(random.nextInt(2 ** 31))
+  const between = (min: number, max: number): number => min + own.nextInt(max - min + 1)
+  const isOs = flushPolicy === 'os'
+  const topic: DataTopic = {
+    name: 'd1',
+    partitions: between(1, 2),
+    replicationFactor: 3,
+    minInsyncReplicas: isOs ? 2 : between(1, 2),
+    flushPolicy,
+    segmentBytes: [2_000, 1_000_000][own.nextInt(2)]!,
+  }
+  const faults: Partial<Record<ClusterFault, number>> = isOs
+    ? { powerLoss: 60, strikeLeader: 60, strikeFollower: 40, strikeNewcomer: 20 }
+    : { crash: 20, powerLoss: 30, strikeLeader: 60, strikeFollower: 40, strikeNewcomer: 20, logDiskFull: 20 }
+  return {
+    ...world,
+    machines: [1, 2, 3].map(id => ({ id: world.machines[id - 1]!.id, isController: true, isBroker: true })),
+    faultyMs: between(8, 12) * 1000,
+    startMs: 100,
+    clientCount: 1,
+    thinkMs: 1_000,
+    topicNameCount: 1,
+    operations: own.nextInt(2) === 0 ? {} : world.operations,
+    losesCaches: true,
+    isCautious: isOs,
+    data: {
+      ...world.data,
+      topics: [topic],
+      shortLived: own.nextInt(2) === 0 ? null : { ...topic, name: 'e1', partitions: 1 },
+      producerCount: 2,
+      readerCount: 2,
+      lanes: between(2, 4),
+      thinkMs: between(20, 80),
+    },
+    faults: { mend: 80, pause: 20, isolate: 10, reset: 20, ...faults },
+    awayMeanMs: between(200, 1_500),
+  }
+}

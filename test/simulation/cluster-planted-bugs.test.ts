@@ -1,0 +1,40 @@
+/** Proof that simulated clusters see: each rule is broken on purpose, and the profile that suits it best must find it. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { ClusterRules } from '../../src/simulation/cluster/cluster-rules.ts'
+import type { ClusterProfileName } from '../../src/simulation/cluster/profiles.ts'
+import { simulateCluster } from '../../src/simulation/cluster/run.ts'
+import { turns } from '../support/turns.ts'
+
+/** From the first of the seeds that find it soon on: CI has little time, and a hundred from 1 on find it as well. */
+const seedsMax = 10
+
+const found: Partial<Record<keyof ClusterRules, readonly [profile: ClusterProfileName, firstSeed: number]>> = {
+  acksWaitForReplicas: ['replicas', 1],
+  readsStopAtHighWatermark: ['replicas', 1],
+  leadsOnlyWhenRegistered: ['replicas', 3],
+  lostCachesAreAdmitted: ['replicasOnOs', 4],
+  lostRecordsAreNotCommitted: ['replicasOnOs', 4],
+  distrustsLostLogs: ['replicasOnOs', 4],
+  eligibilityEnds: ['replicas', 1],
+  electsOnlyEligible: ['replicas', 1],
+  fencesSilentBrokers: ['replicas', 3],
+  topicIdsAreNew: ['replicas', 1],
+  answersWaitForCommit: ['cluster', 1],
+  answersRetriesOnce: ['cluster', 1],
+  provesReads: ['cluster', 1],
+  isrHoldsHighWatermark: ['replicas', 1],
+  minIsrIsStrict: ['replicas', 2],
+}
+
+for (const [rule, [profile, firstSeed]] of Object.entries(found)) {
+  test(`planted bug: without ${rule} a simulated cluster breaks`, async t => {
+    for (let seed = firstSeed; seed < firstSeed + seedsMax; seed++) {
+      const { failure } = await simulateCluster({ seed, turns, profile, broken: { [rule]: false } })
+      if (failure === null) continue
+      t.diagnostic(`seed ${seed}: ${failure.message.split('\n')[0]}`)
+      return
+    }
+    assert.fail(`not found by seeds ${firstSeed} to ${firstSeed + seedsMax - 1} of ${profile}`)
+  })
+}
