@@ -96,7 +96,7 @@ export class PartitionRegistry {
   }
 
   #find(topic: string, topicId: string | null, partition: number): Partition | Failure {
-    if (this.#isClosed) return { error: 'SHUTTING_DOWN', message: 'The node is shutting down.' }
+    if (this.#isClosed) return shuttingDown
     const known = this.#image.topics.byName.get(topic)
     if (known === undefined) return { error: 'UNKNOWN_TOPIC_OR_PARTITION', message: `There is no topic ${topic}.` }
     if (topicId !== null && topicId !== known.id)
@@ -115,7 +115,7 @@ export class PartitionRegistry {
 
   /** The replica that is here of a partition, led or not. */
   findReplica(topicId: string, partition: number): Partition | Failure {
-    if (this.#isClosed) return { error: 'SHUTTING_DOWN', message: 'The node is shutting down.' }
+    if (this.#isClosed) return shuttingDown
     const topic = this.#image.topics.byId.get(topicId)
     if (topic === undefined) return { error: 'UNKNOWN_TOPIC_ID', message: `No topic with id ${topicId} is known here.` }
     const slot = this.#topics.get(topic.name)?.get(partition)
@@ -181,7 +181,8 @@ export class PartitionRegistry {
   async close(): Promise<void> {
     this.#isClosed = true
     this.#unsubscribe()
-    for (const partition of this.all()) partition.end({ error: 'SHUTTING_DOWN', message: 'The node is shutting down.' })
+    const message = 'The node shut down before the records were acknowledged; they may be stored.'
+    for (const partition of this.all()) partition.end(shuttingDown, { error: 'REQUEST_TIMED_OUT', message })
     await this.settled()
   }
 
@@ -382,3 +383,5 @@ function applyTerms(slot: Slot): boolean {
 function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error)
 }
+
+const shuttingDown: Failure = { error: 'SHUTTING_DOWN', message: 'The node is shutting down.' }

@@ -238,12 +238,15 @@ export class Partition {
     for (const fetch of this.#fetches) fetch.onPartitionChanged()
   }
 
-  /** Serves nothing from now on; those who wait get `failure`. The log stays open: whoever opened it closes it. */
-  end(failure: Failure): void {
+  /**
+   * Serves nothing from now on; those who wait get `failure`, and whose records are appended already gets `ofAppended`. The log
+   * stays open: whoever opened it closes it.
+   */
+  end(failure: Failure, ofAppended = failure): void {
     if (this.#ended !== null) return
     this.#ended = failure
     this.#endRole(failure)
-    this.#waiters.failAll(failure)
+    this.#waiters.failAll(ofAppended)
     this.wakeFetches()
   }
 
@@ -309,7 +312,7 @@ export class Partition {
     const wasLeading = this.leading !== null
     this.#endRole(this.#superseded())
     if (!wasLeading) return
-    this.#waiters.onResigned(this.#notLed())
+    this.#waiters.onResigned(this.#superseded())
     this.wakeFetches()
   }
 
@@ -381,7 +384,7 @@ export class Partition {
     const { highWatermark, highWatermarkEpoch } = (this.#role as Following).replica
     this.#highWatermark = highWatermark
     this.#highWatermarkEpoch = highWatermarkEpoch
-    this.#waiters.forget(leaderStart, this.#notLed())
+    this.#waiters.forget(leaderStart, this.#superseded())
     this.#waiters.onCommitted(highWatermark)
     this.wakeFetches()
   }
@@ -402,10 +405,12 @@ export class Partition {
     return this.#fail('NOT_LEADER_OR_FOLLOWER', `node ${this.#options.env.nodeId} leads this partition itself`)
   }
 
+  /** Of records that are gone, or were never here. */
   #notLed(): Failure {
     return this.#fail('NOT_LEADER_OR_FOLLOWER', `node ${this.#options.env.nodeId} no longer leads this partition`)
   }
 
+  /** Says nothing of records that were appended: they may be there. */
   #superseded(): Failure {
     return this.#fail('FENCED_LEADER_EPOCH', `leader epoch ${this.leaderEpoch} has begun`)
   }

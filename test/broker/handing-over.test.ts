@@ -114,7 +114,7 @@ test('acks=1 is the promise of a disk that leads: it ends with the leadership', 
     .append(batchOf(['x']), 1, { onAppendSettled: (_slot, failure) => outcomes.push(failure?.error ?? null) }, 0)
   const outcomes: unknown[] = []
   cluster.change({ leaderId: toNodeId(2) })
-  assert.deepEqual(outcomes, ['NOT_LEADER_OR_FOLLOWER'])
+  assert.deepEqual(outcomes, ['FENCED_LEADER_EPOCH'])
   await cluster.run(500)
   await cluster.stop()
 })

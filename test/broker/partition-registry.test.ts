@@ -175,7 +175,7 @@ describe('leadership', () => {
     h.log().flushed()
     const forOne = h.call(produce, produceRequest({ acks: 1 }))
     h.metadata.set(led(1, other))
-    assert.deepEqual(errorsOf(await forOne), ['NOT_LEADER_OR_FOLLOWER'])
+    assert.deepEqual(errorsOf(await forOne), ['FENCED_LEADER_EPOCH'])
     assert.equal(await isSettled(forAll), false)
     assert.equal(h.log().isClosed, false)
     h.clock.advance(1_000)
@@ -207,12 +207,12 @@ describe('leadership', () => {
   })
 })
 
-test('a closed broker answers SHUTTING_DOWN, also to those who wait', async () => {
+test('a closed broker answers SHUTTING_DOWN; of what it has appended, that nobody knows', async () => {
   const h = await openHarness()
   const produced = h.call(produce, produceRequest())
   const fetched = h.call(fetch, fetchRequest())
   await h.broker[Symbol.asyncDispose]()
-  assert.deepEqual(errorsOf(await produced), ['SHUTTING_DOWN'])
+  assert.deepEqual(errorsOf(await produced), ['REQUEST_TIMED_OUT'])
   assert.deepEqual(errorsOf(await fetched), ['SHUTTING_DOWN'])
   assert.deepEqual(errorsOf(await h.call(produce, produceRequest())), ['SHUTTING_DOWN'])
   assert.equal(h.clock.nextEventMs(), null, 'no timer is left')
