@@ -148,7 +148,7 @@ export class StoredLog implements PartitionLog {
     return flush(this.#core)
   }
 
-  /** Flushes and closes. A log that failed closes without touching the disk. */
+  /** Flushes and closes. A log that failed closes without touching the disk; one that fails now rejects with what the disk said. */
   [Symbol.asyncDispose](): Promise<void> {
     this.#closing ??= this.#close()
     return this.#closing
@@ -159,6 +159,8 @@ export class StoredLog implements PartitionLog {
       if (this.#core.failure === null) await flush(this.#core)
       await this.#core.exclusive(() => closeIndexes(this.#core))
       await advanceRecoveryPoint(this.#core)
+    } catch (error) {
+      throw this.#core.failure ?? error
     } finally {
       await this.abandon()
     }

@@ -4,7 +4,7 @@ import test from 'node:test'
 import type { AppendFailure, LogConfig, PartitionLog } from '../../src/log/types.ts'
 import type { ApiError } from '../../src/protocol/errors.ts'
 import { SimDisk } from '../../src/simulation/sim-disk.ts'
-import { CorruptionError } from '../../src/util/errors.ts'
+import { CorruptionError, StorageError } from '../../src/util/errors.ts'
 import { toLeaderEpoch } from '../../src/util/numbers.ts'
 import { batchOf, epoch0, id, logConfig, openManager, openOne, readAll, settled } from './support.ts'
 
@@ -177,6 +177,17 @@ test('a sync that never settles promises nothing and shows in the stats', async 
   nowMs = 700
   assert.equal(manager.stats().oldestSyncMs, 700)
   assert.deepEqual([log.logEndOffset, log.durableEndOffset, log.pendingBytes], [2, 0, 2 * batch.length])
+})
+
+test('a log whose last sync fails while it is closed rejects with what the disk said', async () => {
+  const disk = new SimDisk()
+  const { log, manager } = await openOne(disk, { ...small, flushPolicy: 'os' })
+  log.append(batchOf(), epoch0)
+  disk.intercept = ({ kind, path }) => (kind === 'sync' && path.startsWith(partition) ? 'EIO' : null)
+  await assert.rejects(
+    async () => manager[Symbol.asyncDispose](),
+    error => error instanceof StorageError,
+  )
 })
 
 test('any flipped bit of a segment is refused when it is read, in a log that was closed cleanly', async () => {
