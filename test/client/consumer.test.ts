@@ -423,6 +423,22 @@ test('consumer: codecs that only have promises', async () => {
   await clock.run(c.close())
 })
 
+test('consumer: close ends an iteration that has not begun, because nobody can be reached', async () => {
+  const { clock, cluster, consumer } = filled([3])
+  for (const nodeId of [1, 2, 3]) cluster.downNodes.add(nodeId)
+  const c = consumer({ topics: ['t'] })
+  let isOver = false
+  const waiting = take(c, 1).finally(() => {
+    isOver = true
+  })
+  await clock.advance(300)
+  assert.equal(isOver, false)
+  await clock.run(c.close())
+  await clock.advance(10_000)
+  assert.equal(isOver, true)
+  assert.deepEqual(await waiting, [])
+})
+
 test('consumer: close and abort end an iteration that waits', async () => {
   const { clock, cluster, consumer } = filled([3])
   const c = consumer({ topics: ['t'] })

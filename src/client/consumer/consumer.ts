@@ -195,7 +195,11 @@ export class Consumer<K = Uint8Array | null, V = Uint8Array | null>
       for (;;) {
         if (this.#signal?.aborted === true) throw reasonOf(this.#signal)
         if (isOver || this.#closing.signal.aborted) return end
-        if (!this.#isStarted) await this.#start()
+        if (!this.#isStarted) {
+          await this.#start()
+          // Closing cuts it short, and has told its news by then.
+          continue
+        }
         const batch = this.#buffer.current()
         if (batch !== null) return { done: false, value: take(batch) }
         if (this.#isAtEnd()) return end

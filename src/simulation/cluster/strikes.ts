@@ -24,6 +24,7 @@ export class Strikes {
   readonly #random: Random
   /** The next replica that joins an ISR is struck. */
   #waitsForNewcomer = false
+  #isResting = false
 
   constructor(cluster: NodeCluster, blows: Blows, random: Random) {
     this.#cluster = cluster
@@ -32,8 +33,9 @@ export class Strikes {
     cluster.history.onAdvance = (image, before) => this.#onAdvance(image, before)
   }
 
-  /** None is waited for any more. */
+  /** None is waited for any more, and no blow falls that was planned. */
   rest(): void {
+    this.#isResting = true
     this.#waitsForNewcomer = false
   }
 
@@ -69,7 +71,7 @@ export class Strikes {
         this.#waitsForNewcomer = false
         // In the middle of what production code does nothing is broken.
         this.#cluster.timeline.after(this.#random.nextFloat() * newcomerMsMax, () => {
-          if (this.#strike(newcomer, leaderId)) this.#cluster.sometimes.newcomerStruck++
+          if (!this.#isResting && this.#strike(newcomer, leaderId)) this.#cluster.sometimes.newcomerStruck++
         })
         return
       }
