@@ -15,8 +15,8 @@ export interface SentBatch {
   readonly sendEpoch: number
 }
 
-/** What a batch came over. */
-type Origin = Pick<RequestContext, 'connectionId' | 'signal'>
+/** What a batch came over: every connection has a signal of its own, whichever listener it came through. */
+type Origin = Pick<RequestContext, 'signal'>
 
 /** Partitions of one connection whose refusals are told apart. */
 const partitionsMax = 4_096
@@ -30,12 +30,12 @@ interface Refusals {
 
 export class SendOrder {
   /** By connection. Of one that is gone nothing arrives. */
-  readonly #refusals = new Map<number, Refusals>()
+  readonly #refusals = new Map<AbortSignal, Refusals>()
 
   /** Whether a batch before this one was refused, and its sender had not heard of it. */
-  isBehindRefused({ connectionId }: Origin, batch: SentBatch): boolean {
+  isBehindRefused(origin: Origin, batch: SentBatch): boolean {
     if (this.#refusals.size === 0 || batch.sendEpoch < 0) return false
-    const refusals = this.#refusals.get(connectionId)
+    const refusals = this.#refusals.get(origin.signal)
     if (refusals === undefined) return false
     const { epochs, floor } = refusals
     const partition = nameOf(batch)
@@ -46,12 +46,14 @@ export class SendOrder {
   }
 
   /** The batch was not taken, or what was taken did not come to be. */
-  onRefused({ connectionId, signal }: Origin, batch: SentBatch, error: ErrorName): void {
-    if (batch.sendEpoch < 0 || signal.aborted || !isSentAgain(error)) return
-    let refusals = this.#refusals.get(connectionId)
+  onRefused(origin: Origin, batch: SentBatch, error: ErrorName): void {
+    if (batch.sendEpoch < 0 || !isSentAgain(error)) return
+    const { signal } = origin
+    if (signal.aborted) return
+    let refusals = this.#refusals.get(signal)
     if (refusals === undefined) {
-      this.#refusals.set(connectionId, (refusals = { epochs: new Map(), floor: -1 }))
-      signal.addEventListener('abort', () => this.#refusals.delete(connectionId), { once: true })
+      this.#refusals.set(signal, (refusals = { epochs: new Map(), floor: -1 }))
+      signal.addEventListener('abort', () => this.#refusals.delete(signal), { once: true })
     }
     const { epochs } = refusals
     const partition = nameOf(batch)

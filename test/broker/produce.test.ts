@@ -233,17 +233,17 @@ describe('a disk that fails', () => {
       isInstant: true,
       topics: [topicImage('t', { partitions: [partitionImage(), partitionImage()] })],
     })
-    const signal = new AbortController().signal
-    const send = async (sendEpoch: number, connectionId = 1, partition = 0) => {
+    const [one, another] = [new AbortController(), new AbortController()]
+    const send = async (sendEpoch: number, { signal } = one, partition = 0) => {
       const request = produceRequest({ partitions: [{ sendEpoch, partition }] })
-      return errorsOf(await h.call(produce, request, { connectionId, signal }))[0]
+      return errorsOf(await h.call(produce, request, { signal }))[0]
     }
     h.log().refuseWith = new ApiError('DISK_FULL')
     assert.equal(await send(5), 'DISK_FULL')
     h.log().refuseWith = null
     assert.equal(await send(5), 'OPERATION_NOT_ATTEMPTED')
-    assert.equal(await send(5, 1, 1), null, 'of another partition')
-    assert.equal(await send(5, 2), null, 'over another connection')
+    assert.equal(await send(5, one, 1), null, 'of another partition')
+    assert.equal(await send(5, another), null, 'over another connection')
     assert.equal(await send(-1), null, 'order is not asked for')
     assert.equal(await send(9), null)
     assert.equal(await send(9), null)
@@ -252,7 +252,7 @@ describe('a disk that fails', () => {
 
   test('what arrives after appends were taken back, from a sender that has not heard of it, is refused', async () => {
     const h = await openHarness()
-    const context = { connectionId: 1, signal: new AbortController().signal }
+    const context = { signal: new AbortController().signal }
     const send = (sendEpoch: number) =>
       h.call(produce, produceRequest({ acks: 1, partitions: [{ sendEpoch }] }), context)
     const taken = send(0)

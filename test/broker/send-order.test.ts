@@ -3,16 +3,16 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { SendOrder } from '../../src/broker/send-order.ts'
 
-function over(connectionId: number) {
+function connected() {
   const gone = new AbortController()
-  return { gone, origin: { connectionId, signal: gone.signal } }
+  return { gone, origin: { signal: gone.signal } }
 }
 
 const at = (partition: number, sendEpoch: number) => ({ topic: 't', partition, sendEpoch })
 
 test('send order: a refusal that is not answered by sending again holds nothing up', () => {
   const order = new SendOrder()
-  const { origin } = over(1)
+  const { origin } = connected()
   order.onRefused(origin, at(0, 3), 'INVALID_RECORD')
   assert.ok(!order.isBehindRefused(origin, at(0, 3)))
   order.onRefused(origin, at(0, 3), 'MESSAGE_TOO_LARGE')
@@ -21,17 +21,17 @@ test('send order: a refusal that is not answered by sending again holds nothing 
 
 test('send order: with its connection all is forgotten', () => {
   const order = new SendOrder()
-  const { gone, origin } = over(1)
+  const { gone, origin } = connected()
   order.onRefused(origin, at(0, 3), 'NOT_ENOUGH_REPLICAS')
   gone.abort()
-  assert.ok(!order.isBehindRefused(over(1).origin, at(0, 3)))
+  assert.ok(!order.isBehindRefused(connected().origin, at(0, 3)))
   order.onRefused(origin, at(0, 3), 'NOT_ENOUGH_REPLICAS')
   assert.ok(!order.isBehindRefused(origin, at(0, 3)), 'an answer that comes later is for nobody')
 })
 
 test('send order: with more partitions than are told apart, others wait too, but none gets ahead', () => {
   const order = new SendOrder()
-  const { origin } = over(1)
+  const { origin } = connected()
   for (let partition = 0; partition < 10_000; partition++) {
     order.onRefused(origin, at(partition, partition), 'NOT_ENOUGH_REPLICAS')
   }
@@ -46,7 +46,7 @@ test('send order: whatever is refused, a partition takes batches in the order th
   fc.assert(
     fc.property(fc.array(fc.boolean(), { maxLength: 200 }), fc.integer({ min: 1, max: 5 }), (refusals, inFlightMax) => {
       const order = new SendOrder()
-      const { origin } = over(1)
+      const { origin } = connected()
       const taken: number[] = []
       const unsent = Array.from({ length: 30 }, (_, i) => i)
       const wire: { batch: number; sendEpoch: number }[] = []

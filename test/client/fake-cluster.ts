@@ -59,7 +59,6 @@ export class FakeCluster {
   readonly connections = new Set<FakeConnection>()
   /** As brokers keep it. */
   readonly #sendOrder = new SendOrder()
-  connectionCount = 0
   nodeCount: number
   /** Longest delay of a message, each way. */
   latencyMsMax = 3
@@ -367,10 +366,10 @@ interface Waiting {
 export class FakeConnection implements Connection {
   readonly url: string
   readonly nodeId: number
-  /** What the nodes know of it. */
-  readonly origin: { readonly connectionId: number; readonly signal: AbortSignal }
   isClosed = false
   readonly #gone = new AbortController()
+  /** What the nodes know of it. */
+  readonly origin = { signal: this.#gone.signal }
   readonly #cluster: FakeCluster
   readonly #waiting = new Set<Waiting>()
   readonly #closeListeners: Array<(reason: Error) => void> = []
@@ -383,7 +382,6 @@ export class FakeConnection implements Connection {
     this.#cluster = cluster
     this.nodeId = nodeId
     this.url = url
-    this.origin = { connectionId: cluster.connectionCount++, signal: this.#gone.signal }
   }
 
   request<Q, S>(api: Api<Q, S>, body: Q, options: { timeoutMs?: number; signal?: AbortSignal } = {}): Promise<S> {
