@@ -18,6 +18,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { parseArgs, promisify } from 'node:util'
+import { middleOf } from './harness/statistics.ts'
 import { type RawLoad, type RawResult, rawLmdb } from './limits/raw-lmdb.ts'
 import { threeLmdb } from './limits/three-lmdb.ts'
 
@@ -106,10 +107,6 @@ async function raw(
   }
 }
 
-function median(values: readonly number[]): number {
-  return [...values].sort((a, b) => a - b)[values.length >> 1]!
-}
-
 const results: unknown[] = []
 try {
   console.log('| what | commits/s | p50 ms | beside | its p50 ms | ratio | target | LMDB × 3 | its p50 ms | ratio |')
@@ -119,7 +116,7 @@ try {
     for (let round = 0; round < rounds; round++)
       samples.push({ theirs: await theirs(), ours: await ours(), ceiling: (await ceiling?.()) ?? null })
     const of = (pick: (sample: (typeof samples)[number]) => number, digits: number): string =>
-      median(samples.map(pick)).toFixed(digits)
+      middleOf(samples.map(pick), value => value)!.toFixed(digits)
     const beside = [
       of(s => s.ours.commitsPerSecond, 0),
       of(s => s.ours.p50Ms, 2),

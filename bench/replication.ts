@@ -19,6 +19,7 @@ import { parseArgs } from 'node:util'
 import { Admin } from '../src/index.ts'
 import { type BenchCluster, startBenchCluster } from './harness/millrace-nodes.ts'
 import { writeBack } from './harness/processes.ts'
+import { middleOf } from './harness/statistics.ts'
 
 const { values: flags } = parseArgs({
   options: {
@@ -78,7 +79,7 @@ async function depth(): Promise<void> {
           await cluster.recreateTopic()
         }
       }
-      const cells = found.map(samples => middle(samples, value => value).toFixed(1))
+      const cells = found.map(samples => middleOf(samples, value => value)!.toFixed(1))
       row(mode, `${load.recordsPerBatch} × ${load.recordBytes} B`, ...cells)
     }
   }
@@ -95,7 +96,7 @@ async function delay(): Promise<void> {
       cluster.mesh!.setPeers({ delayMs: 10 })
       samples.push({ near, far: megabytes(await produce(cluster, load), load) })
     }
-    const { near, far } = middle(samples, sample => sample.far / sample.near)
+    const { near, far } = middleOf(samples, sample => sample.far / sample.near)!
     row(mode, nameOf(load), near.toFixed(1), far.toFixed(1), (far / near).toFixed(2))
   }
 }
@@ -157,10 +158,6 @@ function argumentsOf({ recordsPerBatch, recordBytes, inFlight }: Load, durationS
 
 function megabytes({ recordsPerSecond }: Produced, { recordBytes }: Load): number {
   return (recordsPerSecond * recordBytes) / 1e6
-}
-
-function middle<T>(samples: readonly T[], by: (sample: T) => number): T {
-  return samples.toSorted((a, b) => by(a) - by(b))[Math.floor(samples.length / 2)]!
 }
 
 function nameOf({ recordsPerBatch, recordBytes, inFlight }: Load): string {

@@ -5,10 +5,12 @@
  */
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
 import { Admin, Consumer, Producer } from '../src/index.ts'
+import { MiB } from '../src/util/units.ts'
+import { residentBytesOf } from './harness/processes.ts'
 
 const { values: flags } = parseArgs({
   options: {
@@ -82,5 +84,5 @@ try {
 }
 
 function residentMiB(pid: number): number {
-  return Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))![1]) / 1024
+  return residentBytesOf(pid)! / MiB
 }

@@ -3,14 +3,17 @@
  * (a client of this process dials until the port answers), resident memory of an idle node, and of one that hosts 1,000
  * idle partitions. Medians of `--rounds`.
  */
-import { type ChildProcess, fork } from 'node:child_process'
+import { fork } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { Admin, Producer } from '../src/index.ts'
+import { MiB } from '../src/util/units.ts'
+import { residentBytesOf } from './harness/processes.ts'
+import { middleOf } from './harness/statistics.ts'
 
 const { values: flags } = parseArgs({
   options: { rounds: { type: 'string', default: '5' }, partitions: { type: 'string', default: '1000' } },
@@ -49,20 +52,20 @@ for (let round = 0; round < Number(flags.rounds); round++) {
     firstAckMs.push(performance.now() - startedAt)
     await producer.close()
     await delay(settleMs)
-    const idle = residentMiB(child)
+    const idle = residentBytesOf(child.pid!)! / MiB
     idleMiB.push(idle)
     const admin = new Admin({ bootstrap: url })
     await admin.createTopics({ topics: [{ name: 'many', numPartitions: Number(flags.partitions), configs: {} }] })
     await admin.close()
     await delay(settleMs)
-    partitionsMiB.push(residentMiB(child) - idle)
+    partitionsMiB.push(residentBytesOf(child.pid!)! / MiB - idle)
   } finally {
     child.kill('SIGTERM')
     if (child.exitCode === null) await once(child, 'exit')
     rmSync(dataDir, { recursive: true, force: true })
   }
 }
-const median = (values: number[]): string => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]!.toFixed(0)
+const median = (values: number[]): string => middleOf(values, value => value)!.toFixed(0)
 console.log('| what | median | all |')
 console.log('|---|---|---|')
 console.log(
@@ -72,8 +75,3 @@ console.log(`| idle node, MiB resident | ${median(idleMiB)} | ${idleMiB.map(v =>
 console.log(
   `| ${flags.partitions} idle partitions more, MiB | ${median(partitionsMiB)} | ${partitionsMiB.map(v => v.toFixed(0)).join(' ')} |`,
 )
-
-function residentMiB(child: ChildProcess): number {
-  const match = /VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${child.pid}/status`, 'utf8'))
-  return Number(match![1]) / 1024
-}

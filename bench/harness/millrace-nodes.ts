@@ -2,9 +2,9 @@
 import { type ChildProcess, execFile, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
-import { createServer } from 'node:net'
 import path from 'node:path'
 import { promisify } from 'node:util'
+import { freePorts } from '../../src/cli/bench/free-ports.ts'
 import { type Mesh, openMesh } from '../../test/support/chaos/mesh.ts'
 import type { Durability } from './workload.ts'
 
@@ -42,9 +42,10 @@ export async function startBenchCluster(options: ClusterOptions): Promise<BenchC
   const { directory, nodes: count = 3, checkout = thisCheckout, mode, isLinked } = options
   const bin = path.join(checkout, 'bin', 'millrace.cjs')
   const work = mkdtempSync(path.join(directory, 'cluster-'))
-  const nodes = await Promise.all(
-    [1, 2, 3].slice(0, count).map(async id => ({ id, clientPort: await freePort(), peerPort: await freePort() })),
-  )
+  const ports = await freePorts(2 * count)
+  const nodes = [1, 2, 3]
+    .slice(0, count)
+    .map((id, at) => ({ id, clientPort: ports[2 * at]!, peerPort: ports[2 * at + 1]! }))
   const mesh = isLinked === true ? await openMesh(nodes, 1) : null
   const voters = nodes.map(({ id, peerPort }) => `${id}@127.0.0.1:${peerPort}`).join()
   const startedAt = performance.now()
@@ -104,14 +105,4 @@ async function cpuSecondsOf(url: string): Promise<number> {
   if (found.length === 0) throw new Error(`${url} does not tell its CPU time`)
   // For user and system mode.
   return found.reduce((sum, [, seconds]) => sum + Number(seconds), 0)
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer()
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as { port: number }
-  server.close()
-  await once(server, 'close')
-  return port
 }

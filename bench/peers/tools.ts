@@ -1,7 +1,6 @@
-/** What the peers have in common: programs that may be missing, processes that end, ports. */
+/** What the peers have in common: programs that may be missing, processes that end. */
 import { type ChildProcess, execFile } from 'node:child_process'
 import { once } from 'node:events'
-import { createServer } from 'node:net'
 import { promisify } from 'node:util'
 import type { SeriesPoint } from '../../src/cli/bench/series.ts'
 import { cpuSecondsOf } from '../harness/processes.ts'
@@ -41,20 +40,6 @@ export async function untilWorks<T>(attempt: () => Promise<T>, timeoutMs: number
       await new Promise(resolve => setTimeout(resolve, 50))
     }
   }
-}
-
-/** All are held at once, so that they differ. */
-export async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(
-    Array.from({ length: count }, async () => {
-      const server = createServer().listen(0, '127.0.0.1')
-      await once(server, 'listening')
-      return server
-    }),
-  )
-  const ports = servers.map(server => (server.address() as { port: number }).port)
-  await Promise.all(servers.map(server => new Promise(resolve => server.close(resolve))))
-  return ports
 }
 
 export function sumOfCpuSeconds(pids: readonly number[]): number | null {

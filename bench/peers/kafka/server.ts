@@ -5,8 +5,9 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { promisify } from 'node:util'
 import { type Admin, Kafka, logLevel } from 'kafkajs'
+import { freePorts } from '../../../src/cli/bench/free-ports.ts'
 import type { StartOptions } from '../../harness/system.ts'
-import { freePorts, stop, untilWorks } from '../tools.ts'
+import { stop, untilWorks } from '../tools.ts'
 
 /** As bin/kafka-server-start.sh and kafka-run-class.sh give them. */
 export const jvmOptions = [

@@ -2,9 +2,10 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
+import { freePorts } from '../../../src/cli/bench/free-ports.ts'
 import type { StartOptions } from '../../harness/system.ts'
 import type { Durability } from '../../harness/workload.ts'
-import { freePorts, stop, untilWorks } from '../tools.ts'
+import { stop, untilWorks } from '../tools.ts'
 
 const startTimeoutMs = 60_000
 

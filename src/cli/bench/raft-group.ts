@@ -1,9 +1,9 @@
 /** The members of a group under measurement, as child processes: three event loops must not share one core more than they have to. */
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
-import { createServer } from 'node:net'
 import path from 'node:path'
 import { memberVariable } from '../commands/bench.ts'
+import { freePorts } from './free-ports.ts'
 import type { Load, MemberSettings, Order, Report, RunResult } from './raft-member.ts'
 
 export interface GroupSettings {
@@ -108,18 +108,4 @@ function reportOf<Kind extends Report['kind']>(child: ChildProcess, kind: Kind):
     child.on('message', onMessage)
     child.once('exit', onExit)
   })
-}
-
-/** Free a moment ago: all are held at once, so that they differ. */
-async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(
-    Array.from({ length: count }, async () => {
-      const server = createServer().listen(0, '127.0.0.1')
-      await once(server, 'listening')
-      return server
-    }),
-  )
-  const ports = servers.map(server => (server.address() as { port: number }).port)
-  await Promise.all(servers.map(server => new Promise(resolve => server.close(resolve))))
-  return ports
 }

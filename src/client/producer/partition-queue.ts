@@ -5,8 +5,9 @@
  *
  * Order is kept by what may leave: batches in flight all went over one connection under one leader epoch, which the
  * leader serves in order and fences as a whole; and in one send epoch, in which it takes none behind one it has refused. A
- * batch that comes back holds up everything behind it, and until it is through only one batch is out at a time. A leader that has gone silent is not awaited once there is another: all that
- * is in flight is taken back together, and what becomes of it over there has no say any more.
+ * batch that comes back holds up everything behind it, and until it is through only one batch is out at a time. A leader
+ * that has gone silent is not awaited once there is another: all that is in flight is taken back together, and what becomes
+ * of it over there has no say any more.
  */
 import { assert } from '../../util/assert.ts'
 import type { Connection } from '../connection.ts'

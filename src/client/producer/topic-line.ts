@@ -22,7 +22,6 @@ export class TopicLine {
   #sticky = -1
   readonly #settings: ProducerSettings
   readonly #cluster: Cluster
-
   readonly #sendEpochs: SendEpochs
 
   constructor(name: string, settings: ProducerSettings, cluster: Cluster, sendEpochs: SendEpochs) {

@@ -93,7 +93,8 @@ export class ShortLivedTopic {
   }
 
   async #produce(): Promise<Kept> {
-    const { machine, topic } = { machine: this.#machine, topic: this.#topic }
+    const machine = this.#machine
+    const topic = this.#topic
     const options = { ...machine.options(), requestTimeoutMs: attemptMs, deliveryTimeoutMs: requestTimeoutMs }
     const producer = new Producer(options, socketConnect(options))
     const kept: Kept = new Map()
@@ -120,7 +121,7 @@ export class ShortLivedTopic {
   /** Everything, from the beginning; false when there is no more time. */
   async #readAll(kept: Kept): Promise<boolean> {
     const { name, partitions } = this.#topic
-    const { machine } = { machine: this.#machine }
+    const machine = this.#machine
     const options = {
       ...machine.options(),
       assignments: Array.from({ length: partitions }, (_, partition) => ({ topic: name, partition, offset: 0 })),
