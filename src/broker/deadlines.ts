@@ -1,8 +1,8 @@
 /**
  * All deadlines of delayed operations on one timer: a hashed wheel (Varghese and Lauck 1987). Adding and cancelling
  * are constant work, which matters because almost every deadline is cancelled: the answer comes first. A deadline is
- * never early and at most one tick late; the timer is armed only while something waits, and only for a slot that holds
- * something.
+ * never early and at most one tick late. The timer is armed for the earliest of them, and left so when that one is
+ * cancelled: a node with one request at a time would else set and clear a timer for each. It then fires for nothing, once.
  */
 import { assert } from '../util/assert.ts'
 import type { Clock, Timer } from '../util/clock.ts'
@@ -71,9 +71,8 @@ export class Deadlines {
     if (node.next !== null) node.next.previous = node.previous
     if (node.previous !== null) node.previous.next = node.next
     else if (this.#slots[node.slot] === node) this.#slots[node.slot] = node.next
-    if (this.#count > 0 || this.#armed === null) return
-    this.#armed.timer.cancel()
-    this.#armed = null
+    node.previous = null
+    node.next = null
   }
 
   #arm(tick: number): void {

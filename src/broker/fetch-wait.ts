@@ -18,13 +18,13 @@ export interface WaitedPartition {
 export type WaitEnd = 'woken' | 'expired' | 'gone'
 
 export class FetchWait implements FetchWaiter {
-  readonly #partitions: readonly WaitedPartition[]
+  /** Empty, and nobody to tell, once it is over: the sets it was in may keep it a while (decision 0019). */
+  #partitions: readonly WaitedPartition[]
   readonly #signal: AbortSignal
   readonly #onGone = (): void => this.#end('gone')
   readonly #deadline: Deadline
-  readonly #resolve: (end: WaitEnd) => void
+  #resolve: ((end: WaitEnd) => void) | null
   #bytesMissing: number
-  #isOver = false
 
   private constructor(
     partitions: readonly WaitedPartition[],
@@ -71,11 +71,13 @@ export class FetchWait implements FetchWaiter {
   }
 
   #end(end: WaitEnd): void {
-    if (this.#isOver) return
-    this.#isOver = true
+    const resolve = this.#resolve
+    if (resolve === null) return
+    this.#resolve = null
     this.#deadline.cancel()
     this.#signal.removeEventListener('abort', this.#onGone)
     for (const { partition } of this.#partitions) partition.removeFetch(this)
-    this.#resolve(end)
+    this.#partitions = []
+    resolve(end)
   }
 }

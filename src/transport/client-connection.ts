@@ -246,11 +246,13 @@ class ClientConnection implements Connection {
       this.#fail(pending, error as Error)
       return
     }
-    if (this.#settle(pending)) pending.resolve?.(response)
+    const { resolve } = pending
+    if (this.#settle(pending)) resolve?.(response)
   }
 
   #fail(pending: PendingRequest, error: Error): void {
-    if (this.#settle(pending)) pending.reject?.(error)
+    const { reject } = pending
+    if (this.#settle(pending)) reject?.(error)
   }
 
   #giveUp(pending: PendingRequest, cause: unknown): void {
@@ -262,7 +264,10 @@ class ClientConnection implements Connection {
   #settle(pending: PendingRequest): boolean {
     if (pending.isSettled) return false
     pending.isSettled = true
+    pending.resolve = null
+    pending.reject = null
     pending.unwatch?.()
+    pending.unwatch = null
     if (this.#sent.delete(pending.correlationId)) this.#inFlightBytes -= pending.sizeBytes
     return true
   }

@@ -12,9 +12,9 @@ export interface PendingRequest {
   message: Uint8Array | null
   /** Messages received when it was sent: none since then at its deadline means that the other end is gone. */
   receivedBefore: number
-  /** Both `null` for a request that wants no answer. */
-  readonly resolve: ((body: unknown) => void) | null
-  readonly reject: ((error: Error) => void) | null
+  /** Both `null` for a request that wants no answer, and once it is settled: what it was answered must not hang on it. */
+  resolve: ((body: unknown) => void) | null
+  reject: ((error: Error) => void) | null
   unwatch: (() => void) | null
   isSettled: boolean
 }

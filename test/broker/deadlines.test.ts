@@ -68,7 +68,7 @@ test('one timer serves them all', () => {
     },
   })
   for (let i = 0; i < 10_000; i++) deadlines.add(30_000 + (i % 50), () => {}).cancel()
-  assert.ok(armed <= 10_000)
+  assert.equal(armed, 1, 'what is cancelled before the next comes needs no timer of its own')
   const waiting = Array.from({ length: 10_000 }, (_, i) => deadlines.add(30_000 + (i % 50), () => {}))
   armed = 0
   for (const deadline of waiting.slice(1)) deadline.cancel()

@@ -16,6 +16,7 @@ import { assertCount } from '../../util/assert.ts'
 import { joinBytes } from '../../util/bytes.ts'
 import type { Timer } from '../../util/clock.ts'
 import { type NodeId, toBrokerEpoch } from '../../util/numbers.ts'
+import { removeFrom } from '../../util/remove-from.ts'
 import { MiB } from '../../util/units.ts'
 import { Fifo } from '../fifo.ts'
 import { type FollowerFeed, type Shipment, takeOrNothing } from './feed.ts'
@@ -55,7 +56,7 @@ export class ReplicaSender {
   #throttled: FollowerFeed[] = []
   #withNews: FollowerFeed[] = []
   #newsTimer: Timer | null = null
-  readonly #underWay = new Set<UnderWay>()
+  readonly #underWay: UnderWay[] = []
   #inFlightBytes = 0
   /** Read from files, or being read, and not answered. */
   #fileBytes = 0
@@ -133,14 +134,14 @@ export class ReplicaSender {
 
   onLost(): void {
     for (const { fileBytes } of this.#underWay) this.#fileBytes -= fileBytes
-    this.#underWay.clear()
+    this.#underWay.length = 0
     this.#inFlightBytes = 0
     for (const feed of this.#feeds) feed.onLinkLost()
   }
 
   close(): Promise<void> {
     this.#feeds.clear()
-    this.#underWay.clear()
+    this.#underWay.length = 0
     this.#newsTimer?.cancel()
     return this.#link.close()
   }
@@ -164,7 +165,7 @@ export class ReplicaSender {
   }
 
   get #hasRoom(): boolean {
-    return this.#inFlightBytes < this.#core.windowBytes && this.#underWay.size < requestsInFlightMax
+    return this.#inFlightBytes < this.#core.windowBytes && this.#underWay.length < requestsInFlightMax
   }
 
   /** What goes into one request: each feed that is ready once, as far as there is room. */
@@ -207,7 +208,7 @@ export class ReplicaSender {
       fileBytes += shipment.fileBytes
     }
     const underWay = { shipments, bytes, fileBytes }
-    this.#underWay.add(underWay)
+    this.#underWay.push(underWay)
     this.#inFlightBytes += bytes
     const { nodeId, brokerEpoch, stats, requestTimeoutMs } = this.#core
     stats.appendBytesOut += bytes - shipments.length * itemBytes
@@ -256,7 +257,7 @@ export class ReplicaSender {
 
   /** False: it was sent on a connection that is gone. */
   #isOver(underWay: UnderWay): boolean {
-    if (!this.#underWay.delete(underWay)) return false
+    if (!removeFrom(this.#underWay, underWay)) return false
     this.#inFlightBytes -= underWay.bytes
     assertCount(this.#inFlightBytes, 'in-flight bytes of a follower')
     this.#freeFileBytes(underWay.fileBytes)

@@ -4,6 +4,7 @@
  * another leader by now, or was read from a replica that is not its leader, is fetched there instead, long before the
  * request times out. What the silent node answers in the end is not looked at.
  */
+import { removeFrom } from '../../util/remove-from.ts'
 import type { Cluster } from '../cluster.ts'
 import type { Connection } from '../connection.ts'
 import { answerLateMs } from '../options.ts'
@@ -23,7 +24,7 @@ export class LateFetches {
   readonly #staleness: Staleness
   readonly #routes: FetchRoutes
   /** Oldest first. */
-  readonly #unanswered = new Set<SentFetch>()
+  readonly #unanswered: SentFetch[] = []
   #lookAgainMs = 0
 
   constructor(cluster: Cluster, staleness: Staleness, routes: FetchRoutes) {
@@ -33,11 +34,11 @@ export class LateFetches {
   }
 
   add(sent: SentFetch): void {
-    this.#unanswered.add(sent)
+    this.#unanswered.push(sent)
   }
 
   remove(sent: SentFetch): void {
-    this.#unanswered.delete(sent)
+    removeFrom(this.#unanswered, sent)
   }
 
   /** Gives up waiting where another node will do. Returns when to look again, on the monotonic clock. */

@@ -8,6 +8,7 @@
  * twice. Only an idempotent producer could tell.
  */
 import { ApiError } from '../../protocol/errors.ts'
+import { removeFrom } from '../../util/remove-from.ts'
 import type { Cluster } from '../cluster.ts'
 import type { Connection } from '../connection.ts'
 import { answerLateMs } from '../options.ts'
@@ -25,7 +26,7 @@ export class LateAnswers {
   readonly #cluster: Cluster
   readonly #staleness: Staleness
   /** Oldest first. */
-  readonly #unanswered = new Set<SentRequest>()
+  readonly #unanswered: SentRequest[] = []
   /** The view is another since the last look. */
   #hasNews = false
   #lookAgainMs = 0
@@ -39,11 +40,11 @@ export class LateAnswers {
   }
 
   add(request: SentRequest): void {
-    this.#unanswered.add(request)
+    this.#unanswered.push(request)
   }
 
   remove(request: SentRequest): void {
-    this.#unanswered.delete(request)
+    removeFrom(this.#unanswered, request)
   }
 
   /**
@@ -51,7 +52,7 @@ export class LateAnswers {
    * already. Returns when to look again, on the monotonic clock.
    */
   look(nowMs: number, onTakenBack: (item: ProduceItem, batchCount: number) => void): number {
-    const oldest = this.#unanswered.values().next().value
+    const oldest = this.#unanswered[0]
     if (oldest === undefined) return Number.POSITIVE_INFINITY
     if (nowMs < oldest.sentAtMs + answerLateMs) return oldest.sentAtMs + answerLateMs
     const isDue = nowMs >= this.#lookAgainMs

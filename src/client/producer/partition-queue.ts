@@ -10,6 +10,7 @@
  * of it over there has no say any more.
  */
 import { assert } from '../../util/assert.ts'
+import { removeFrom } from '../../util/remove-from.ts'
 import type { Connection } from '../connection.ts'
 import { Deque } from '../deque.ts'
 import type { ProducerBatch } from './producer-batch.ts'
@@ -46,7 +47,7 @@ export class PartitionQueue {
   readonly #sendEpochs: SendEpochs
   #sendEpoch: number
   #nextSequence = 0
-  readonly #inFlight = new Set<ProducerBatch>()
+  readonly #inFlight: ProducerBatch[] = []
   #inFlightOver: Connection | null = null
   #inFlightEpoch = -1
   /** On the monotonic clock: nothing is sent before under the epoch of the last failure, nor under an older one. */
@@ -90,21 +91,21 @@ export class PartitionQueue {
   /** Whether the order of the partition allows another batch to leave over `connection` under `leaderEpoch`. */
   maySend(connection: Connection, leaderEpoch: number): boolean {
     if (this.isSplitting) return false
-    if (this.#inFlight.size === 0) return true
+    if (this.#inFlight.length === 0) return true
     return !this.#isRecovering && this.#inFlightOver === connection && this.#inFlightEpoch === leaderEpoch
   }
 
   onSent(batch: ProducerBatch, connection: Connection, leaderEpoch: number): void {
     assert(this.maySend(connection, leaderEpoch), 'batches of a partition leave in order')
     batch.attempts++
-    this.#inFlight.add(batch)
+    this.#inFlight.push(batch)
     this.#inFlightOver = connection
     this.#inFlightEpoch = leaderEpoch
   }
 
   /** Whether that attempt to send the batch is what is in flight: it may have been taken back, and sent again. */
   isInFlight(batch: ProducerBatch, attempt: number): boolean {
-    return batch.attempts === attempt && this.#inFlight.has(batch)
+    return batch.attempts === attempt && this.#inFlight.includes(batch)
   }
 
   /** A batch that was in flight is given up. */
@@ -117,7 +118,7 @@ export class PartitionQueue {
   onDone(batch: ProducerBatch): void {
     this.#onBack(batch)
     const front = this.closed.peek()
-    if (this.#inFlight.size === 0 && (front === undefined || front.attempts === 0)) {
+    if (this.#inFlight.length === 0 && (front === undefined || front.attempts === 0)) {
       this.#isRecovering = false
       this.lastError = null
     }
@@ -158,7 +159,7 @@ export class PartitionQueue {
   }
 
   #onBack(batch: ProducerBatch): void {
-    assert(this.#inFlight.delete(batch), 'what comes back was in flight')
-    if (this.#inFlight.size === 0) this.#inFlightOver = null
+    assert(removeFrom(this.#inFlight, batch), 'what comes back was in flight')
+    if (this.#inFlight.length === 0) this.#inFlightOver = null
   }
 }

@@ -37,9 +37,10 @@ export class Producer implements AsyncDisposable {
   readonly #accumulator: Accumulator
   readonly #sender: Sender
   readonly #stats: ProducerStats
-  /** `send` calls that are not settled. */
-  readonly #calls = new Set<SendCall>()
-  readonly #flushes = new Set<{ readonly calls: Set<SendCall>; readonly resolve: () => void }>()
+  #lastSequence = 0
+  /** `send` calls that are not settled: counted, not kept (decision 0019). */
+  #unsettled = 0
+  readonly #flushes = new Set<Flush>()
   #closing: Promise<void> | null = null
 
   /** Throws `ConfigError` for an option that cannot be, `ApiError` for a codec this platform lacks. */
@@ -68,9 +69,10 @@ export class Producer implements AsyncDisposable {
       if (messages.length === 0) return resolve([])
       const { clock, deliveryTimeoutMs } = this.#settings
       const deadlineMs = clock.nowMs() + deliveryTimeoutMs
-      const input = { topic, messages, deadlineMs, timestampMs: clock.wallClockMs() }
+      const sequence = ++this.#lastSequence
+      const input = { sequence, topic, messages, deadlineMs, timestampMs: clock.wallClockMs() }
       const call = new SendCall(input, { resolve, reject, onSettled: settled => this.#onSettled(settled) })
-      this.#calls.add(call)
+      this.#unsettled++
       if (signal !== undefined) this.#watch(call, signal)
       this.#accumulator.add(call)
     })
@@ -78,9 +80,9 @@ export class Producer implements AsyncDisposable {
 
   /** Sends what is in memory without lingering; resolves when every `send` made so far is settled, well or not. */
   flush(): Promise<void> {
-    if (this.#calls.size === 0) return Promise.resolve()
+    if (this.#unsettled === 0) return Promise.resolve()
     return new Promise(resolve => {
-      this.#flushes.add({ calls: new Set(this.#calls), resolve })
+      this.#flushes.add({ lastSequence: this.#lastSequence, unsettled: this.#unsettled, resolve })
       this.#sender.beginFlush()
     })
   }
@@ -123,15 +125,22 @@ export class Producer implements AsyncDisposable {
   }
 
   #onSettled(call: SendCall): void {
-    this.#calls.delete(call)
+    this.#unsettled--
     for (const flush of this.#flushes) {
-      flush.calls.delete(call)
-      if (flush.calls.size > 0) continue
+      if (call.sequence > flush.lastSequence || --flush.unsettled > 0) continue
       this.#flushes.delete(flush)
       this.#sender.endFlush()
       flush.resolve()
     }
   }
+}
+
+interface Flush {
+  /** The last call it waits for: those that were made later are none of its business. */
+  readonly lastSequence: number
+  /** Of the calls up to that one. */
+  unsettled: number
+  readonly resolve: () => void
 }
 
 function emptyStats(): ProducerStats {

@@ -6,6 +6,8 @@ import type { ProducerBatch } from './producer-batch.ts'
 import type { Message, RecordMetadata } from './types.ts'
 
 export class SendCall {
+  /** Place among all calls of the producer: rising. */
+  readonly sequence: number
   readonly topic: string
   readonly messages: readonly Message[]
   /** On the monotonic clock: what is not in a batch by then is given up. */
@@ -31,13 +33,14 @@ export class SendCall {
   readonly #onSettled: (call: SendCall) => void
 
   constructor(
-    input: { topic: string; messages: readonly Message[]; deadlineMs: number; timestampMs: number },
+    input: { sequence: number; topic: string; messages: readonly Message[]; deadlineMs: number; timestampMs: number },
     ends: {
       resolve: (results: RecordMetadata[]) => void
       reject: (error: Error) => void
       onSettled: (call: SendCall) => void
     },
   ) {
+    this.sequence = input.sequence
     this.topic = input.topic
     this.messages = input.messages
     this.deadlineMs = input.deadlineMs
