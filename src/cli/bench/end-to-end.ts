@@ -13,6 +13,8 @@ import { printResult } from './report.ts'
 
 /** At the start of each value: when it was due, or -1 if it is not measured. */
 const stampBytes = 8
+/** Values are cut from slabs, as Node's `Buffer` does: one buffer each would make the collector's work the load. */
+const slabBytes = 64 << 10
 const unansweredMax = 50_000
 
 export async function benchEndToEnd(context: CommandContext, options: BenchEndToEndOptions): Promise<void> {
@@ -30,8 +32,11 @@ export async function benchEndToEnd(context: CommandContext, options: BenchEndTo
   const reading = consumers.map(async consumer => {
     for await (const { records } of consumer.batches()) {
       const now = performance.now()
+      let view: DataView = new DataView(new ArrayBuffer(0))
       for (const { value } of records) {
-        const dueAt = new DataView(value!.buffer, value!.byteOffset).getFloat64(0)
+        // The records of a batch are views of one buffer.
+        if (view.buffer !== value!.buffer) view = new DataView(value!.buffer)
+        const dueAt = view.getFloat64(value!.byteOffset)
         if (dueAt >= 0) measurement.add(1, value!.length, now - dueAt)
       }
       received += records.length
@@ -90,14 +95,22 @@ function makeStampedSend(
   const size = Math.max(stampBytes, options.size)
   const nextSend = makeSends({ ...options, size, batchRecords: 1 }, targets)
   let sends = 0
+  let slab = new DataView(new ArrayBuffer(Math.max(slabBytes, size)))
+  let slabUsed = 0
   return dueAt => {
     const phase = measurement.take(1, dueAt)
     if (phase === 'over') return null
     const startedAt = performance.now()
     const { topic, messages } = nextSend()
     const message = messages[0]!
-    const value = (message.value as Uint8Array).slice()
-    new DataView(value.buffer).setFloat64(0, phase === 'measured' ? (dueAt ?? startedAt) : -1)
+    if (slabUsed + size > slab.byteLength) {
+      slab = new DataView(new ArrayBuffer(slab.byteLength))
+      slabUsed = 0
+    }
+    const value = new Uint8Array(slab.buffer, slabUsed, size)
+    value.set(message.value as Uint8Array)
+    slab.setFloat64(slabUsed, phase === 'measured' ? (dueAt ?? startedAt) : -1)
+    slabUsed += size
     if (phase === 'measured' && dueAt !== null) measurement.addSendDelay(startedAt - dueAt)
     const answered = producers[sends++ % producers.length]!.send({ topic, messages: [{ ...message, value }] })
     return answered.then(() => {})

@@ -71,7 +71,7 @@ export class Producer implements AsyncDisposable {
       const deadlineMs = clock.nowMs() + deliveryTimeoutMs
       const sequence = ++this.#lastSequence
       const input = { sequence, topic, messages, deadlineMs, timestampMs: clock.wallClockMs() }
-      const call = new SendCall(input, { resolve, reject, onSettled: settled => this.#onSettled(settled) })
+      const call = new SendCall(input, { resolve, reject, onSettled: this.#onSettled })
       this.#unsettled++
       if (signal !== undefined) this.#watch(call, signal)
       this.#accumulator.add(call)
@@ -124,7 +124,7 @@ export class Producer implements AsyncDisposable {
     call.onceSettled = () => signal.removeEventListener('abort', onAbort)
   }
 
-  #onSettled(call: SendCall): void {
+  readonly #onSettled = (call: SendCall): void => {
     this.#unsettled--
     for (const flush of this.#flushes) {
       if (call.sequence > flush.lastSequence || --flush.unsettled > 0) continue

@@ -5,6 +5,13 @@
 import type { ProducerBatch } from './producer-batch.ts'
 import type { Message, RecordMetadata } from './types.ts'
 
+/** `count` messages are in `batch` from its record `first` on. */
+interface Run {
+  readonly batch: ProducerBatch
+  readonly first: number
+  count: number
+}
+
 export class SendCall {
   /** Place among all calls of the producer: rising. */
   readonly sequence: number
@@ -21,10 +28,9 @@ export class SendCall {
   isSettled = false
   /** Set by whoever watches a signal for this call. */
   onceSettled: (() => void) | null = null
-  /** Runs: `runCounts[i]` messages are in `runBatches[i]` from its record `runFirsts[i]` on. */
-  readonly #runBatches: ProducerBatch[] = []
-  readonly #runFirsts: number[] = []
-  readonly #runCounts: number[] = []
+  /** The run that the last message belongs to, and those before it: as a rule there are none, and no array. */
+  #run: Run | null = null
+  #earlierRuns: Run[] | null = null
   /** Batches that hold messages of this call and are not settled. */
   #outstanding = 0
   #failure: Error | null = null
@@ -52,14 +58,16 @@ export class SendCall {
 
   /** The next message went into `batch` as its last record. */
   track(batch: ProducerBatch): void {
-    const last = this.#runBatches.length - 1
-    if (last >= 0 && this.#runBatches[last] === batch) {
-      this.#runCounts[last]!++
-      return
+    const last = this.#run
+    if (last !== null) {
+      if (last.batch === batch) {
+        last.count++
+        return
+      }
+      this.#earlierRuns ??= []
+      this.#earlierRuns.push(last)
     }
-    this.#runBatches.push(batch)
-    this.#runFirsts.push(batch.recordCount - 1)
-    this.#runCounts.push(1)
+    this.#run = { batch, first: batch.recordCount - 1, count: 1 }
     if (batch.addCall(this)) this.#outstanding++
   }
 
@@ -99,16 +107,16 @@ export class SendCall {
   }
 
   #results(): RecordMetadata[] {
-    const results = new Array<RecordMetadata>(this.messages.length)
-    let at = 0
-    for (let run = 0; run < this.#runBatches.length; run++) {
-      const batch = this.#runBatches[run]!
-      const first = this.#runFirsts[run]!
-      const end = first + this.#runCounts[run]!
-      for (let record = first; record < end; record++) {
-        results[at++] = { topic: this.topic, partition: batch.partition, offset: batch.offsetOf(record) }
-      }
-    }
+    const results: RecordMetadata[] = []
+    if (this.#earlierRuns !== null) for (const run of this.#earlierRuns) this.#addResults(run, results)
+    this.#addResults(this.#run!, results)
     return results
+  }
+
+  #addResults({ batch, first, count }: Run, results: RecordMetadata[]): void {
+    const { partition } = batch
+    for (let record = first; record < first + count; record++) {
+      results.push({ topic: this.topic, partition, offset: batch.offsetOf(record) })
+    }
   }
 }
