@@ -1,15 +1,14 @@
 /** Nodes as processes of this machine, and `millrace` commands against them. */
-import { type ChildProcess, execFile, fork } from 'node:child_process'
+import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import path from 'node:path'
-import { promisify } from 'node:util'
 import { freePorts } from '../../src/cli/bench/free-ports.ts'
 import { type Mesh, openMesh } from '../../test/support/chaos/mesh.ts'
+import { ended, MillraceClient } from './millrace-client.ts'
 import type { Durability } from './workload.ts'
 
 const thisCheckout = path.join(import.meta.dirname, '..', '..')
-const run = promisify(execFile)
 
 export interface ClusterOptions {
   /** On the disk that is measured; removed in the end. */
@@ -28,7 +27,8 @@ export interface BenchCluster extends AsyncDisposable {
   /** From the first fork to when all serve. */
   readonly startSeconds: number
   readonly mesh: Mesh | null
-  /** Runs a command and parses what it prints. */
+  readonly client: MillraceClient
+  /** Runs a command in the client's process and parses what it prints. */
   millrace<Output>(...args: string[]): Promise<Output>
   /** The topic `bench` with three partitions, each led by another node; what was in it is gone. */
   recreateTopic(): Promise<void>
@@ -67,17 +67,16 @@ export async function startBenchCluster(options: ClusterOptions): Promise<BenchC
   await Promise.all(children.map(child => once(child, 'message')))
   const startSeconds = (performance.now() - startedAt) / 1_000
   const urls = nodes.map(({ clientPort }) => `ws://127.0.0.1:${clientPort}`)
-  const millrace = async <Output>(...args: string[]): Promise<Output> => {
-    const options = ['-b', urls.join(), '--format', 'json']
-    const { stdout } = await run('node', [bin, ...args, ...options], { maxBuffer: 1 << 26 })
-    return JSON.parse(stdout)
-  }
+  const client = new MillraceClient(checkout)
+  const millrace = async <Output>(...args: string[]): Promise<Output> =>
+    JSON.parse(await client.run(...args, '-b', urls.join(), '--format', 'json'))
   let hasTopic = false
   return {
     urls,
     pids: children.map(({ pid }) => pid!),
     startSeconds,
     mesh,
+    client,
     millrace,
     async recreateTopic() {
       if (hasTopic) await millrace('topic', 'delete', 'bench')
@@ -87,16 +86,13 @@ export async function startBenchCluster(options: ClusterOptions): Promise<BenchC
     cpuSeconds: () => Promise.all(urls.map(cpuSecondsOf)),
     kill: at => void children[at]!.kill('SIGKILL'),
     async [Symbol.asyncDispose]() {
+      await client[Symbol.asyncDispose]()
       for (const child of children) if (child.exitCode === null && child.signalCode === null) child.kill('SIGTERM')
       await Promise.all(children.map(ended))
       await mesh?.[Symbol.asyncDispose]()
       rmSync(work, { recursive: true, force: true })
     },
   }
-}
-
-async function ended(child: ChildProcess): Promise<void> {
-  if (child.exitCode === null && child.signalCode === null) await once(child, 'exit')
 }
 
 async function cpuSecondsOf(url: string): Promise<number> {

@@ -73,12 +73,18 @@ export class VarintReader {
 
   /** An int32. */
   readVarint(): number {
-    const at = this.at
-    if (at < this.end) {
-      const byte = this.bytes[at]!
-      if (byte < 0x80) {
+    const { at, bytes } = this
+    if (at + 1 < this.end) {
+      const first = bytes[at]!
+      if (first < 0x80) {
         this.at = at + 1
-        return (byte >>> 1) ^ -(byte & 1)
+        return (first >>> 1) ^ -(first & 1)
+      }
+      // Two bytes are the rule for the length of a record and, from the 64th record on, for its offset.
+      const second = bytes[at + 1]!
+      if (second < 0x80) {
+        this.at = at + 2
+        return ((first & 0x7f) >>> 1) ^ (second << 6) ^ -(first & 1)
       }
     }
     return this.#readLongVarint()
