@@ -15,8 +15,11 @@ import { nats } from './peers/nats.ts'
 import { renderReport } from './report/html.ts'
 
 const known = [millrace, kafka, nats]
+/** Without `--large`. */
+const backlogSizeGBMax = 2
 const usage = `npm run bench [-- OPTION…]
   --brief               one point of every workload for a moment, to see that it works; the figures say nothing
+  --large               also with backlogs of more than ${backlogSizeGBMax} GB, which take minutes to write and to read
   --only NAME[,…]       workloads whose name holds one of these
   --systems NAME[,…]    of ${known.map(({ name }) => name).join(', ')}
   --against DIR         also another checkout of Millrace, built, as the system 'before'; see bench:compare
@@ -29,6 +32,7 @@ const usage = `npm run bench [-- OPTION…]
 const { values: flags } = parseArgs({
   options: {
     brief: { type: 'boolean', default: false },
+    large: { type: 'boolean', default: false },
     only: { type: 'string' },
     systems: { type: 'string', default: 'millrace' },
     against: { type: 'string' },
@@ -56,7 +60,9 @@ const systems = flags.systems.split(',').map(name => {
   return system
 })
 if (flags.against !== undefined) systems.push(millraceOf('before', path.resolve(flags.against)))
-const workloads = readWorkloads(flags.only?.split(',')).map(workload => (flags.brief ? briefly(workload) : workload))
+const workloads = readWorkloads(flags.only?.split(','))
+  .map(workload => (flags.large ? workload : withoutLarge(workload)))
+  .map(workload => (flags.brief ? briefly(workload) : workload))
 if (workloads.length === 0) throw new Error(`no workload is called like ${flags.only}\n${usage}`)
 
 const interrupted = new AbortController()
@@ -88,7 +94,19 @@ console.log(markdownOf(results))
 console.log(`\n${prefix}.json\n${prefix}.html`)
 if (results.points.some(({ failures }) => failures.length > 0)) process.exitCode = 1
 
-/** One durability, the stronger one, and one rate. */
+function withoutLarge(workload: Workload): Workload {
+  const consumerBacklogSizeGB = workload.consumerBacklogSizeGB.filter(size => size <= backlogSizeGBMax)
+  return { ...workload, consumerBacklogSizeGB }
+}
+
+/** One durability, the stronger one, and one rate; of what is varied two values, to see that they are compared. */
 function briefly(workload: Workload): Workload {
-  return { ...workload, durability: workload.durability.slice(-1), producerRate: workload.producerRate.slice(0, 1) }
+  return {
+    ...workload,
+    durability: workload.durability.slice(-1),
+    producerRate: workload.producerRate.slice(0, 1),
+    partitionsPerTopic: workload.partitionsPerTopic.slice(0, 2),
+    producers: workload.producers.slice(0, 2),
+    consumerBacklogSizeGB: workload.consumerBacklogSizeGB.slice(0, 2),
+  }
 }

@@ -51,6 +51,7 @@ const units: Record<Measure, string> = {
   p99: 'p99 ms',
   'p99.9': 'p99.9 ms',
   cpuPerGB: 'CPU s/GB',
+  cpuPerMillion: 'CPU s/million',
 }
 
 /** A Markdown table. Only a ratio that is on one side of 1 in every repetition is called a difference. */

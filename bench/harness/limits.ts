@@ -3,28 +3,82 @@ import path from 'node:path'
 import { runBarePipe } from '../limits/bare-pipe.ts'
 import { runBarePush } from '../limits/bare-push.ts'
 import type { Limit } from './results.ts'
-import type { Point } from './workload.ts'
+import type { Durability, Point } from './workload.ts'
+
+/** What the machine is asked. Many points ask the same. */
+type Probe =
+  | { readonly kind: 'push' }
+  | {
+      readonly kind: 'pipe'
+      readonly mode: Durability
+      readonly recordsPerBatch: number
+      readonly recordBytes: number
+      readonly inFlight: number
+    }
+
+interface Answer {
+  readonly bytesPerSecond: number
+  readonly p50Ms: number | null
+}
 
 /**
+ * Of one round: what several points ask is measured once, just before the first of them.
+ *
  * - Producing: the bare pipe with the same batches and as many under way, divided by the replicas, as every byte goes over
  *   loopback and to the disk so many times on the cores and the disk that the pipe has for one.
  * - End to end: the latency of the bare pipe with one record at a time; the way to a consumer comes on top.
  * - Consuming: the page cache over `ws`.
  */
-export async function measureLimit(point: Point, directory: string, seconds: number): Promise<Limit> {
-  const { kind, messageSize, recordsPerSend, inFlight, replicationFactor } = point.workload
-  const file = path.join(directory, 'limit')
-  if (kind === 'consume') {
-    const megabytesPerSecond = await runBarePush({ file, seconds })
-    const recordsPerSecond = (megabytesPerSecond * 1e6) / messageSize
-    return { name: 'page cache over ws', recordsPerSecond, latency50pct: null }
+export class RoundLimits {
+  readonly #file: string
+  readonly #seconds: number
+  readonly #answers = new Map<string, Answer>()
+
+  constructor(directory: string, seconds: number) {
+    this.#file = path.join(directory, 'limit')
+    this.#seconds = seconds
   }
-  const isTimed = kind === 'end-to-end'
-  const load = { recordsPerBatch: recordsPerSend, recordBytes: messageSize, inFlight: isTimed ? 1 : inFlight }
-  const pipe = await runBarePipe({ file, mode: point.durability, ...load, seconds })
+
+  async of(point: Point): Promise<Limit> {
+    const { kind, messageSize, replicationFactor } = point.workload
+    const probe = probeOf(point)
+    const { bytesPerSecond, p50Ms } = await this.#ask(probe)
+    const recordsPerSecond = bytesPerSecond / messageSize
+    if (probe.kind === 'push') return { name: 'page cache over ws', recordsPerSecond, latency50pct: null }
+    const isTimed = kind === 'end-to-end'
+    return {
+      name: replicationFactor === 1 || isTimed ? 'bare pipe' : `bare pipe ÷ ${replicationFactor}`,
+      recordsPerSecond: isTimed ? null : recordsPerSecond / replicationFactor,
+      latency50pct: p50Ms,
+    }
+  }
+
+  async #ask(probe: Probe): Promise<Answer> {
+    const name = JSON.stringify(probe)
+    const known = this.#answers.get(name)
+    if (known !== undefined) return known
+    const answer = await this.#measure(probe)
+    this.#answers.set(name, answer)
+    return answer
+  }
+
+  async #measure(probe: Probe): Promise<Answer> {
+    const place = { file: this.#file, seconds: this.#seconds }
+    if (probe.kind === 'push') return { bytesPerSecond: (await runBarePush(place)) * 1e6, p50Ms: null }
+    const { recordsPerSecond, latencyMs } = await runBarePipe({ ...place, ...probe })
+    return { bytesPerSecond: recordsPerSecond * probe.recordBytes, p50Ms: latencyMs.p50 }
+  }
+}
+
+function probeOf({ workload, durability }: Point): Probe {
+  const { kind, messageSize, recordsPerSend, inFlight } = workload
+  if (kind === 'consume') return { kind: 'push' }
+  const underWay = kind === 'end-to-end' ? 1 : inFlight
   return {
-    name: replicationFactor === 1 || isTimed ? 'bare pipe' : `bare pipe ÷ ${replicationFactor}`,
-    recordsPerSecond: isTimed ? null : pipe.recordsPerSecond / replicationFactor,
-    latency50pct: pipe.latencyMs.p50,
+    kind: 'pipe',
+    mode: durability,
+    recordsPerBatch: recordsPerSend,
+    recordBytes: messageSize,
+    inFlight: underWay,
   }
 }

@@ -5,15 +5,16 @@ import { namesOf } from '../../src/cli/bench/cluster.ts'
 import type { BenchResult } from '../../src/cli/bench/report.ts'
 import { Admin } from '../../src/index.ts'
 import { type BenchCluster, startBenchCluster } from './millrace-nodes.ts'
-import { forgetPeak, peakBytesOf, writeBack } from './processes.ts'
+import { forgetPeak, peakBytesOf } from './processes.ts'
 import type { Cluster, Sample, StartOptions, System, Timing } from './system.ts'
-import type { Point, Workload } from './workload.ts'
+import { backlogRecordsOf, measuredRecordsOf, type Point, topicOf, type Workload } from './workload.ts'
 
-const topic = 'bench'
 /** More than any run gets to: time ends it. */
 const recordsMax = 2_000_000_000
-/** Of a backlog, read before measuring begins. */
-const backlogWarmup = 0.2
+/** Of what is read, before measuring begins. */
+const warmupPart = 0.2
+/** Sends to every partition before measuring begins: the first one makes its files. */
+const warmupRounds = 2
 
 /** That of a checkout: this one, or another, built, to be compared with. */
 export function millraceOf(name: string, checkout: string): System {
@@ -39,21 +40,17 @@ async function startMillrace(checkout: string, { nodes, directory }: StartOption
     },
     pids: cluster.pids,
     startSeconds: cluster.startSeconds,
+    async fill(point, timing) {
+      await createTopics(admin, point)
+      const records = backlogRecordsOf(point, timing.scale)
+      await runBench(cluster, 'produce', { ...placeOf(point), ...produceOptions(point), records })
+      return true
+    },
     async measure(point, timing) {
-      const { workload, durability } = point
-      const topics = namesOf(topic, workload.topics)
-      await admin.createTopics({
-        topics: topics.map(name => ({
-          name,
-          numPartitions: workload.partitionsPerTopic,
-          replicationFactor: workload.replicationFactor,
-          configs: { 'flush.policy': durability },
-        })),
-      })
+      if (point.workload.kind === 'consume') return measured(cluster, point, () => consume(cluster, point, timing))
+      const topics = await createTopics(admin, point)
       try {
-        forgetPeak(cluster.client.pid)
-        const sample = toSample(await runBench(cluster, point, timing), workload)
-        return { ...sample, clientPeakBytes: peakBytesOf(cluster.client.pid) }
+        return await measured(cluster, point, () => load(cluster, point, timing))
       } finally {
         await admin.deleteTopics({ topics })
       }
@@ -65,44 +62,86 @@ async function startMillrace(checkout: string, { nodes, directory }: StartOption
   }
 }
 
-async function runBench(cluster: BenchCluster, point: Point, timing: Timing): Promise<BenchResult> {
-  const { workload, producerRate } = point
-  const run = (command: string, options: Readonly<Record<string, string | number>>): Promise<BenchResult> =>
-    cluster.millrace('bench', command, '-q', ...argumentsOf({ topic, topics: workload.topics, ...options }))
-  const timed = { records: recordsMax, duration: `${timing.seconds}s`, warmup: `${timing.warmupSeconds}s` }
-  const rate = producerRate === 0 ? {} : { rate: producerRate }
-  switch (workload.kind) {
-    case 'produce':
-      return run('produce', { ...produceOptions(workload), ...timed, ...rate })
-    case 'end-to-end':
-      return run('e2e', { ...recordOptions(workload), consumers: workload.consumers, ...timed, ...rate })
-    case 'consume': {
-      const backlog = Math.ceil((timing.scale * workload.consumerBacklogSizeGB * 1e9) / workload.messageSize)
-      await run('produce', { ...produceOptions(workload), records: backlog })
-      await writeBack()
-      const warmup = Math.floor(backlog * backlogWarmup)
-      return run('consume', { consumers: workload.consumers, records: recordsMax, warmup })
-    }
-  }
+async function measured(
+  { client }: BenchCluster,
+  { workload }: Point,
+  run: () => Promise<BenchResult>,
+): Promise<Sample> {
+  forgetPeak(client.pid)
+  const sample = toSample(await run(), workload)
+  return { ...sample, clientPeakBytes: peakBytesOf(client.pid) }
 }
 
-function recordOptions(workload: Workload): Record<string, string | number> {
+/** Those of the point, empty; returns their names. */
+async function createTopics(admin: Admin, point: Point): Promise<string[]> {
+  const topics = namesOf(topicOf(point), point.workload.topics)
+  await admin.createTopics({
+    topics: topics.map(name => ({
+      name,
+      numPartitions: point.partitionsPerTopic,
+      replicationFactor: point.workload.replicationFactor,
+      configs: { 'flush.policy': point.durability },
+    })),
+  })
+  return topics
+}
+
+function load(cluster: BenchCluster, point: Point, timing: Timing): Promise<BenchResult> {
+  const { workload, producerRate } = point
+  const records = measuredRecordsOf(point, timing.scale)
+  const amount = records === null ? { records: recordsMax, duration: `${timing.seconds}s` } : { records }
+  const options = {
+    ...placeOf(point),
+    ...amount,
+    warmup: warmupOf(point, timing),
+    ...(producerRate === 0 ? {} : { rate: producerRate }),
+  }
+  return workload.kind === 'produce'
+    ? runBench(cluster, 'produce', { ...options, ...produceOptions(point) })
+    : runBench(cluster, 'e2e', { ...options, ...recordOptions(point), consumers: workload.consumers })
+}
+
+/** A time is enough for the partitions that the sends under way reach at once. */
+function warmupOf({ workload, partitionsPerTopic }: Point, { warmupSeconds }: Timing): string | number {
+  const sends = workload.topics * partitionsPerTopic
+  return sends <= workload.inFlight ? `${warmupSeconds}s` : warmupRounds * sends * workload.recordsPerSend
+}
+
+function consume(cluster: BenchCluster, point: Point, timing: Timing): Promise<BenchResult> {
+  const records = measuredRecordsOf(point, timing.scale)!
+  const warmup = Math.floor(records * warmupPart)
+  const options = { ...placeOf(point), consumers: point.workload.consumers, records: records - warmup, warmup }
+  return runBench(cluster, 'consume', options, records > backlogRecordsOf(point, timing.scale) ? ['--again'] : [])
+}
+
+function runBench(
+  cluster: BenchCluster,
+  command: string,
+  options: Readonly<Record<string, string | number>>,
+  flags: readonly string[] = [],
+): Promise<BenchResult> {
+  const given = Object.entries(options).flatMap(([name, value]) => [`--${name}`, String(value)])
+  return cluster.millrace('bench', command, '-q', ...given, ...flags)
+}
+
+function placeOf(point: Point): Record<string, string | number> {
+  return { topic: topicOf(point), topics: point.workload.topics }
+}
+
+function recordOptions({ workload, partitionsPerTopic, producers }: Point): Record<string, string | number> {
   return {
-    partitions: workload.partitionsPerTopic,
+    partitions: partitionsPerTopic,
     size: workload.messageSize,
     'random-bytes': workload.randomBytesRatio,
     keys: workload.keyDistributor,
-    producers: workload.producers,
+    producers,
     acks: workload.acks,
   }
 }
 
-function produceOptions(workload: Workload): Record<string, string | number> {
-  return { ...recordOptions(workload), 'batch-records': workload.recordsPerSend, 'in-flight': workload.inFlight }
-}
-
-function argumentsOf(options: Readonly<Record<string, string | number>>): string[] {
-  return Object.entries(options).flatMap(([name, value]) => [`--${name}`, String(value)])
+function produceOptions(point: Point): Record<string, string | number> {
+  const { recordsPerSend, inFlight } = point.workload
+  return { ...recordOptions(point), 'batch-records': recordsPerSend, 'in-flight': inFlight }
 }
 
 function toSample(result: BenchResult, { kind }: Workload): Sample {

@@ -7,7 +7,7 @@ import type { Commit, Machine } from './machine.ts'
 import type { Latency, Sample } from './system.ts'
 import type { Point } from './workload.ts'
 
-export const resultsFormat = 1
+export const resultsFormat = 2
 
 export interface Results {
   readonly format: typeof resultsFormat
@@ -109,8 +109,8 @@ export function toRunResult(
     driver,
     messageSize: workload.messageSize,
     topics: workload.topics,
-    partitions: workload.partitionsPerTopic,
-    producersPerTopic: workload.producers / workload.topics,
+    partitions: point.partitionsPerTopic,
+    producersPerTopic: point.producers / workload.topics,
     consumersPerTopic: workload.consumers / workload.topics,
     beginTime,
     endTime,

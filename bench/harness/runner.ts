@@ -1,13 +1,13 @@
 /**
  * Runs points on systems, interleaved: repetition by repetition, in each of them point by point, and at each point first
  * what the machine gives without a broker and then every system, in an order that turns with the repetition. Clusters are
- * started once for all points with their number of nodes, and are warm before anything is measured.
+ * started once for all points with their number of nodes; backlogs are written once, and all is warm before it is measured.
  */
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync, statfsSync } from 'node:fs'
 import path from 'node:path'
 import { Disposables } from '../../src/util/disposables.ts'
 import { measureMachine } from '../limits/machine.ts'
-import { measureLimit } from './limits.ts'
+import { RoundLimits } from './limits.ts'
 import { describeCommit, describeMachine } from './machine.ts'
 import { forgetPeak, peakBytesOf, residentBytesOf, writeBack } from './processes.ts'
 import {
@@ -21,6 +21,7 @@ import {
   toRunResult,
 } from './results.ts'
 import type { Cluster, System, Timing } from './system.ts'
+import { formatBytes } from './text.ts'
 import { nameOf, type Point, pointsOf, type Workload } from './workload.ts'
 
 export interface RunnerOptions {
@@ -44,6 +45,8 @@ export interface RunnerOptions {
 interface Running {
   readonly system: System
   readonly cluster: Cluster
+  /** Names of the points whose backlog is there. */
+  readonly filled: ReadonlySet<string>
 }
 
 /** By name of point. */
@@ -113,8 +116,9 @@ async function runOnClusters(
         const { cluster, description } = await startCluster(options, system, nodes)
         cleanups.use(cluster)
         ;(clusters[system.name] ??= []).push(description)
-        await warmUp(options, system, cluster, points)
-        running.push({ system, cluster })
+        const filled = await fill(options, system, cluster, points, collected)
+        await warmUp(options, { system, cluster, filled }, points)
+        running.push({ system, cluster, filled })
       } catch (error) {
         // The others have their figures all the same; this one's points are failures.
         options.tell(`failed: ${system.name}, ${nodes} nodes: ${(error as Error).message}`)
@@ -127,16 +131,17 @@ async function runOnClusters(
       }
     }
     for (let repetition = 0; repetition < options.repetitions; repetition++) {
+      const limits = new RoundLimits(options.directory, options.limitSeconds)
       for (const point of points) {
         if (options.signal.aborted) return
         const into = collect(collected, point)
         await writeBack()
-        into.limits.push(await measureLimit(point, options.directory, options.limitSeconds))
+        into.limits.push(await limits.of(point))
         for (const [at] of running.entries()) {
-          const { system, cluster } = running[(at + repetition) % running.length]!
+          const turn = running[(at + repetition) % running.length]!
           const progress = `${nodes} node${nodes === 1 ? '' : 's'}, ${repetition + 1}/${options.repetitions}`
-          options.tell(`${progress}: ${nameOf(point)} on ${system.name}`)
-          await measureInto(into, options, point, system, cluster)
+          options.tell(`${progress}: ${nameOf(point)} on ${turn.system.name}`)
+          await measureInto(into, options, point, turn)
         }
       }
     }
@@ -159,25 +164,53 @@ async function startCluster(
   return { cluster, description: { nodes, version, configuration, startSeconds, idleBytes } }
 }
 
-/** With a part of a backlog, and then with one point each of producing and end to end, so that all code is compiled. */
+/** Returns the names of the points that can be read; those whose backlog has no room are failures. */
+async function fill(
+  { timing, directory, tell }: RunnerOptions,
+  { name }: System,
+  cluster: Cluster,
+  points: readonly Point[],
+  collected: Map<string, Collected>,
+): Promise<Set<string>> {
+  const filled = new Set<string>()
+  for (const point of points.filter(({ workload }) => workload.kind === 'consume')) {
+    try {
+      tell(`writing the backlog of ${nameOf(point)} on ${name}`)
+      checkRoom(point, timing, directory)
+      if (await cluster.fill(point, timing)) filled.add(nameOf(point))
+    } catch (error) {
+      fail(collect(collected, point), tell, `${nameOf(point)} on ${name}: ${(error as Error).message}`)
+    }
+  }
+  return filled
+}
+
+/** What a backlog takes of the disk beside its values, at most, as a factor; small records are half headers in some systems. */
+const roomFactor = 2
+const roomBytesMin = 2e9
+
+function checkRoom({ workload, consumerBacklogSizeGB }: Point, { scale }: Timing, directory: string): void {
+  const { bavail, bsize } = statfsSync(directory)
+  const neededBytes = roomBytesMin + roomFactor * workload.replicationFactor * scale * consumerBacklogSizeGB * 1e9
+  if (bavail * bsize < neededBytes)
+    throw new Error(`${directory} has ${formatBytes(bavail * bsize)} left, and ${formatBytes(neededBytes)} are needed`)
+}
+
+/** With a backlog, and then with one point each of producing and end to end, so that all code is compiled. */
 async function warmUp(
   options: RunnerOptions,
-  system: System,
-  cluster: Cluster,
+  { system, cluster, filled }: Running,
   points: readonly Point[],
 ): Promise<void> {
   const seconds = options.systemWarmupSeconds(system.name)
   if (seconds === 0) return
-  const chosen = warmUpPoints(points)
+  const chosen = warmUpPoints(points).filter(point => point.workload.kind !== 'consume' || filled.has(nameOf(point)))
   const timed = chosen.filter(({ workload }) => workload.kind !== 'consume').length
   for (const point of chosen) {
     options.tell(`warming up ${system.name} with ${nameOf(point)}`)
-    const scale = options.timing.scale * backlogPart
-    await cluster.measure(point, { ...options.timing, scale, warmupSeconds: seconds / timed })
+    await cluster.measure(point, { ...options.timing, warmupSeconds: seconds / Math.max(1, timed) })
   }
 }
-
-const backlogPart = 0.25
 
 /** Of each kind the one that handles the most records a second: many small ones in a send, and the highest rate. */
 function warmUpPoints(points: readonly Point[]): Point[] {
@@ -202,10 +235,13 @@ async function measureInto(
   into: Collected,
   { timing, tell }: RunnerOptions,
   point: Point,
-  system: System,
-  cluster: Cluster,
+  { system, cluster, filled }: Running,
 ): Promise<void> {
   const runs = (into.runs[system.name] ??= [])
+  if (point.workload.kind === 'consume' && !filled.has(nameOf(point))) {
+    runs.push(null)
+    return
+  }
   await writeBack()
   for (const pid of cluster.pids) forgetPeak(pid)
   const beginTime = new Date().toISOString()
@@ -220,9 +256,12 @@ async function measureInto(
     }
     runs.push(sample === null ? null : toRunResult(sample, context))
   } catch (error) {
-    const message = `${nameOf(point)} on ${system.name}: ${(error as Error).message}`
-    tell(`failed: ${message}`)
-    into.failures.push(message)
+    fail(into, tell, `${nameOf(point)} on ${system.name}: ${(error as Error).message}`)
     runs.push(null)
   }
+}
+
+function fail({ failures }: Collected, tell: (line: string) => void, message: string): void {
+  tell(`failed: ${message}`)
+  failures.push(message)
 }

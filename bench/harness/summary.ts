@@ -1,19 +1,27 @@
 /** What a point comes to on a system: medians with their spread, and ratios taken repetition by repetition. */
 import { type PointResult, percentileOf, type RunResult } from './results.ts'
-import { middleOf, ratioSpread, type Spread, spreadOf } from './statistics.ts'
+import { groupBy, middleOf, ratioSpread, type Spread, spreadOf } from './statistics.ts'
+import { type ScaleName, scaleNames, scaleOf } from './workload.ts'
 
 /** How a run is judged: more of a rate is better, less of the others. */
-export type Measure = 'rate' | 'p50' | 'p99' | 'p99.9' | 'cpuPerGB'
+export type Measure = 'rate' | 'p50' | 'p99' | 'p99.9' | 'cpuPerGB' | 'cpuPerMillion'
 
 const measures: Record<Measure, (run: RunResult, result: PointResult) => number | null> = {
   rate: run => run.recordsPerSecond,
   p50: (run, { point }) => percentileOf(run, point, '50pct'),
   p99: (run, { point }) => percentileOf(run, point, '99pct'),
   'p99.9': (run, { point }) => percentileOf(run, point, '999pct'),
-  cpuPerGB: run => {
-    const { client, nodes } = run.cpuSecondsPerGB
-    return client === null || nodes === null ? null : client + nodes
+  cpuPerGB: cpuSecondsPerGB,
+  cpuPerMillion: run => {
+    const perGB = cpuSecondsPerGB(run)
+    return perGB === null ? null : (perGB * run.messageSize) / 1e3
   },
+}
+
+/** Client and nodes. */
+function cpuSecondsPerGB(run: RunResult): number | null {
+  const { client, nodes } = run.cpuSecondsPerGB
+  return client === null || nodes === null ? null : client + nodes
 }
 
 /** One for each repetition. */
@@ -46,4 +54,59 @@ export function middleRun(result: PointResult, system: string): RunResult | unde
 
 export function systemsOf(results: readonly PointResult[]): string[] {
   return [...new Set(results.flatMap(({ runs }) => Object.keys(runs)))]
+}
+
+/** What the same load costs on a system at one place of a scale. */
+export interface ScaleStep {
+  /** Of the scale, and its name: `100 partitions`. */
+  readonly value: number
+  readonly name: string
+  readonly recordsPerSecond: Spread
+  readonly cpuSecondsPerMillion: Spread
+  /** To the cost at the first step. */
+  readonly ratio: Spread
+  readonly isFlat: boolean
+}
+
+export interface Scaling {
+  readonly workload: string
+  readonly title: string
+  readonly scale: ScaleName
+  readonly system: string
+  readonly steps: readonly ScaleStep[]
+}
+
+/** A cost within this part of the first step's is the same. */
+export const flatPart = 0.2
+
+/** Of the workloads that vary something, on each system that has figures. */
+export function scalingsOf(points: readonly PointResult[]): Scaling[] {
+  const scaled = points.filter(({ point }) => scaleOf(point.workload) !== null)
+  const groups = groupBy(scaled, ({ point }) => `${point.workload.name} ${point.durability} ${point.producerRate}`)
+  return [...groups.values()].flatMap(group => systemsOf(group).flatMap(system => scalingOf(group, system) ?? []))
+}
+
+function scalingOf(group: readonly PointResult[], system: string): Scaling | null {
+  const { name: workload, title } = group[0]!.point.workload
+  const scale = scaleOf(group[0]!.point.workload)!
+  const measured = group.filter(result => spreadOfMeasure(result, system, 'cpuPerMillion') !== null)
+  const steps = measured.flatMap((result): ScaleStep[] => {
+    const ratio = ratioSpread(
+      valuesOf(result, system, 'cpuPerMillion'),
+      valuesOf(measured[0]!, system, 'cpuPerMillion'),
+    )
+    if (ratio === null) return []
+    const value = result.point[scale]
+    return [
+      {
+        value,
+        name: scaleNames[scale](value),
+        recordsPerSecond: spreadOfMeasure(result, system, 'rate')!,
+        cpuSecondsPerMillion: spreadOfMeasure(result, system, 'cpuPerMillion')!,
+        ratio,
+        isFlat: Math.abs(ratio.median - 1) <= flatPart,
+      },
+    ]
+  })
+  return steps.length < 2 ? null : { workload, title, scale, system, steps }
 }

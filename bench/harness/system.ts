@@ -23,14 +23,19 @@ export interface Cluster extends AsyncDisposable {
   readonly pids: readonly number[]
   /** From the start of the first process to when all said that they serve. */
   readonly startSeconds: number
-  /** Runs the point against topics of its own and removes them. `null`: the system, or its client, does not do that. */
+  /** Writes what a consume point reads, to a topic of its own that stays. `false`: as `null` of `measure`. */
+  fill(point: Point, timing: Timing): Promise<boolean>
+  /**
+   * Runs the point: on the backlog that was filled for it, or on topics that are made for it and removed. `null`: the system,
+   * or its client, does not do that.
+   */
   measure(point: Point, timing: Timing): Promise<Sample | null>
 }
 
 export interface Timing {
   readonly warmupSeconds: number
   readonly seconds: number
-  /** Of backlogs: less of them in a brief run. */
+  /** Of everything that is given as a size: less of it in a brief run. */
   readonly scale: number
 }
 

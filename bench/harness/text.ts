@@ -1,7 +1,7 @@
-/** Figures as a person reads them, and the Markdown table of a run. */
+/** Figures as a person reads them, and the Markdown tables of a run. */
 import type { Results } from './results.ts'
 import type { Spread } from './statistics.ts'
-import { limitRatio, type Measure, spreadOfMeasure, systemsOf } from './summary.ts'
+import { flatPart, limitRatio, type Measure, scalingsOf, spreadOfMeasure, systemsOf } from './summary.ts'
 import { nameOf } from './workload.ts'
 
 export function formatNumber(value: number): string {
@@ -21,18 +21,47 @@ export function formatSpread(spread: Spread | null): string {
   return count === 1 ? formatNumber(median) : `${formatNumber(median)} (${formatNumber(min)}–${formatNumber(max)})`
 }
 
+/** Tables of what was measured: all points, and then what is read across several of them. */
 export function markdownOf(results: Results): string {
+  return [pointTable(results), scaleTable(results)]
+    .filter(({ rows }) => rows.length > 0)
+    .map(({ heads, rows }) => [heads, heads.map(() => '---'), ...rows].map(row).join('\n'))
+    .join('\n\n')
+}
+
+export interface Table {
+  readonly heads: readonly string[]
+  readonly rows: readonly (readonly string[])[]
+}
+
+function pointTable({ points }: Results): Table {
   const heads = ['workload', 'system', 'records/s', 'p50 ms', 'p99 ms', 'CPU s/GB', 'to the limit']
-  const lines = [row(heads), row(heads.map(() => '---'))]
-  for (const result of results.points) {
-    for (const system of systemsOf([result])) {
+  const rows = points.flatMap(result =>
+    systemsOf([result]).map(system => {
       const cell = (measure: Measure): string => formatSpread(spreadOfMeasure(result, system, measure))
       const limit = limitRatio(result, system)
       const toLimit = limit === null ? '–' : `${formatSpread(limit.spread)} of ${limit.measure}`
-      lines.push(row([nameOf(result.point), system, cell('rate'), cell('p50'), cell('p99'), cell('cpuPerGB'), toLimit]))
-    }
-  }
-  return lines.join('\n')
+      return [nameOf(result.point), system, cell('rate'), cell('p50'), cell('p99'), cell('cpuPerGB'), toLimit]
+    }),
+  )
+  return { heads, rows }
+}
+
+/** Cost per record against scale. */
+export function scaleTable({ points }: Results): Table {
+  const heads = ['scale', 'at', 'system', 'records/s', 'CPU s/million', '÷ the first', `within ±${100 * flatPart} %`]
+  const rows = scalingsOf(points).flatMap(({ workload, system, steps }) =>
+    steps.map(({ name, recordsPerSecond, cpuSecondsPerMillion, ratio, isFlat }) => [
+      workload,
+      name,
+      system,
+      formatSpread(recordsPerSecond),
+      formatSpread(cpuSecondsPerMillion),
+      formatSpread(ratio),
+      isFlat ? 'yes' : 'no',
+    ]),
+  )
+  return { heads, rows }
 }
 
 function row(cells: readonly string[]): string {

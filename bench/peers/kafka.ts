@@ -8,16 +8,15 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { promisify } from 'node:util'
-import { forgetPeak, peakBytesOf, writeBack } from '../harness/processes.ts'
+import { forgetPeak, peakBytesOf } from '../harness/processes.ts'
 import type { Cluster, Sample, StartOptions, System, Timing } from '../harness/system.ts'
-import { nameOf, type Point, type Workload } from '../harness/workload.ts'
+import { backlogRecordsOf, measuredRecordsOf, nameOf, type Point, topicOf } from '../harness/workload.ts'
 import { type CommandOutput, PerfClient } from './kafka/client.ts'
 import { parseConsumer, parseProducer, parseTimed } from './kafka/outputs.ts'
 import { jvmOptions, type KafkaNodes, sharedSettings, startKafka } from './kafka/server.ts'
 import { RecordCounts } from './repeat.ts'
 import { steadySeries, sumOfCpuSeconds, versionOf } from './tools.ts'
 
-const topic = 'bench'
 const pom = path.join(import.meta.dirname, '..', '..', 'scripts', 'kafka', 'pom.xml')
 /** The tools' default is less than a batch of 1,000 × 1 KiB. */
 const requestBytesMax = 4_194_304
@@ -81,24 +80,36 @@ class KafkaCluster implements Cluster {
     this.#client = client
   }
 
+  async fill(point: Point, timing: Timing): Promise<boolean> {
+    if (!isFor(point, timing)) return false
+    await this.#createTopic(point)
+    await this.#client.run('producer', ...this.#producerArguments(point, backlogRecordsOf(point, timing.scale)))
+    return true
+  }
+
   async measure(point: Point, timing: Timing): Promise<Sample | null> {
-    const { workload, durability } = point
-    // One process of Kafka's tools has one producer and one consumer.
-    if (workload.producers > 1 || workload.consumers > 1 || workload.topics > 1) return null
-    if (workload.keyDistributor !== 'none') return null
-    const configEntries = durability === 'sync' ? [{ name: 'flush.messages', value: '1' }] : []
-    const { partitionsPerTopic: numPartitions, replicationFactor } = workload
-    await this.#nodes.admin.createTopics({
-      waitForLeaders: true,
-      topics: [{ topic, numPartitions, replicationFactor, configEntries }],
-    })
-    try {
-      forgetPeak(this.#client.pid)
+    if (!isFor(point, timing)) return null
+    forgetPeak(this.#client.pid)
+    const measured = async (): Promise<Sample> => {
       const sample = await this.#measureKind(point, timing)
       return { ...sample, clientPeakBytes: peakBytesOf(this.#client.pid) }
-    } finally {
-      await this.#nodes.admin.deleteTopics({ topics: [topic] })
     }
+    if (point.workload.kind === 'consume') return measured()
+    await this.#createTopic(point)
+    try {
+      return await measured()
+    } finally {
+      await this.#nodes.admin.deleteTopics({ topics: [topicOf(point)] })
+    }
+  }
+
+  async #createTopic(point: Point): Promise<void> {
+    const configEntries = point.durability === 'sync' ? [{ name: 'flush.messages', value: '1' }] : []
+    const { replicationFactor } = point.workload
+    await this.#nodes.admin.createTopics({
+      waitForLeaders: true,
+      topics: [{ topic: topicOf(point), numPartitions: point.partitionsPerTopic, replicationFactor, configEntries }],
+    })
   }
 
   #measureKind(point: Point, timing: Timing): Promise<Sample> {
@@ -113,9 +124,9 @@ class KafkaCluster implements Cluster {
   async #produce(point: Point, timing: Timing): Promise<Sample> {
     const { workload } = point
     const key = nameOf(point)
-    await this.#counts.warmUp(key, timing.warmupSeconds, count => this.#runProducer(workload, count))
+    await this.#counts.warmUp(key, timing.warmupSeconds, count => this.#runProducer(point, count))
     const count = this.#counts.countFor(key, timing.seconds)
-    const { records, seconds, output, nodesCpuSeconds } = await this.#runProducer(workload, count)
+    const { records, seconds, output, nodesCpuSeconds } = await this.#runProducer(point, count)
     const { recordsPerSecond, latency } = parseProducer(output.lines)
     return {
       records,
@@ -131,16 +142,17 @@ class KafkaCluster implements Cluster {
     }
   }
 
-  async #runProducer(workload: Workload, count: number): Promise<Measured> {
+  async #runProducer(point: Point, count: number): Promise<Measured> {
     const measured = await this.#withNodesCpu(() =>
-      this.#client.run('producer', ...this.#producerArguments(workload, count)),
+      this.#client.run('producer', ...this.#producerArguments(point, count)),
     )
     const { records, recordsPerSecond } = parseProducer(measured.output.lines)
     return { ...measured, records, seconds: records / recordsPerSecond }
   }
 
-  #producerArguments({ messageSize, recordsPerSend, acks }: Workload, records: number): (string | number)[] {
-    const load = ['--topic', topic, '--num-records', records, '--record-size', messageSize, '--throughput', -1]
+  #producerArguments(point: Point, records: number): (string | number)[] {
+    const { messageSize, recordsPerSend, acks } = point.workload
+    const load = ['--topic', topicOf(point), '--num-records', records, '--record-size', messageSize, '--throughput', -1]
     const properties = {
       'bootstrap.servers': this.#nodes.bootstrap,
       acks,
@@ -151,11 +163,10 @@ class KafkaCluster implements Cluster {
     return [...load, '--producer-props', ...Object.entries(properties).map(([name, value]) => `${name}=${value}`)]
   }
 
-  async #consume({ workload }: Point, timing: Timing): Promise<Sample> {
-    const backlog = Math.ceil((timing.scale * workload.consumerBacklogSizeGB * 1e9) / workload.messageSize)
-    await this.#client.run('producer', ...this.#producerArguments(workload, backlog))
-    await writeBack()
-    const from = ['--bootstrap-server', this.#nodes.bootstrap, '--topic', topic, '--messages', backlog]
+  async #consume(point: Point, timing: Timing): Promise<Sample> {
+    const { workload } = point
+    const messages = backlogRecordsOf(point, timing.scale)
+    const from = ['--bootstrap-server', this.#nodes.bootstrap, '--topic', topicOf(point), '--messages', messages]
     const args = [...from, '--fetch-size', requestBytesMax, '--hide-header']
     const { output, nodesCpuSeconds } = await this.#withNodesCpu(() => this.#client.run('consumer', ...args))
     const { records, seconds } = parseConsumer(output.lines)
@@ -174,8 +185,8 @@ class KafkaCluster implements Cluster {
   }
 
   async #timed(command: 'closed' | 'endtoend', point: Point, parameter: number, timing: Timing): Promise<Sample> {
-    const { messageSize, partitionsPerTopic, acks } = point.workload
-    const load = [this.#nodes.bootstrap, topic, partitionsPerTopic, acks, messageSize, parameter]
+    const { messageSize, acks } = point.workload
+    const load = [this.#nodes.bootstrap, topicOf(point), point.partitionsPerTopic, acks, messageSize, parameter]
     const { output, nodesCpuSeconds } = await this.#withNodesCpu(() =>
       this.#client.run(command, ...load, timing.warmupSeconds, timing.seconds),
     )
@@ -207,4 +218,11 @@ class KafkaCluster implements Cluster {
     await this.#client[Symbol.asyncDispose]()
     await this.#nodes[Symbol.asyncDispose]()
   }
+}
+
+/** One process of Kafka's tools has one producer and one consumer, and reads a backlog once. */
+function isFor(point: Point, { scale }: Timing): boolean {
+  const { kind, topics, consumers, keyDistributor } = point.workload
+  const isReadAgain = kind === 'consume' && measuredRecordsOf(point, scale)! > backlogRecordsOf(point, scale)
+  return point.producers === 1 && consumers === 1 && topics === 1 && keyDistributor === 'none' && !isReadAgain
 }

@@ -4,9 +4,8 @@
  */
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
-import { writeBack } from '../harness/processes.ts'
 import type { Cluster, Sample, StartOptions, System, Timing } from '../harness/system.ts'
-import { nameOf, type Point, type Workload } from '../harness/workload.ts'
+import { backlogRecordsOf, measuredRecordsOf, nameOf, type Point, topicOf, type Workload } from '../harness/workload.ts'
 import { type BenchOutput, parseBench, parseTimes } from './nats/outputs.ts'
 import { type NatsServers, startNats, syncSettings } from './nats/server.ts'
 import { RecordCounts } from './repeat.ts'
@@ -14,8 +13,10 @@ import { steadySeries, sumOfCpuSeconds, versionOf } from './tools.ts'
 
 /** `sync_interval: always` came with it. */
 const versionMin = [2, 10]
-/** More than any run writes; a server takes no stream that may outgrow its disk. */
-const streamBytesMax = '16GB'
+/** More than any run writes. A server takes no stream that may outgrow its disk together with all others. */
+const streamBytesMax = 16e9
+/** What a record takes of a file beside its value, at most. */
+const recordOverheadBytesMax = 200
 
 export const nats: System = {
   name: 'nats',
@@ -37,6 +38,11 @@ export const nats: System = {
     })
     return new NatsCluster(options, version?.replace(/^.*v/, '') ?? 'unknown', { os, sync })
   },
+}
+
+interface Stream {
+  readonly name: string
+  readonly bytesMax: number
 }
 
 interface Measured extends BenchOutput {
@@ -68,21 +74,26 @@ class NatsCluster implements Cluster {
     this.#servers = servers
   }
 
+  async fill(point: Point, timing: Timing): Promise<boolean> {
+    if (!isFor(point, timing)) return false
+    const servers = this.#servers[point.durability]
+    const records = backlogRecordsOf(point, timing.scale)
+    const bytesMax = records * (point.workload.messageSize + recordOverheadBytesMax)
+    await this.#publishCount(servers, { name: topicOf(point), bytesMax }, point.workload, records)
+    return true
+  }
+
   async measure(point: Point, timing: Timing): Promise<Sample | null> {
-    const { workload, durability } = point
-    if (workload.kind === 'end-to-end' || workload.producers > 1 || workload.consumers > 1) return null
-    // A stream is a partition; what it is split by are subjects, which is something else.
-    if (workload.topics > 1 || workload.keyDistributor !== 'none') return null
-    const servers = this.#servers[durability]
-    const stream = `bench-${this.#streams++}`
-    const sample = await (workload.kind === 'consume'
-      ? this.#consume(servers, stream, workload, timing)
-      : this.#publish(servers, stream, point, timing))
-    await promisify(execFile)('nats', ['-s', servers.urls, 'stream', 'rm', stream, '-f'])
+    if (!isFor(point, timing)) return null
+    const servers = this.#servers[point.durability]
+    if (point.workload.kind === 'consume') return this.#consume(servers, point, timing)
+    const stream = { name: `bench-${this.#streams++}`, bytesMax: streamBytesMax }
+    const sample = await this.#publish(servers, stream, point, timing)
+    await promisify(execFile)('nats', ['-s', servers.urls, 'stream', 'rm', stream.name, '-f'])
     return sample
   }
 
-  async #publish(servers: NatsServers, stream: string, point: Point, timing: Timing): Promise<Sample> {
+  async #publish(servers: NatsServers, stream: Stream, point: Point, timing: Timing): Promise<Sample> {
     const key = nameOf(point)
     await this.#counts.warmUp(key, timing.warmupSeconds, count =>
       this.#publishCount(servers, stream, point.workload, count),
@@ -92,21 +103,19 @@ class NatsCluster implements Cluster {
     return { ...toSample(measured, point.workload), publishLatency: measured.latency }
   }
 
-  #publishCount(servers: NatsServers, stream: string, workload: Workload, count: number): Promise<Measured> {
+  #publishCount(servers: NatsServers, stream: Stream, workload: Workload, count: number): Promise<Measured> {
     const { messageSize, replicationFactor, inFlight, recordsPerSend } = workload
     const how = inFlight === 1 ? 'sync' : recordsPerSend === 1 ? 'async' : 'fast'
     const batch = how === 'sync' ? [] : ['--batch', how === 'async' ? inFlight : 500]
-    const store = ['--create', '--storage', 'file', '--replicas', replicationFactor, '--maxbytes', streamBytesMax]
-    const load = ['--stream', stream, '--msgs', count, '--size', messageSize]
-    return this.#bench(servers, count, ['pub', how, ...batch, ...store, ...load, `subject.${stream}`])
+    const store = ['--create', '--storage', 'file', '--replicas', replicationFactor, '--maxbytes', stream.bytesMax]
+    const load = ['--stream', stream.name, '--msgs', count, '--size', messageSize]
+    return this.#bench(servers, count, ['pub', how, ...batch, ...store, ...load, `subject.${stream.name}`])
   }
 
-  async #consume(servers: NatsServers, stream: string, workload: Workload, timing: Timing): Promise<Sample> {
-    const backlog = Math.ceil((timing.scale * workload.consumerBacklogSizeGB * 1e9) / workload.messageSize)
-    await this.#publishCount(servers, stream, workload, backlog)
-    await writeBack()
-    const measured = await this.#bench(servers, backlog, ['ordered', '--stream', stream, '--msgs', backlog])
-    return toSample(measured, workload)
+  async #consume(servers: NatsServers, point: Point, timing: Timing): Promise<Sample> {
+    const messages = backlogRecordsOf(point, timing.scale)
+    const args = ['ordered', '--stream', topicOf(point), '--msgs', messages]
+    return toSample(await this.#bench(servers, messages, args), point.workload)
   }
 
   async #bench(servers: NatsServers, records: number, args: readonly (string | number)[]): Promise<Measured> {
@@ -143,4 +152,12 @@ function toSample(measured: Measured, { messageSize }: Workload): Sample {
     nodesCpuSeconds,
     clientPeakBytes: null,
   }
+}
+
+/** A stream is a partition; what it is split by are subjects, which is something else. A backlog is read once. */
+function isFor(point: Point, { scale }: Timing): boolean {
+  const { kind, nodes, topics, consumers, keyDistributor } = point.workload
+  if (kind === 'end-to-end' || topics > 1 || keyDistributor !== 'none') return false
+  if (point.partitionsPerTopic > nodes || point.producers > 1 || consumers > 1) return false
+  return kind !== 'consume' || measuredRecordsOf(point, scale)! === backlogRecordsOf(point, scale)
 }

@@ -2,7 +2,7 @@
 import type { PointResult, Results, SystemDescription } from '../harness/results.ts'
 import { type Spread, spreadOf } from '../harness/statistics.ts'
 import { limitRatio, type Measure, spreadOfMeasure, systemsOf } from '../harness/summary.ts'
-import { formatBytes, formatNumber, formatSpread } from '../harness/text.ts'
+import { formatBytes, formatNumber, formatSpread, scaleTable, type Table } from '../harness/text.ts'
 import { nameOf } from '../harness/workload.ts'
 import { classOf, sectionsOf } from './sections.ts'
 import { style } from './style.ts'
@@ -25,6 +25,7 @@ export function renderReport(results: Results): string {
 <header><h1>Millrace benchmarks</h1>${facts(results)}${legend(results)}</header>
 ${sections.join('\n')}
 <section><h2>All figures</h2><p>Medians, with the range over the repetitions.</p>${figures(results)}</section>
+${tableSection('Cost per record against scale, in figures', scaleTable(results))}
 <section><h2>The machine alone</h2>${machineLimits(results)}</section>
 <section><h2>What ran, and how</h2>${results.systems.map(describeSystem).join('\n')}</section>
 ${failures(results)}
@@ -92,6 +93,11 @@ function figures(results: Results): string {
     }),
   )
   return table(heads, rows)
+}
+
+/** Nothing when there are no rows. */
+function tableSection(title: string, { heads, rows }: Table): string {
+  return rows.length === 0 ? '' : `<section><h2>${escapeMarkup(title)}</h2>${table(heads, rows)}</section>`
 }
 
 /** How late the client began its sends: at a rate this is part of the latency, and the client's own. */

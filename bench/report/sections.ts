@@ -2,10 +2,12 @@
 import { quantilesOf, type Results, type RunResult } from '../harness/results.ts'
 import { groupBy, ratioSpread, type Spread } from '../harness/statistics.ts'
 import {
+  flatPart,
   limitRatio,
   type Measure,
   mainMeasure,
   middleRun,
+  scalingsOf,
   spreadOfMeasure,
   systemsOf,
   valuesOf,
@@ -36,6 +38,7 @@ export function sectionsOf(results: Results): Section[] {
     loadSection(results),
     timeSection(results),
     costSection(results),
+    scaleSection(results),
   ].filter(({ plots }) => plots.length > 0)
 }
 
@@ -215,6 +218,28 @@ function costSection(results: Results): Section {
   const lead =
     'At the maximum rate, CPU seconds of the nodes (full colour) and of the client (pale) for a GB of values, of the middle run; bars that reach the edge are cut. Beside them the peak of resident memory, all nodes + client.'
   return { title: 'Cost', lead, plots: [barPlot({ title, scale, format: formatNumber, groups })] }
+}
+
+function scaleSection(results: Results): Section {
+  const byWorkload = groupBy(scalingsOf(results.points), ({ workload }) => workload)
+  const plots = [...byWorkload.values()].map(scalings => {
+    const lines = scalings.map(({ system, steps }): Line => {
+      const points = steps.map(({ value, ratio }) => [value, ratio.median] as const)
+      return { name: system, className: classOf(results, system), points }
+    })
+    const { title, steps } = scalings.toSorted((a, b) => b.steps.length - a.steps.length)[0]!
+    const x = logScale(lines.flatMap(({ points }) => points.map(([value]) => value)))
+    const y = linearScale([1 + 2 * flatPart, ...lines.flatMap(({ points }) => points.map(([, ratio]) => ratio))])
+    return linePlot({
+      title,
+      x: { label: '', scale: x, ticks: steps.map(({ value, name }) => ({ value, text: name })) },
+      y: { label: 'CPU a record ÷ the first', scale: y, ticks: ticksOf(y, short) },
+      lines,
+      hasMarks: true,
+    })
+  })
+  const lead = `CPU seconds of nodes and client for a record, in multiples of what it is at the first place of the scale; within ${1 - flatPart} and ${1 + flatPart} it is called flat. Everything else stays the same.`
+  return { title: 'Cost per record against scale', lead, plots }
 }
 
 function memoryOf({ peakResidentBytes: { client, nodes } }: RunResult): string {

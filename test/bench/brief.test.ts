@@ -15,7 +15,7 @@ test('npm run bench -- --brief runs every workload beside its limit and leaves n
   const { stdout } = await promisify(execFile)(process.execPath, command)
   const results = JSON.parse(readFileSync(`${output}.json`, 'utf8')) as Results
   const files = readdirSync('bench/workloads').map(file => path.basename(file, '.json'))
-  assert.deepEqual(results.points.map(({ point }) => point.workload.name).sort(), files.sort())
+  assert.deepEqual([...new Set(results.points.map(({ point }) => point.workload.name))].sort(), files.sort())
   for (const { point, runs, limits, failures } of results.points) {
     assert.deepEqual(failures, [])
     const run = runs.millrace![0]!
@@ -24,6 +24,8 @@ test('npm run bench -- --brief runs every workload beside its limit and leaves n
     assert.ok((limits[0]!.recordsPerSecond ?? limits[0]!.latency50pct)! > 0, point.workload.name)
     assert.ok(stdout.includes(point.workload.name))
   }
+  for (const scaled of ['10 partitions', '10 connections', '100 MB'])
+    assert.match(stdout, new RegExp(`\\| ${scaled} \\| millrace \\| .* (yes|no) \\|`))
   for (const value of Object.values(results.machineLimits)) assert.ok(value > 0)
   assert.match(readFileSync(`${output}.html`, 'utf8'), /<svg/)
   assert.deepEqual(readdirSync(directory).sort(), ['out.html', 'out.json'])

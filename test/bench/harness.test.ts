@@ -4,12 +4,28 @@ import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { compareResults, renderComparison } from '../../bench/harness/comparison.ts'
 import { cpuSecondsOf, peakBytesOf } from '../../bench/harness/processes.ts'
-import { type PointResult, percentileOf, quantilesOf, type Results, toRunResult } from '../../bench/harness/results.ts'
+import {
+  type PointResult,
+  percentileOf,
+  quantilesOf,
+  type Results,
+  resultsFormat,
+  toRunResult,
+} from '../../bench/harness/results.ts'
 import { groupBy, middleOf, ratioSpread, spreadOf } from '../../bench/harness/statistics.ts'
-import { limitRatio, mainMeasure, middleRun } from '../../bench/harness/summary.ts'
+import { limitRatio, mainMeasure, middleRun, scalingsOf } from '../../bench/harness/summary.ts'
 import type { Sample } from '../../bench/harness/system.ts'
 import { markdownOf } from '../../bench/harness/text.ts'
-import { nameOf, type Point, parseWorkload, pointsOf, readWorkloads } from '../../bench/harness/workload.ts'
+import {
+  backlogRecordsOf,
+  measuredRecordsOf,
+  nameOf,
+  type Point,
+  parseWorkload,
+  pointsOf,
+  readWorkloads,
+  topicOf,
+} from '../../bench/harness/workload.ts'
 import { renderReport } from '../../bench/report/html.ts'
 
 const workloads = readWorkloads()
@@ -66,7 +82,7 @@ function resultOf(point: Point, systems: Readonly<Record<string, readonly (Sampl
 function resultsOf(points: readonly PointResult[]): Results {
   const described = { nodes: 1, version: '1', configuration: { 'a<b': 'x & y' }, startSeconds: 1, idleBytes: 1e8 }
   return {
-    format: 1,
+    format: resultsFormat,
     startedAt: '2026-01-01T00:00:00.000Z',
     endedAt: '2026-01-01T00:10:00.000Z',
     machine: { cpu: 'c', cores: 2, memoryBytes: 1e9, kernel: 'k', fileSystem: 'f', node: 'v20', loadAverage: 0.1 },
@@ -92,6 +108,67 @@ test('every workload file is one, and a mistake in one is named', () => {
   assert.throws(() => parseWorkload('x', text.replace('"produce"', '"reduce"')), /workload x: kind cannot be "reduce"/)
   assert.throws(() => parseWorkload('x', text.replace('"inFlight"', '"inFlght"')), /inFlight cannot be undefined/)
   assert.throws(() => parseWorkload('x', text.replace('{', '{ "more": 1,')), /unknown more/)
+  const twofold = text
+    .replace('"partitionsPerTopic": [1]', '"partitionsPerTopic": [1, 2]')
+    .replace('"producers": [1]', '"producers": [1, 2]')
+  assert.throws(() => parseWorkload('x', twofold), /workload x: only one thing can be varied/)
+})
+
+test('how much is sent and read: for a time, a backlog once, or more than the backlog', () => {
+  const names = ['1 MB', '100 MB', '1 GB', '20 GB']
+  const backlogs = pointsOf(workloads.find(({ name }) => name === 'scale-backlog-1')!)
+  assert.deepEqual(
+    backlogs.map(nameOf),
+    names.map(name => `scale-backlog-1 os, ${name}`),
+  )
+  assert.deepEqual(backlogs.map(topicOf), [
+    'scale-backlog-1-os-1-MB',
+    'scale-backlog-1-os-100-MB',
+    'scale-backlog-1-os-1-GB',
+    'scale-backlog-1-os-20-GB',
+  ])
+  assert.deepEqual(
+    backlogs.map(point => backlogRecordsOf(point, 1)),
+    [977, 97_657, 976_563, 19_531_250],
+  )
+  assert.deepEqual(
+    backlogs.map(point => measuredRecordsOf(point, 1)),
+    [976_563, 976_563, 976_563, 19_531_250],
+  )
+  assert.equal(measuredRecordsOf(backlogs[2]!, 0.5), 488_282)
+  assert.equal(measuredRecordsOf(producing[0]!, 1), null)
+})
+
+test('the cost of a record is compared with that at the first place of a scale, repetition by repetition', () => {
+  const points = pointsOf(workloads.find(({ name }) => name === 'scale-producers-1')!)
+  const costing = (factor: number): Sample => ({
+    ...sampleOf(1_000, 1),
+    clientCpuSeconds: factor,
+    nodesCpuSeconds: factor,
+  })
+  const results = points.map((point, at) =>
+    resultOf(point, {
+      millrace: [costing([1, 1.1, 1.5][at]!), costing([2, 2.3, 3][at]!)],
+      kafka: at === 0 ? [costing(1)] : [null],
+    }),
+  )
+  const [scaling, ...others] = scalingsOf(results)
+  assert.deepEqual(others, [])
+  assert.deepEqual(
+    scaling!.steps.map(({ name, ratio, isFlat }) => [name, ratio.median.toFixed(3), isFlat]),
+    [
+      ['1 connection', '1.000', true],
+      ['10 connections', '1.125', true],
+      ['100 connections', '1.500', false],
+    ],
+  )
+  // 2 and 4 CPU seconds for 2,000 records.
+  assert.equal(scaling!.steps[0]!.cpuSecondsPerMillion.median, 1_500)
+  const markdown = markdownOf(resultsOf(results))
+  assert.match(markdown, /\| scale-producers-1 \| 100 connections \| millrace \| .* \| 1.50 \(1.50–1.50\) \| no \|/)
+  const html = renderReport(resultsOf(results))
+  assert.ok(html.includes('Cost per record against scale'))
+  assert.doesNotMatch(html, /NaN|undefined|Infinity/)
 })
 
 test('medians, spreads and ratios of pairs', () => {

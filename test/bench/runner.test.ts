@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict'
 import { readdirSync } from 'node:fs'
 import { test } from 'node:test'
-import { runBenchmarks } from '../../bench/harness/runner.ts'
+import { type RunnerOptions, runBenchmarks } from '../../bench/harness/runner.ts'
 import type { Cluster, Sample, System, Timing } from '../../bench/harness/system.ts'
-import { readWorkloads } from '../../bench/harness/workload.ts'
+import { nameOf, readWorkloads } from '../../bench/harness/workload.ts'
 import { temporaryDirectory } from '../integration/support.ts'
 
 const sample: Sample = {
@@ -20,10 +20,14 @@ const sample: Sample = {
   clientPeakBytes: null,
 }
 
-test('systems take turns; what fails or is missing is told, and the others have their figures', async t => {
-  const directory = temporaryDirectory(t)
-  const calls: string[] = []
-  const systemOf = (name: string, parts: Partial<System> & { measure?: (timing: Timing) => Sample }): System => ({
+interface FakeParts extends Partial<Omit<System, 'name'>> {
+  readonly fill?: () => boolean
+  readonly measure?: (timing: Timing) => Sample
+}
+
+/** Writes down what it is asked for. */
+function fakeSystem(calls: string[], name: string, { fill, measure, ...parts }: FakeParts = {}): System {
+  return {
     name,
     missing: async () => null,
     async start(): Promise<Cluster> {
@@ -33,9 +37,13 @@ test('systems take turns; what fails or is missing is told, and the others have 
         configuration: {},
         pids: [process.pid],
         startSeconds: 1,
+        async fill(point) {
+          calls.push(`${name} fills ${nameOf(point)}`)
+          return fill?.() ?? true
+        },
         async measure(_point, timing) {
           calls.push(`${name} ${timing.warmupSeconds}`)
-          return parts.measure === undefined ? sample : parts.measure(timing)
+          return measure?.(timing) ?? sample
         },
         async [Symbol.asyncDispose]() {
           calls.push(`stop ${name}`)
@@ -43,18 +51,17 @@ test('systems take turns; what fails or is missing is told, and the others have 
       }
     },
     ...parts,
-  })
-  const failing = (): never => {
-    throw new Error('out of order')
   }
-  const results = await runBenchmarks({
-    workloads: readWorkloads(['produce-1-lone']).map(workload => ({ ...workload, durability: ['os'] })),
-    systems: [
-      systemOf('a', {}),
-      systemOf('b', { measure: ({ warmupSeconds }) => (warmupSeconds === 7 ? sample : failing()) }),
-      systemOf('absent', { missing: async () => 'it needs a thing' }),
-      systemOf('broken', { start: async () => failing() }),
-    ],
+}
+
+function failing(): never {
+  throw new Error('out of order')
+}
+
+function optionsOf(directory: string, workload: string, systems: readonly System[]): RunnerOptions {
+  return {
+    workloads: readWorkloads([workload]).map(parsed => ({ ...parsed, durability: ['os'] })),
+    systems,
     repetitions: 2,
     timing: { warmupSeconds: 0, seconds: 1, scale: 1 },
     limitSeconds: 0.02,
@@ -63,7 +70,19 @@ test('systems take turns; what fails or is missing is told, and the others have 
     directory,
     signal: new AbortController().signal,
     tell: () => {},
-  })
+  }
+}
+
+test('systems take turns; what fails or is missing is told, and the others have their figures', async t => {
+  const directory = temporaryDirectory(t)
+  const calls: string[] = []
+  const systems = [
+    fakeSystem(calls, 'a'),
+    fakeSystem(calls, 'b', { measure: ({ warmupSeconds }) => (warmupSeconds === 7 ? sample : failing()) }),
+    fakeSystem(calls, 'absent', { missing: async () => 'it needs a thing' }),
+    fakeSystem(calls, 'broken', { start: async () => failing() }),
+  ]
+  const results = await runBenchmarks(optionsOf(directory, 'produce-1-lone', systems))
   const [point] = results.points
   assert.deepEqual(calls, ['start a', 'a 7', 'start b', 'b 7', 'a 0', 'b 0', 'b 0', 'a 0', 'stop b', 'stop a'])
   assert.deepEqual(
@@ -86,4 +105,33 @@ test('systems take turns; what fails or is missing is told, and the others have 
     ],
   )
   assert.deepEqual(readdirSync(directory), [])
+})
+
+test('a backlog is written once and read every time, by whoever can', async t => {
+  const directory = temporaryDirectory(t)
+  const calls: string[] = []
+  const systems = [
+    fakeSystem(calls, 'a'),
+    fakeSystem(calls, 'unable', { fill: () => false }),
+    fakeSystem(calls, 'full', { fill: failing }),
+  ]
+  const { points } = await runBenchmarks(optionsOf(directory, 'consume-1-1KiB', systems))
+  const { runs, failures } = points[0]!
+  const reads = ['a fills consume-1-1KiB os', 'a 7', 'a 0', 'a 0']
+  assert.deepEqual(
+    calls.filter(call => call.startsWith('a ')),
+    reads,
+  )
+  assert.equal(calls.filter(call => / [07]$/.test(call)).length, 3)
+  assert.deepEqual([runs.a!.length, runs.unable, runs.full], [2, [null, null], [null, null]])
+  assert.deepEqual(failures, ['consume-1-1KiB os on full: out of order'])
+})
+
+test('a backlog that the disk has no room for is a failure that says so', async t => {
+  const calls: string[] = []
+  const options = optionsOf(temporaryDirectory(t), 'consume-1-1KiB', [fakeSystem(calls, 'a')])
+  const workloads = options.workloads.map(workload => ({ ...workload, consumerBacklogSizeGB: [1e9] }))
+  const { points } = await runBenchmarks({ ...options, workloads })
+  assert.match(points[0]!.failures.join(), /consume-1-1KiB os on a: .* GB left, and 2000000002.00 GB are needed/)
+  assert.deepEqual(calls, ['start a', 'stop a'])
 })

@@ -13,7 +13,7 @@ const targets = [
   { topic: 'b', partitions: 1 },
 ]
 
-test('sends without keys go around all partitions of all topics, and are made once', () => {
+test('sends without keys go around all partitions of all topics, and few are made once', () => {
   const next = makeSends(load, targets)
   const sends = Array.from({ length: 6 }, next)
   assert.deepEqual(
@@ -22,6 +22,13 @@ test('sends without keys go around all partitions of all topics, and are made on
   )
   assert.equal(sends[0], sends[3])
   for (const { messages } of sends) assert.equal(new Set(messages.map(({ value }) => value)).size, 3)
+})
+
+test('many sends go around all partitions too, and are made anew', () => {
+  const next = makeSends(load, [{ topic: 'wide', partitions: 5_000 }])
+  const rounds = [0, 1].map(() => Array.from({ length: 5_000 }, next))
+  for (const sends of rounds) assert.equal(new Set(sends.map(send => send.messages[2]!.partition)).size, 5_000)
+  assert.notEqual(rounds[0]![0], rounds[1]![0])
 })
 
 test('values are random as far as asked, and the same in every run', () => {

@@ -177,6 +177,11 @@ test('log dump and verify: what they are not for', async () => {
 test('bench produce, consume and e2e: fields of the report', async () => {
   const [produced] = (await cli.json(['bench', 'produce', '--records', '2000', '-q'])) as [Fields]
   const [consumed] = (await cli.json(['bench', 'consume', '--records', '2000', '-q'])) as [Fields]
+  const [again] = (await cli.json(['bench', 'consume', '--records', '5000', '--warmup', '100', '--again', '-q'])) as [
+    Fields,
+  ]
+  assert.ok(((again.parameters as Fields).available as number) < 5_000)
+  assert.ok((again.records as number) >= 5_000)
   const [timed] = (await cli.json(['bench', 'e2e', '--records', '50', '--topic', 'e2e', '-q'])) as [Fields]
   const atRate = ['--rate', '1000', '--warmup', '100ms', '--producers', '2', '--consumers', '2', '-p', '2']
   const [scheduled] = (await cli.json(['bench', 'e2e', '--records', '100', ...atRate, '--topic', 'rate', '-q'])) as [

@@ -28,6 +28,8 @@ const poolBytes = 8 << 20
 const poolValuesMax = 10_000
 /** Sends with keys that are made for each topic, and then sent again and again. */
 const keyedSends = 64
+/** More messages without keys than these are not kept: to reach for one in memory takes longer than to make it anew. */
+const messagesKeptMax = 8_192
 
 /** Successive calls go around all partitions; with keys around all topics, and the key decides the partition. */
 export function makeSends(options: LoadOptions, targets: readonly TopicPartitions[]): () => Send {
@@ -36,6 +38,7 @@ export function makeSends(options: LoadOptions, targets: readonly TopicPartition
   const places = targets.flatMap(({ topic, partitions }) =>
     Array.from({ length: nextKey === null ? partitions : keyedSends }, (_, at) => ({ topic, at })),
   )
+  const areKept = nextKey !== null || places.length * options.batchRecords <= messagesKeptMax
   const made: Send[] = []
   let sends = 0
   let valuesUsed = 0
@@ -48,8 +51,9 @@ export function makeSends(options: LoadOptions, targets: readonly TopicPartition
       const value = values[valuesUsed++ % values.length]!
       return nextKey === null ? { value, partition: at } : { value, key: nextKey() }
     })
-    made[index] = { topic, messages }
-    return made[index]
+    const send = { topic, messages }
+    if (areKept) made[index] = send
+    return send
   }
 }
 

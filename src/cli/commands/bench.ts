@@ -16,6 +16,7 @@ export interface BenchOptions extends MeasurementOptions {
 
 export interface BenchConsumeOptions extends BenchOptions {
   readonly consumers: number
+  readonly again?: boolean
 }
 
 export interface BenchEndToEndOptions extends BenchOptions, Omit<LoadOptions, 'batchRecords'> {
@@ -64,6 +65,7 @@ export function registerBench(program: Command, run: Run): void {
     })
   shared(bench.command('consume').description('read what is there from the start, as fast as it comes'))
     .option('--consumers <n>', 'consumers that share the partitions', parseInteger(1, 1_000), 1)
+    .option('--again', 'when all is read begin again at the start, until --records or --duration is reached')
     .action(async (options: BenchConsumeOptions, command: Command) => {
       const { benchConsume } = await import('../bench/consume.ts')
       await run(command, context => benchConsume(context, options))
