@@ -12,6 +12,7 @@ import { markdownOf } from './harness/text.ts'
 import { readWorkloads, type Workload } from './harness/workload.ts'
 import { kafka } from './peers/kafka.ts'
 import { nats } from './peers/nats.ts'
+import { pipelining } from './raft/comparisons.ts'
 import { renderReport } from './report/html.ts'
 
 const known = [millrace, kafka, nats]
@@ -20,7 +21,7 @@ const backlogSizeGBMax = 2
 const usage = `npm run bench [-- OPTION…]
   --brief               one point of every workload for a moment, to see that it works; the figures say nothing
   --large               also with backlogs of more than ${backlogSizeGBMax} GB, which take minutes to write and to read
-  --only NAME[,…]       workloads whose name holds one of these
+  --only NAME[,…]       workloads whose name holds one of these; 'raft' is consensus alone
   --systems NAME[,…]    of ${known.map(({ name }) => name).join(', ')}
   --against DIR         also another checkout of Millrace, built, as the system 'before'; see bench:compare
   --repetitions N       interleaved rounds
@@ -50,8 +51,28 @@ if (flags.help) {
   process.exit(0)
 }
 const defaults = flags.brief
-  ? { repetitions: 1, seconds: 0.4, warmup: 0.1, peerWarmup: 0, ourWarmup: 0, limit: 0.2, settle: 0, scale: 0.02 }
-  : { repetitions: 5, seconds: 2.5, warmup: 1.5, peerWarmup: 60, ourWarmup: 6, limit: 1.2, settle: 3, scale: 1 }
+  ? {
+      repetitions: 1,
+      seconds: 0.4,
+      warmup: 0.1,
+      peerWarmup: 0,
+      ourWarmup: 0,
+      groupWarmup: 0,
+      limit: 0.2,
+      settle: 0,
+      scale: 0.02,
+    }
+  : {
+      repetitions: 5,
+      seconds: 2.5,
+      warmup: 1.5,
+      peerWarmup: 60,
+      ourWarmup: 6,
+      groupWarmup: 3,
+      limit: 1.2,
+      settle: 3,
+      scale: 1,
+    }
 const numberOf = (text: string | undefined, otherwise: number): number =>
   text === undefined ? otherwise : Number(text)
 const systems = flags.systems.split(',').map(name => {
@@ -63,7 +84,8 @@ if (flags.against !== undefined) systems.push(millraceOf('before', path.resolve(
 const workloads = readWorkloads(flags.only?.split(','))
   .map(workload => (flags.large ? workload : withoutLarge(workload)))
   .map(workload => (flags.brief ? briefly(workload) : workload))
-if (workloads.length === 0) throw new Error(`no workload is called like ${flags.only}\n${usage}`)
+const isRaftAsked = flags.only === undefined || flags.only.split(',').includes('raft')
+if (workloads.length === 0 && !isRaftAsked) throw new Error(`no workload is called like ${flags.only}\n${usage}`)
 
 const interrupted = new AbortController()
 process.once('SIGINT', () => interrupted.abort())
@@ -72,6 +94,10 @@ const peerWarmup = numberOf(flags['peer-warmup'], defaults.peerWarmup)
 const results = await runBenchmarks({
   workloads,
   systems,
+  consensus: {
+    comparisons: isRaftAsked && systems.includes(millrace) ? pipelining : [],
+    warmupSeconds: defaults.groupWarmup,
+  },
   repetitions: numberOf(flags.repetitions, defaults.repetitions),
   timing: {
     warmupSeconds: numberOf(flags.warmup, defaults.warmup),

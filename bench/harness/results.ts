@@ -3,6 +3,7 @@
  * is the whole run, latencies are milliseconds, rates are records per second. Unlike there, a latency counts from when a
  * record was due, so `publishDelayLatency`, how late the client was, is part of it.
  */
+import type { ComparisonResult } from '../raft/measure.ts'
 import type { Commit, Machine } from './machine.ts'
 import type { Latency, Sample } from './system.ts'
 import type { Point } from './workload.ts'
@@ -21,6 +22,8 @@ export interface Results {
   readonly machineLimits: Readonly<Record<string, number>>
   readonly systems: readonly SystemDescription[]
   readonly points: readonly PointResult[]
+  /** Consensus alone: empty when nobody asked. */
+  readonly raft: readonly ComparisonResult[]
 }
 
 export interface SystemDescription {

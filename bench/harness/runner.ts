@@ -7,6 +7,8 @@ import { mkdtempSync, rmSync, statfsSync } from 'node:fs'
 import path from 'node:path'
 import { Disposables } from '../../src/util/disposables.ts'
 import { measureMachine } from '../limits/machine.ts'
+import type { Comparison } from '../raft/comparisons.ts'
+import { measureComparisons } from '../raft/measure.ts'
 import { RoundLimits } from './limits.ts'
 import { describeCommit, describeMachine } from './machine.ts'
 import { forgetPeak, peakBytesOf, residentBytesOf, writeBack } from './processes.ts'
@@ -27,6 +29,8 @@ import { nameOf, type Point, pointsOf, type Workload } from './workload.ts'
 export interface RunnerOptions {
   readonly workloads: readonly Workload[]
   readonly systems: readonly System[]
+  /** Of consensus, before the points; of its groups each is under load for so long first. */
+  readonly consensus: { readonly comparisons: readonly Comparison[]; readonly warmupSeconds: number }
   readonly repetitions: number
   readonly timing: Timing
   /** Of each limit probe. */
@@ -67,6 +71,10 @@ export async function runBenchmarks(options: RunnerOptions): Promise<Results> {
   try {
     tell('what the machine gives')
     const machineLimits = await measureMachine(directory, options.limitSeconds)
+    const { comparisons, warmupSeconds } = options.consensus
+    if (comparisons.length > 0) tell('consensus')
+    const rounds = { rounds: repetitions, seconds: timing.seconds }
+    const raft = await measureComparisons(comparisons, { ...rounds, warmupSeconds, directory })
     const missing = new Map<string, string | null>()
     for (const { name, missing: ask } of systems) missing.set(name, await ask())
     for (const [name, what] of missing) if (what !== null) tell(`${name} is skipped: ${what}`)
@@ -94,6 +102,7 @@ export async function runBenchmarks(options: RunnerOptions): Promise<Results> {
         }),
       ),
       points: [...collected.values()].map((result): PointResult => result),
+      raft,
     }
   } finally {
     rmSync(directory, { recursive: true, force: true })

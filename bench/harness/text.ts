@@ -1,6 +1,7 @@
 /** Figures as a person reads them, and the Markdown tables of a run. */
+import type { RawResult } from '../limits/raw-lmdb.ts'
 import type { Results } from './results.ts'
-import type { Spread } from './statistics.ts'
+import { type Spread, spreadOf } from './statistics.ts'
 import { flatPart, limitRatio, type Measure, scalingsOf, spreadOfMeasure, systemsOf } from './summary.ts'
 import { nameOf } from './workload.ts'
 
@@ -23,7 +24,7 @@ export function formatSpread(spread: Spread | null): string {
 
 /** Tables of what was measured: all points, and then what is read across several of them. */
 export function markdownOf(results: Results): string {
-  return [pointTable(results), scaleTable(results)]
+  return [pointTable(results), scaleTable(results), raftTable(results)]
     .filter(({ rows }) => rows.length > 0)
     .map(({ heads, rows }) => [heads, heads.map(() => '---'), ...rows].map(row).join('\n'))
     .join('\n\n')
@@ -61,6 +62,16 @@ export function scaleTable({ points }: Results): Table {
       isFlat ? 'yes' : 'no',
     ]),
   )
+  return { heads, rows }
+}
+
+/** Consensus alone. */
+export function raftTable({ raft }: Results): Table {
+  const rateOf = (runs: readonly RawResult[]): string => formatSpread(spreadOf(runs.map(run => run.commitsPerSecond)))
+  const heads = ['consensus', 'commits/s', 'beside', 'ratio', 'target']
+  const rows = raft.map(({ name, of, beside, ratios, target }) => [
+    ...[name, rateOf(of), rateOf(beside), formatSpread(spreadOf(ratios)), target],
+  ])
   return { heads, rows }
 }
 

@@ -2,7 +2,7 @@
 import type { PointResult, Results, SystemDescription } from '../harness/results.ts'
 import { type Spread, spreadOf } from '../harness/statistics.ts'
 import { limitRatio, type Measure, spreadOfMeasure, systemsOf } from '../harness/summary.ts'
-import { formatBytes, formatNumber, formatSpread, scaleTable, type Table } from '../harness/text.ts'
+import { formatBytes, formatNumber, formatSpread, raftTable, scaleTable, type Table } from '../harness/text.ts'
 import { nameOf } from '../harness/workload.ts'
 import { classOf, sectionsOf } from './sections.ts'
 import { style } from './style.ts'
@@ -26,6 +26,7 @@ export function renderReport(results: Results): string {
 ${sections.join('\n')}
 <section><h2>All figures</h2><p>Medians, with the range over the repetitions.</p>${figures(results)}</section>
 ${tableSection('Cost per record against scale, in figures', scaleTable(results))}
+${tableSection('Consensus alone', raftTable(results))}
 <section><h2>The machine alone</h2>${machineLimits(results)}</section>
 <section><h2>What ran, and how</h2>${results.systems.map(describeSystem).join('\n')}</section>
 ${failures(results)}

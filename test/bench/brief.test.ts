@@ -6,6 +6,7 @@ import path from 'node:path'
 import { test } from 'node:test'
 import { promisify } from 'node:util'
 import type { Results } from '../../bench/harness/results.ts'
+import { pipelining } from '../../bench/raft/comparisons.ts'
 import { temporaryDirectory } from '../integration/support.ts'
 
 test('npm run bench -- --brief runs every workload beside its limit and leaves nothing but its results', async t => {
@@ -26,6 +27,8 @@ test('npm run bench -- --brief runs every workload beside its limit and leaves n
   }
   for (const scaled of ['10 partitions', '10 connections', '100 MB'])
     assert.match(stdout, new RegExp(`\\| ${scaled} \\| millrace \\| .* (yes|no) \\|`))
+  assert.equal(results.raft.length, pipelining.length)
+  for (const { name, ratios } of results.raft) assert.ok(ratios[0]! > 0 && stdout.includes(name), name)
   for (const value of Object.values(results.machineLimits)) assert.ok(value > 0)
   assert.match(readFileSync(`${output}.html`, 'utf8'), /<svg/)
   assert.deepEqual(readdirSync(directory).sort(), ['out.html', 'out.json'])

@@ -26,6 +26,7 @@ import {
   readWorkloads,
   topicOf,
 } from '../../bench/harness/workload.ts'
+import type { ComparisonResult } from '../../bench/raft/measure.ts'
 import { renderReport } from '../../bench/report/html.ts'
 
 const workloads = readWorkloads()
@@ -79,6 +80,16 @@ function resultOf(point: Point, systems: Readonly<Record<string, readonly (Sampl
   return { point, runs: Object.fromEntries(runs), limits: [limit, limit, limit], failures: [] }
 }
 
+const consensus: ComparisonResult = {
+  name: 'with ÷ without',
+  target: '≥ 10',
+  of: [{ commitsPerSecond: 120, p50Ms: 1 }],
+  beside: [{ commitsPerSecond: 10, p50Ms: 12 }],
+  ceiling: [],
+  ratios: [12],
+  ceilingRatios: [],
+}
+
 function resultsOf(points: readonly PointResult[]): Results {
   const described = { nodes: 1, version: '1', configuration: { 'a<b': 'x & y' }, startSeconds: 1, idleBytes: 1e8 }
   return {
@@ -97,6 +108,7 @@ function resultsOf(points: readonly PointResult[]): Results {
       { system: 'nats', skipped: 'there is no nats-server', clusters: [] },
     ],
     points,
+    raft: [consensus],
   }
 }
 
@@ -253,6 +265,7 @@ test('the report is one document that draws what there is and tells what there i
     'Latency against load',
     'Throughput over time',
     'Cost',
+    'Consensus alone',
   ])
     assert.ok(html.includes(title), title)
   assert.ok(html.includes('nats was skipped: there is no nats-server'))
@@ -264,6 +277,7 @@ test('the report is one document that draws what there is and tells what there i
   const empty = renderReport(resultsOf([failed]))
   assert.ok(empty.includes('it broke'))
   assert.doesNotMatch(empty, /NaN|undefined/)
+  assert.match(markdownOf(results), /\| with ÷ without \| 120 \| 10.0 \| 12.0 \| ≥ 10 \|/)
   assert.match(markdownOf(results), /\| produce-1-100B os \| kafka \| 500 \|/)
 })
 

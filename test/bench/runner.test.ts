@@ -62,6 +62,7 @@ function optionsOf(directory: string, workload: string, systems: readonly System
   return {
     workloads: readWorkloads([workload]).map(parsed => ({ ...parsed, durability: ['os'] })),
     systems,
+    consensus: { comparisons: [], warmupSeconds: 0 },
     repetitions: 2,
     timing: { warmupSeconds: 0, seconds: 1, scale: 1 },
     limitSeconds: 0.02,

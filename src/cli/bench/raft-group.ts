@@ -7,6 +7,8 @@ import { freePorts } from './free-ports.ts'
 import type { Load, MemberSettings, Order, Report, RunResult } from './raft-member.ts'
 
 export interface GroupSettings {
+  /** The program whose `bench raft` a member is: `bin/millrace.cjs`. */
+  readonly bin: string
   readonly nodes: number
   /** Data of all members, one directory each. */
   readonly directory: string
@@ -63,11 +65,12 @@ export class RaftGroup implements AsyncDisposable {
   async #startMember(
     nodeId: number,
     voters: Readonly<Record<number, string>>,
-    { directory, delayMs, window, appendBytesMax }: GroupSettings,
+    { bin, directory, delayMs, window, appendBytesMax }: GroupSettings,
   ): Promise<void> {
     const dataDir = path.join(directory, `member-${nodeId}`)
     const settings: MemberSettings = { nodeId, voters, dataDir, delayMs, window, appendBytesMax }
-    const child = fork(process.argv[1]!, ['bench', 'raft'], {
+    const child = fork(bin, ['bench', 'raft'], {
+      execArgv: [],
       env: { ...process.env, [memberVariable]: JSON.stringify(settings) },
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
     })

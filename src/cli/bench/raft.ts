@@ -18,7 +18,9 @@ export async function benchRaft(context: CommandContext, options: BenchRaftOptio
   const directory = mkdtempSync(path.join(parent, 'millrace-bench-raft-'))
   context.cleanups.defer(() => rmSync(directory, { recursive: true, force: true }))
   const { nodes, delay: delayMs, window, appendBytes: appendBytesMax } = options
-  const group = context.cleanups.use(await RaftGroup.start({ nodes, directory, delayMs, window, appendBytesMax }))
+  const group = context.cleanups.use(
+    await RaftGroup.start({ bin: process.argv[1]!, nodes, directory, delayMs, window, appendBytesMax }),
+  )
   const { batch, size: sizeBytes, concurrency } = options
   if (options.warmup > 0) await group.run({ seconds: options.warmup, batch, sizeBytes, concurrency })
   const cpuBefore = await group.cpuSeconds()
