@@ -7,8 +7,15 @@ import type { Api } from '../protocol/api.ts'
 export interface Connection extends AsyncDisposable {
   readonly url: string
   readonly isClosed: boolean
-  /** Sends one request and resolves with the response's body. Rejects with `ApiError`. */
-  request<Q, S>(api: Api<Q, S>, body: Q, options?: { timeoutMs?: number; signal?: AbortSignal }): Promise<S>
+  /**
+   * Sends one request and resolves with the response's body. Rejects with `ApiError`. `isLent`: large byte values of the
+   * body may be sent from where they are, and must not change before it resolves; if it rejects, never again.
+   */
+  request<Q, S>(
+    api: Api<Q, S>,
+    body: Q,
+    options?: { timeoutMs?: number; signal?: AbortSignal; isLent?: boolean },
+  ): Promise<S>
   /** Sends a request that has no answer. */
   requestNoResponse<Q>(api: Api<Q, unknown>, body: Q): void
   /** `null` while there is room; else a promise for the moment there is. */

@@ -5,7 +5,7 @@ import { ApiError } from '../protocol/errors.ts'
 import { type SocketFactory, subprotocol } from '../transport/socket.ts'
 import { AbortError } from '../util/errors.ts'
 import { KiB, MiB, secondMs } from '../util/units.ts'
-import { WsSocket } from './ws-socket.ts'
+import { type FrameMask, WsSocket } from './ws-socket.ts'
 
 export interface WsClientOptions {
   /** Largest message accepted. Default 128 MiB: above any answer of a node. */
@@ -30,7 +30,9 @@ export function wsSocketFactory(options: WsClientOptions = {}): SocketFactory {
           return
         }
         let ws: WebSocket
+        let mask: FrameMask = 'random'
         try {
+          if (zeroMask === 'always' || (zeroMask === 'loopback' && isLoopbackUrl(url))) mask = 'zero'
           ws = new WebSocket(url, subprotocol, {
             perMessageDeflate: false,
             followRedirects: false,
@@ -40,21 +42,20 @@ export function wsSocketFactory(options: WsClientOptions = {}): SocketFactory {
             maxFragments: 256,
             maxBufferedChunks: chunksMax(messageBytesMax),
             maxPendingAutoPongs: 8,
-            ...(zeroMask === 'always' || (zeroMask === 'loopback' && isLoopbackUrl(url))
-              ? { generateMask: (mask: Buffer) => mask.fill(0) }
-              : {}),
+            ...(mask === 'zero' ? { generateMask: (bytes: Buffer) => bytes.fill(0) } : {}),
           } as WebSocket.ClientOptions)
         } catch (error) {
           reject(new ApiError('NETWORK_EXCEPTION', `${url} is no WebSocket URL: ${(error as Error).message}`))
           return
         }
-        open(ws, url, signal, resolve, reject)
+        open(ws, mask, url, signal, resolve, reject)
       }),
   }
 }
 
 function open(
   ws: WebSocket,
+  mask: FrameMask,
   url: string,
   signal: AbortSignal | undefined,
   resolve: (socket: WsSocket) => void,
@@ -71,7 +72,7 @@ function open(
   })
   ws.once('open', () => {
     signal?.removeEventListener('abort', onAbort)
-    resolve(new WsSocket(ws, tcp!))
+    resolve(new WsSocket(ws, tcp!, mask))
   })
   ws.on('error', error => {
     signal?.removeEventListener('abort', onAbort)

@@ -202,7 +202,7 @@ class OpenWsServer implements WsServer {
       return
     }
     this.#upgrader.handleUpgrade(request, tcp, head, ws => {
-      const socket = new WsSocket(ws, tcp)
+      const socket = new WsSocket(ws, tcp, 'none')
       this.#sockets.add(socket)
       ws.on('close', () => this.#sockets.delete(socket))
       const connection = this.#options.onSocket(socket)

@@ -10,6 +10,10 @@
 import type { Socket as TcpSocket } from 'node:net'
 import type WebSocket from 'ws'
 import { bufferMarks, closeCode, type Socket } from '../transport/socket.ts'
+import { concatBytes } from '../util/bytes.ts'
+
+/** Of the frames that leave: a server's have none, a client's one (RFC 6455, section 5.3). */
+export type FrameMask = 'none' | 'zero' | 'random'
 
 const sendOptions = { binary: true, compress: false, fin: true } as const
 
@@ -20,6 +24,7 @@ export class WsSocket implements Socket {
   onClose: (code: number, reason: string) => void = () => {}
   readonly #ws: WebSocket
   readonly #tcp: TcpSocket
+  readonly #mask: FrameMask
   readonly #uncork = (): void => {
     this.#isCorked = false
     this.#tcp.uncork()
@@ -31,9 +36,10 @@ export class WsSocket implements Socket {
   #bytesReadAtPing = -1
   #unansweredPings = 0
 
-  constructor(ws: WebSocket, tcp: TcpSocket) {
+  constructor(ws: WebSocket, tcp: TcpSocket, mask: FrameMask) {
     this.#ws = ws
     this.#tcp = tcp
+    this.#mask = mask
     this.remote = `${tcp.remoteAddress ?? 'unknown'}:${tcp.remotePort ?? 0}`
     ws.on('message', (data, isBinary) => this.#onMessage(data as Buffer, isBinary))
     // Without a listener an error of one connection ends the process; `close` follows and says what matters.
@@ -54,12 +60,37 @@ export class WsSocket implements Socket {
 
   send(message: Uint8Array): void {
     if (this.#isClosing || this.#ws.readyState !== this.#ws.OPEN) return
-    if (!this.#isCorked) {
-      this.#isCorked = true
-      this.#tcp.cork()
-      process.nextTick(this.#uncork)
-    }
+    this.#cork()
     this.#ws.send(message, sendOptions)
+    this.#onWritten()
+  }
+
+  /**
+   * `ws` takes a message in one piece. The frame around parts is written here, in the order of its own, which writes at once
+   * what it is given: nothing of it is compressed, and messages are never fragments.
+   */
+  sendParts(parts: readonly Uint8Array[]): void {
+    if (this.#mask === 'random') {
+      this.send(concatBytes(parts))
+      return
+    }
+    if (this.#isClosing || this.#ws.readyState !== this.#ws.OPEN) return
+    this.#cork()
+    let sizeBytes = 0
+    for (const part of parts) sizeBytes += part.length
+    this.#tcp.write(frameHead(sizeBytes, this.#mask === 'zero'))
+    for (const part of parts) this.#tcp.write(part)
+    this.#onWritten()
+  }
+
+  #cork(): void {
+    if (this.#isCorked) return
+    this.#isCorked = true
+    this.#tcp.cork()
+    process.nextTick(this.#uncork)
+  }
+
+  #onWritten(): void {
     // This much is worth a system call of its own; and until it is made, nobody knows what the kernel would take.
     if (this.#tcp.writableLength > bufferMarks.lowBytes) this.#uncork()
     if (this.#tcp.writableLength > bufferMarks.highBytes) this.#wasAboveHigh = true
@@ -119,6 +150,18 @@ export class WsSocket implements Socket {
     this.#wasAboveHigh = false
     this.onDrain()
   }
+}
+
+/** The head of a frame that is a whole binary message (RFC 6455, section 5.2); a mask in it is all zeros. */
+function frameHead(sizeBytes: number, isMasked: boolean): Uint8Array {
+  const lengthBytes = sizeBytes < 126 ? 0 : sizeBytes <= 0xffff ? 2 : 8
+  const head = new Uint8Array(2 + lengthBytes + (isMasked ? 4 : 0))
+  head[0] = 0x82
+  head[1] = (isMasked ? 0x80 : 0) | (lengthBytes === 0 ? sizeBytes : lengthBytes === 2 ? 126 : 127)
+  const view = new DataView(head.buffer)
+  if (lengthBytes === 2) view.setUint16(2, sizeBytes)
+  else if (lengthBytes === 8) view.setBigUint64(2, BigInt(sizeBytes))
+  return head
 }
 
 /** Not public in Node, therefore read with care: without them the figure is merely coarser. */

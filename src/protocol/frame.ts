@@ -6,7 +6,7 @@
 import type { Api } from './api.ts'
 import { limits } from './common.ts'
 import { noError } from './errors.ts'
-import { pack, unpack } from './msgpack.ts'
+import { pack, packInParts, unpack } from './msgpack.ts'
 import type { FrameLimits } from './prescan.ts'
 import { described, ProtocolError } from './protocol-error.ts'
 import { clipText, int16, int32 } from './schema.ts'
@@ -29,6 +29,16 @@ export interface ResponseEnvelope {
 /** Throws `ProtocolError` when the body is not what the schema says. The bytes are the caller's. */
 export function encodeRequest<Q>(api: Api<Q, unknown>, version: number, correlationId: number, body: Q): Uint8Array {
   return pack([api.key, version, correlationId, api.request.encode(body, version, `${api.name}Request`)])
+}
+
+/** The same in parts, to be sent one behind the other: large values are not copied, they are the body's own bytes. */
+export function encodeRequestInParts<Q>(
+  api: Api<Q, unknown>,
+  version: number,
+  correlationId: number,
+  body: Q,
+): Uint8Array[] {
+  return packInParts([api.key, version, correlationId, api.request.encode(body, version, `${api.name}Request`)])
 }
 
 /** Throws `ProtocolError` when the body is not what the schema says. The bytes are the caller's. */

@@ -4,7 +4,7 @@
  */
 // The entry that is plain JavaScript everywhere: the package's main one loads a native addon in Node.
 import { Packr } from 'msgpackr/pack'
-import { concatBytes } from '../util/bytes.ts'
+import { concatBytes, joinBytes } from '../util/bytes.ts'
 import { type FrameLimits, prescan } from './prescan.ts'
 import { unpackScanned } from './unpacker.ts'
 
@@ -31,9 +31,29 @@ export function pack(value: unknown): Uint8Array {
   return concatBytes(parts)
 }
 
+/** What `pack` gives, in parts to be sent one behind the other: each large `bin` is one of them, the very bytes of the value. */
+export function packInParts(value: unknown): Uint8Array[] {
+  if (!holdsLargeBin(value)) return [packr.pack(value)]
+  const parts: Uint8Array[] = []
+  addParts(value, parts)
+  // What stands between large values becomes one part: each costs its reader a call.
+  const joined: Uint8Array[] = []
+  for (let from = 0; from < parts.length; ) {
+    let to = from + 1
+    if (!isLarge(parts[from]!)) while (to < parts.length && !isLarge(parts[to]!)) to++
+    joined.push(joinBytes(parts.slice(from, to)))
+    from = to
+  }
+  return joined
+}
+
+function isLarge(part: Uint8Array): boolean {
+  return part.length >= largeBinBytes
+}
+
 function holdsLargeBin(value: unknown): boolean {
   if (Array.isArray(value)) return value.some(holdsLargeBin)
-  return value instanceof Uint8Array && value.length >= largeBinBytes
+  return value instanceof Uint8Array && isLarge(value)
 }
 
 function addParts(value: unknown, parts: Uint8Array[]): void {

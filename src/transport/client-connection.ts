@@ -6,7 +6,12 @@
 import type { Api } from '../protocol/api.ts'
 import { apiVersions } from '../protocol/apis/api-versions.ts'
 import { ApiError, errorName } from '../protocol/errors.ts'
-import { decodeResponseEnvelope, encodeRequest, type ResponseEnvelope } from '../protocol/frame.ts'
+import {
+  decodeResponseEnvelope,
+  encodeRequest,
+  encodeRequestInParts,
+  type ResponseEnvelope,
+} from '../protocol/frame.ts'
 import { responseFrameLimits } from '../protocol/prescan.ts'
 import { AbortError } from '../util/errors.ts'
 import type { Connection, ConnectionOptions, PeerIdentity, RequestOptions, VersionRange } from './connection.ts'
@@ -89,16 +94,18 @@ class ClientConnection implements Connection {
   request<Q, S>(api: Api<Q, S>, body: Q, options: RequestOptions = {}): Promise<S> {
     // What throws in here rejects.
     return new Promise<S>((resolve, reject) => {
-      const { timeoutMs = this.#options.requestTimeoutMs, signal } = options
+      const { timeoutMs = this.#options.requestTimeoutMs, signal, isLent = false } = options
       if (signal?.aborted) throw new AbortError(`${api.name} was given up before it was sent`)
-      const pending = this.#prepare(api, body, timeoutMs, resolve as (body: unknown) => void, reject)
+      const message = this.#encode(api, body, isLent)
+      const pending = this.#prepare(api as Api, message, timeoutMs, resolve as (body: unknown) => void, reject)
       if (signal !== undefined) watchAbort(pending, signal, () => this.#giveUp(pending, signal.reason))
       this.#submit(pending)
     })
   }
 
   requestNoResponse<Q>(api: Api<Q, unknown>, body: Q): void {
-    this.#submit(this.#prepare(api, body, Number.POSITIVE_INFINITY, null, null))
+    const message = this.#encode(api, body, false)
+    this.#submit(this.#prepare(api as Api, message, Number.POSITIVE_INFINITY, null, null))
   }
 
   whenWritable(): Promise<void> | null {
@@ -141,25 +148,30 @@ class ClientConnection implements Connection {
     return new ApiError('NETWORK_EXCEPTION', reason.message, { cause: reason })
   }
 
-  #prepare<Q>(
-    api: Api<Q, unknown>,
-    body: Q,
+  /** Under the next correlation id. */
+  #encode<Q>(api: Api<Q, unknown>, body: Q, isLent: boolean): readonly Uint8Array[] {
+    if (this.#closedBy !== null) throw this.#networkError(this.#closedBy)
+    const version = this.#versionOf(api as Api)
+    this.#lastCorrelationId = (this.#lastCorrelationId + 1) & 0x7fff_ffff
+    return isLent && this.#socket.sendParts !== undefined
+      ? encodeRequestInParts(api, version, this.#lastCorrelationId, body)
+      : [encodeRequest(api, version, this.#lastCorrelationId, body)]
+  }
+
+  #prepare(
+    api: Api,
+    message: readonly Uint8Array[],
     timeoutMs: number,
     resolve: PendingRequest['resolve'],
     reject: PendingRequest['reject'],
   ): PendingRequest {
-    if (this.#closedBy !== null) throw this.#networkError(this.#closedBy)
-    const version = this.#versionOf(api as Api)
-    this.#lastCorrelationId = (this.#lastCorrelationId + 1) & 0x7fff_ffff
-    const correlationId = this.#lastCorrelationId
-    const message = encodeRequest(api, version, correlationId, body)
     return {
-      api: api as Api,
-      version,
-      correlationId,
+      api,
+      version: this.#versionOf(api),
+      correlationId: this.#lastCorrelationId,
       timeoutMs,
       deadlineMs: this.#options.clock.nowMs() + timeoutMs,
-      sizeBytes: message.length,
+      sizeBytes: sizeOf(message),
       message,
       receivedBefore: 0,
       resolve,
@@ -198,7 +210,8 @@ class ClientConnection implements Connection {
       this.#sent.set(pending.correlationId, pending)
       this.#inFlightBytes += pending.sizeBytes
     }
-    this.#socket.send(message)
+    if (message.length === 1) this.#socket.send(message[0]!)
+    else this.#socket.sendParts!(message)
   }
 
   /** Sends what waited, as far as there is room. */
@@ -299,4 +312,10 @@ class ClientConnection implements Connection {
     this.#pump()
     return nextMs
   }
+}
+
+function sizeOf(message: readonly Uint8Array[]): number {
+  let bytes = 0
+  for (const part of message) bytes += part.length
+  return bytes
 }

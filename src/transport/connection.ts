@@ -23,6 +23,11 @@ export interface ConnectionOptions {
 export interface RequestOptions {
   readonly timeoutMs?: number
   readonly signal?: AbortSignal
+  /**
+   * Large byte values of the body are sent from where they are, if the socket can do that. They must not change until the
+   * request is answered; if it is not, never again: they may still be on their way out.
+   */
+  readonly isLent?: boolean
 }
 
 /** What the other end said of itself. */

@@ -8,8 +8,8 @@ export interface PendingRequest {
   readonly timeoutMs: number
   readonly deadlineMs: number
   readonly sizeBytes: number
-  /** `null` once it was sent. */
-  message: Uint8Array | null
+  /** In one part or, if its bytes are lent, in several; `null` once it was sent. */
+  message: readonly Uint8Array[] | null
   /** Messages received when it was sent: none since then at its deadline means that the other end is gone. */
   receivedBefore: number
   /** Both `null` for a request that wants no answer, and once it is settled: what it was answered must not hang on it. */

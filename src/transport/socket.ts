@@ -12,6 +12,8 @@ export interface Socket {
   readonly bufferedBytes: number
   /** Queues one binary message. The bytes must not change until they have left. Messages sent in one turn leave together. */
   send(message: Uint8Array): void
+  /** One message in parts, none of which is copied. Only where that can be done. */
+  sendParts?(parts: readonly Uint8Array[]): void
   /** Stops reading: the other end feels it through its own buffers. */
   pause(): void
   resume(): void

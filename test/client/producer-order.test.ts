@@ -118,3 +118,24 @@ test('producer: acknowledged, complete and in order over random failures', async
   )
   assert.ok(retried > 50 && split > 0, `the runs had trouble: ${retried} retries, ${split} splits`)
 })
+
+test('producer: what may be on its way out still is not overwritten by later batches', async () => {
+  const { clock, cluster, producer } = startFake()
+  cluster.createTopic('t', 1)
+  const p = producer({ inFlightMax: 1, batchBytes: 4_096 })
+  let broken = 0
+  const onTheWay: { records: Uint8Array; copy: Uint8Array }[] = []
+  cluster.faultOf = (api, body) => {
+    if (api.name !== 'Produce' || broken++ % 3 !== 0) return 'none'
+    const { records } = (body as { partitions: [{ records: Uint8Array }] }).partitions[0]
+    onTheWay.push({ records, copy: records.slice() })
+    return broken % 2 === 0 ? 'break before' : 'break after'
+  }
+  for (let i = 0; i < 60; i++) {
+    const value = `record ${i} ${'x'.repeat(1_000 + i)}`
+    await clock.run(p.send({ topic: 't', messages: [{ value }, { value }] }))
+  }
+  assert.ok(onTheWay.length > 20)
+  for (const { records, copy } of onTheWay) assert.deepEqual(records, copy)
+  await clock.run(p.close())
+})

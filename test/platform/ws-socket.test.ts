@@ -38,6 +38,40 @@ test('requests and answers of every size that frames are told apart by', async (
   await connection[Symbol.asyncDispose]()
 })
 
+test('a message sent in parts arrives as one, whatever mask its frame has', async () => {
+  const received: Uint8Array[] = []
+  const parted = await wsRig({
+    onSocket: socket => {
+      socket.onMessage = message => {
+        received.push(Uint8Array.from(message))
+        socket.sendParts!([message.subarray(0, 1), message.subarray(1)])
+      }
+      return { isEstablished: true }
+    },
+  })
+  for (const zeroMask of ['always', 'never'] as const) {
+    const socket = await wsSocketFactory({ zeroMask }).connect(parted.url, { timeoutMs: 5_000 })
+    const echoed: Uint8Array[] = []
+    socket.onMessage = message => echoed.push(Uint8Array.from(message))
+    const sent = [2, 125, 126, 65_535, 65_536, MiB].map(size => Uint8Array.from({ length: size }, (_, i) => i * 31))
+    for (const message of sent) {
+      // Between whole messages: `ws` writes those.
+      socket.send(Uint8Array.of(1, 2, 3))
+      socket.sendParts!([
+        message.subarray(0, 1),
+        message.subarray(1, message.length >> 1),
+        message.subarray(message.length >> 1),
+      ])
+    }
+    const all = sent.flatMap(message => [Uint8Array.of(1, 2, 3), message])
+    await until(() => echoed.length === all.length)
+    assert.deepEqual(received.splice(0), all)
+    assert.deepEqual(echoed, all)
+    socket.terminate()
+  }
+  await parted.close()
+})
+
 test('pipelined requests are answered in order', async () => {
   const connection = await rig.connect()
   const sizes = Array.from({ length: 2_000 }, (_, i) => i)

@@ -9,6 +9,7 @@ import {
   decodeResponseEnvelope,
   encodeErrorResponse,
   encodeRequest,
+  encodeRequestInParts,
   encodeResponse,
 } from '../../src/protocol/frame.ts'
 import { pack, unpack } from '../../src/protocol/msgpack.ts'
@@ -226,4 +227,22 @@ test('large frames do not overwrite each other or small ones', () => {
 test('a schema’s lists cannot ask for more than a frame holds', () => {
   const list = struct({ items: field(array(struct({}), { countMax: 3 }), '') })
   assert.throws(() => list.decode([[[], [], [], []]], 0, 'List'), /List\.items: expected at most 3 items, found 4/)
+})
+
+test('a request in parts is the same bytes, and its large values are the very ones of the body', () => {
+  const sizes = [0, 100, 4_095, 4_096, 70_000]
+  for (const first of sizes) {
+    for (const second of sizes) {
+      const item = { topic: 't', topicId: null, partition: 0, leaderEpoch: -1, sendEpoch: 3 }
+      const partitions = [first, second].map(size => ({ ...item, records: new Uint8Array(size).fill(size) }))
+      const body = { acks: 1, timeoutMs: 1, partitions }
+      const parts = encodeRequestInParts(produce, 1, 7, body)
+      assert.deepEqual(Buffer.concat(parts), Buffer.from(encodeRequest(produce, 1, 7, body)))
+      const large = body.partitions.map(({ records }) => records).filter(({ length }) => length >= 4_096)
+      for (const records of large) assert.ok(parts.some(part => part === records))
+      // With its head a value a little smaller is a part of its own too.
+      const alone = [first, second].filter(size => size >= 4_093)
+      assert.ok(parts.length <= 2 * alone.length + 1)
+    }
+  }
 })

@@ -6,7 +6,7 @@
  */
 import { ApiError } from '../../protocol/errors.ts'
 import { assert } from '../../util/assert.ts'
-import { KiB } from '../../util/units.ts'
+import { KiB, MiB } from '../../util/units.ts'
 import type { Cluster } from '../cluster.ts'
 import { Deque } from '../deque.ts'
 import { recordHeaders } from './messages.ts'
@@ -18,9 +18,8 @@ import type { Message, ProducerSettings } from './types.ts'
 
 type Outcome = 'appended' | 'no memory' | 'no such partition'
 
-/** At most 16 × 256 KiB are kept; larger batches are rare enough to pay for their memory. */
-const spareBuffersMax = 16
-const spareBufferBytesMax = 256 * KiB
+/** Of what waits to be built in again. */
+const spareBytesMax = 16 * MiB
 
 export class Accumulator {
   readonly #settings: ProducerSettings
@@ -35,6 +34,7 @@ export class Accumulator {
   readonly active = new Set<PartitionQueue>()
   /** Memory of settled batches: allocating and clearing it anew is a tenth of the cost of producing. */
   readonly #spareBuffers: Uint8Array[] = []
+  #spareBytes = 0
   bufferedBytes = 0
   waitingCount = 0
 
@@ -83,14 +83,22 @@ export class Accumulator {
   }
 
   /**
-   * Keeps the memory of a settled batch for the next one. Its bytes were copied into every request that carried them, so
-   * nothing on its way is touched when they are overwritten.
+   * Keeps the memory of an answered batch for the next one. Requests are sent from it: one that was sent twice, or not
+   * answered, may be on its way out still, and must not become another batch there.
    */
   recycle(batch: ProducerBatch): void {
-    if (batch.bytes === null || this.#spareBuffers.length >= spareBuffersMax) return
+    assert(batch.attempts === 1, 'what is lent to one request is free when it is answered')
     batch.bytes = null
     const buffer = batch.builder.releaseBuffer()
-    if (buffer !== null && buffer.length <= spareBufferBytesMax) this.#spareBuffers.push(buffer)
+    if (buffer === null || this.#spareBytes + buffer.length > spareBytesMax) return
+    this.#spareBytes += buffer.length
+    this.#spareBuffers.push(buffer)
+  }
+
+  #takeSpare(): Uint8Array | null {
+    const buffer = this.#spareBuffers.pop() ?? null
+    this.#spareBytes -= buffer?.length ?? 0
+    return buffer
   }
 
   /** Gives up a call that waits in line: its messages that are in no batch stay out. */
@@ -277,7 +285,7 @@ export class Accumulator {
       deadlineMs: nowMs + deliveryTimeoutMs,
       bytesMax: batchBytes,
       capacityBytes: Math.min(queue.lastBatchBytes, batchBytes),
-      buffer: this.#spareBuffers.pop() ?? null,
+      buffer: this.#takeSpare(),
       compression,
       codec,
     })

@@ -73,7 +73,7 @@ export function sendProduce(
     }
     return
   }
-  connection.request(produce, body, { timeoutMs: requestTimeoutMs }).then(response => {
+  connection.request(produce, body, { timeoutMs: requestTimeoutMs, isLent: true }).then(response => {
     if (response.partitions.length !== items.length) {
       onFailed(new ApiError('UNKNOWN_SERVER_ERROR', 'the answer to Produce is for other partitions'))
       return

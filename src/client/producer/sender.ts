@@ -272,7 +272,7 @@ export class Sender {
   #settle(batch: ProducerBatch, baseOffset: number, failure: Error | null): void {
     batch.settle(baseOffset, failure)
     this.#accumulator.reserve(batch, 0)
-    this.#accumulator.recycle(batch)
+    if (failure === null && batch.attempts === 1) this.#accumulator.recycle(batch)
   }
 
   /** Gives up batches whose time is over or that cannot be encoded. Returns the next deadline. */
