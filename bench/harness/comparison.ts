@@ -30,7 +30,9 @@ export function compareResults(a: Side, b: Side): Comparison[] {
 }
 
 function measuresOf(result: PointResult): Measure[] {
-  return mainMeasure(result) === 'rate' ? ['rate', 'cpuPerGB'] : ['p50', 'p99', 'p99.9', 'cpuPerGB']
+  return mainMeasure(result) === 'rate'
+    ? ['rate', 'cpuPerGB', 'firstRecord', 'idleMB']
+    : ['p50', 'p99', 'p99.9', 'cpuPerGB']
 }
 
 function compare(measure: Measure, ofA: PointResult, a: string, ofB: PointResult, b: string): Comparison | null {
@@ -52,6 +54,8 @@ const units: Record<Measure, string> = {
   'p99.9': 'p99.9 ms',
   cpuPerGB: 'CPU s/GB',
   cpuPerMillion: 'CPU s/million',
+  firstRecord: 'first record, s',
+  idleMB: 'idle, MB',
 }
 
 /** A Markdown table. Only a ratio that is on one side of 1 in every repetition is called a difference. */

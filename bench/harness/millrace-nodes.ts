@@ -19,12 +19,14 @@ export interface ClusterOptions {
   readonly mode: Durability
   /** Everything between nodes goes through links that can delay it. */
   readonly isLinked?: boolean
+  /** What a client that is there does from the moment when the nodes are forked. */
+  readonly contact?: (urls: readonly string[]) => Promise<void>
 }
 
 export interface BenchCluster extends AsyncDisposable {
   readonly urls: readonly string[]
   readonly pids: readonly number[]
-  /** From the first fork to when all serve. */
+  /** From the first fork to when all serve, or to when `contact` was done where there is one. */
   readonly startSeconds: number
   readonly mesh: Mesh | null
   readonly client: MillraceClient
@@ -36,11 +38,12 @@ export interface BenchCluster extends AsyncDisposable {
   cpuSeconds(): Promise<number[]>
   /** SIGKILL. */
   kill(at: number): void
+  /** Ends nodes and client, and starts them on what they left. */
+  restart(): Promise<void>
 }
 
 export async function startBenchCluster(options: ClusterOptions): Promise<BenchCluster> {
-  const { directory, nodes: count = 3, checkout = thisCheckout, mode, isLinked } = options
-  const bin = path.join(checkout, 'bin', 'millrace.cjs')
+  const { directory, nodes: count = 3, checkout = thisCheckout, mode, isLinked, contact } = options
   const work = mkdtempSync(path.join(directory, 'cluster-'))
   const ports = await freePorts(2 * count)
   const nodes = [1, 2, 3]
@@ -48,35 +51,41 @@ export async function startBenchCluster(options: ClusterOptions): Promise<BenchC
     .map((id, at) => ({ id, clientPort: ports[2 * at]!, peerPort: ports[2 * at + 1]! }))
   const mesh = isLinked === true ? await openMesh(nodes, 1) : null
   const voters = nodes.map(({ id, peerPort }) => `${id}@127.0.0.1:${peerPort}`).join()
-  const startedAt = performance.now()
-  const children = nodes.map(({ id, clientPort, peerPort }): ChildProcess => {
-    const settings = [
-      `node.id=${id}`,
-      `peer.listener=ws://127.0.0.1:${peerPort}`,
-      `controller.quorum.voters=${voters}`,
-      `log.flush.policy=${mode}`,
-      'log.level=warn',
-    ]
-    const args = ['server', '--data-dir', path.join(work, `node-${id}`), '--port', String(clientPort)]
-    return fork(bin, [...args, ...settings.flatMap(setting => ['--set', setting])], {
-      execArgv: [],
-      env: { ...process.env, ...mesh?.environmentOf(id) },
-      stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
-    })
-  })
-  await Promise.all(children.map(child => once(child, 'message')))
-  const startSeconds = (performance.now() - startedAt) / 1_000
   const urls = nodes.map(({ clientPort }) => `ws://127.0.0.1:${clientPort}`)
-  const client = new MillraceClient(checkout)
+  let children: ChildProcess[] = []
+  let startSeconds = 0
+  let client: MillraceClient
+  const start = async (): Promise<void> => {
+    const startedAt = performance.now()
+    const environment = (id: number): NodeJS.ProcessEnv => ({ ...process.env, ...mesh?.environmentOf(id) })
+    children = nodes.map(node => forkNode({ ...node, checkout, work, voters, mode, env: environment(node.id) }))
+    const serving = Promise.all(children.map(child => once(child, 'message')))
+    await (contact === undefined ? serving : contact(urls))
+    startSeconds = (performance.now() - startedAt) / 1_000
+    await serving
+    client = new MillraceClient(checkout)
+  }
+  const stop = async (): Promise<void> => {
+    await client[Symbol.asyncDispose]()
+    for (const child of children) if (child.exitCode === null && child.signalCode === null) child.kill('SIGTERM')
+    await Promise.all(children.map(ended))
+  }
+  await start()
   const millrace = async <Output>(...args: string[]): Promise<Output> =>
     JSON.parse(await client.run(...args, '-b', urls.join(), '--format', 'json'))
   let hasTopic = false
   return {
     urls,
-    pids: children.map(({ pid }) => pid!),
-    startSeconds,
+    get pids() {
+      return children.map(({ pid }) => pid!)
+    },
+    get startSeconds() {
+      return startSeconds
+    },
     mesh,
-    client,
+    get client() {
+      return client
+    },
     millrace,
     async recreateTopic() {
       if (hasTopic) await millrace('topic', 'delete', 'bench')
@@ -85,14 +94,43 @@ export async function startBenchCluster(options: ClusterOptions): Promise<BenchC
     },
     cpuSeconds: () => Promise.all(urls.map(cpuSecondsOf)),
     kill: at => void children[at]!.kill('SIGKILL'),
+    async restart() {
+      await stop()
+      await start()
+    },
     async [Symbol.asyncDispose]() {
-      await client[Symbol.asyncDispose]()
-      for (const child of children) if (child.exitCode === null && child.signalCode === null) child.kill('SIGTERM')
-      await Promise.all(children.map(ended))
+      await stop()
       await mesh?.[Symbol.asyncDispose]()
       rmSync(work, { recursive: true, force: true })
     },
   }
+}
+
+interface NodeOptions {
+  readonly id: number
+  readonly clientPort: number
+  readonly peerPort: number
+  readonly checkout: string
+  readonly work: string
+  readonly voters: string
+  readonly mode: Durability
+  readonly env: NodeJS.ProcessEnv
+}
+
+function forkNode({ id, clientPort, peerPort, checkout, work, voters, mode, env }: NodeOptions): ChildProcess {
+  const settings = [
+    `node.id=${id}`,
+    `peer.listener=ws://127.0.0.1:${peerPort}`,
+    `controller.quorum.voters=${voters}`,
+    `log.flush.policy=${mode}`,
+    'log.level=warn',
+  ]
+  const args = ['server', '--data-dir', path.join(work, `node-${id}`), '--port', String(clientPort)]
+  return fork(
+    path.join(checkout, 'bin', 'millrace.cjs'),
+    [...args, ...settings.flatMap(setting => ['--set', setting])],
+    { execArgv: [], env, stdio: ['ignore', 'ignore', 'inherit', 'ipc'] },
+  )
 }
 
 async function cpuSecondsOf(url: string): Promise<number> {

@@ -3,12 +3,14 @@ import { existsSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import { namesOf } from '../../src/cli/bench/cluster.ts'
 import type { BenchResult } from '../../src/cli/bench/report.ts'
-import { Admin } from '../../src/index.ts'
+import { Admin, Producer } from '../../src/index.ts'
 import { type BenchCluster, startBenchCluster } from './millrace-nodes.ts'
 import { forgetPeak, peakBytesOf } from './processes.ts'
 import type { Cluster, Sample, StartOptions, System, Timing } from './system.ts'
+import { untilWorks } from './until-works.ts'
 import { backlogRecordsOf, measuredRecordsOf, type Point, topicOf, type Workload } from './workload.ts'
 
+const startTimeoutMs = 60_000
 /** More than any run gets to: time ends it. */
 const recordsMax = 2_000_000_000
 /** Of what is read, before measuring begins. */
@@ -29,7 +31,9 @@ export function millraceOf(name: string, checkout: string): System {
 export const millrace = millraceOf('millrace', path.join(import.meta.dirname, '..', '..'))
 
 async function startMillrace(checkout: string, { nodes, directory }: StartOptions): Promise<Cluster> {
-  const cluster = await startBenchCluster({ directory, nodes, mode: 'sync', checkout })
+  let starts = 0
+  const contact = (urls: readonly string[]): Promise<void> => sendFirst(urls, `first-${starts++}`, nodes)
+  const cluster = await startBenchCluster({ directory, nodes, mode: 'sync', checkout, contact })
   const admin = new Admin({ bootstrap: [...cluster.urls] })
   return {
     version: packageVersion(checkout),
@@ -38,8 +42,12 @@ async function startMillrace(checkout: string, { nodes, directory }: StartOption
       topics: 'flush.policy as the workload says, the rest defaults',
       client: 'millrace bench, in one process that stays; batches of 64 KiB or one send if that is larger, no linger',
     },
-    pids: cluster.pids,
-    startSeconds: cluster.startSeconds,
+    get pids() {
+      return cluster.pids
+    },
+    get firstRecordSeconds() {
+      return cluster.startSeconds
+    },
     async fill(point, timing) {
       await createTopics(admin, point)
       const records = backlogRecordsOf(point, timing.scale)
@@ -55,10 +63,25 @@ async function startMillrace(checkout: string, { nodes, directory }: StartOption
         await admin.deleteTopics({ topics })
       }
     },
+    restart: () => cluster.restart(),
     async [Symbol.asyncDispose]() {
       await admin.close()
       await cluster[Symbol.asyncDispose]()
     },
+  }
+}
+
+/** Resolves when a record of a new topic is acknowledged, by nodes that are only starting. */
+async function sendFirst(urls: readonly string[], topic: string, replicationFactor: number): Promise<void> {
+  // As Kafka's client beside it: its maker's waits are not what is measured.
+  const options = { bootstrap: [...urls], retryBackoffMs: 10, retryBackoffMsMax: 20 }
+  const [admin, producer] = [new Admin(options), new Producer(options)]
+  try {
+    const topics = [{ name: topic, numPartitions: 1, replicationFactor, configs: {} }]
+    await untilWorks(() => admin.createTopics({ topics }), startTimeoutMs)
+    await producer.send({ topic, messages: [{ value: 'first' }] })
+  } finally {
+    await Promise.all([admin.close(), producer.close()])
   }
 }
 
@@ -109,7 +132,7 @@ function warmupOf({ workload, partitionsPerTopic }: Point, { warmupSeconds }: Ti
 
 function consume(cluster: BenchCluster, point: Point, timing: Timing): Promise<BenchResult> {
   const records = measuredRecordsOf(point, timing.scale)!
-  const warmup = Math.floor(records * warmupPart)
+  const warmup = point.workload.isCold ? 0 : Math.floor(records * warmupPart)
   const options = { ...placeOf(point), consumers: point.workload.consumers, records: records - warmup, warmup }
   return runBench(cluster, 'consume', options, records > backlogRecordsOf(point, timing.scale) ? ['--again'] : [])
 }

@@ -37,6 +37,21 @@ export async function writeBack(): Promise<void> {
   await promisify(execFile)('sync')
 }
 
+/**
+ * What is below a directory has to come from the disk the next time. `false` where that cannot be asked for: it takes GNU dd,
+ * which tells the kernel (`POSIX_FADV_DONTNEED`), and pages that are written and that no process has mapped.
+ */
+export async function dropFromPageCache(directory: string): Promise<boolean> {
+  await writeBack()
+  const drop = ['-exec', 'dd', 'if={}', 'iflag=nocache', 'count=0', 'status=none', ';']
+  try {
+    const { stderr } = await promisify(execFile)('find', [directory, '-type', 'f', ...drop])
+    return stderr === ''
+  } catch {
+    return false
+  }
+}
+
 function statusBytes(pid: number, name: string): number | null {
   const found = new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(readProc(pid, 'status') ?? '')
   return found === null ? null : Number(found[1]) * 1024

@@ -37,8 +37,8 @@ export interface ClusterDescription {
   readonly nodes: number
   readonly version: string
   readonly configuration: Readonly<Record<string, string>>
-  /** From the start of the first process to when all said that they serve. */
-  readonly startSeconds: number
+  /** From the start of the first process to the first record that was acknowledged. */
+  readonly firstRecordSeconds: number
   /** All nodes together, before any load. */
   readonly idleBytes: number | null
 }
@@ -86,6 +86,17 @@ export type RunResult = Aggregates & {
   readonly cpuSeconds: { readonly client: number | null; readonly nodes: number | null }
   readonly cpuSecondsPerGB: { readonly client: number | null; readonly nodes: number | null }
   readonly peakResidentBytes: { readonly client: number | null; readonly nodes: readonly (number | null)[] }
+  /** `null`: the nodes had run before. */
+  readonly start: StartFacts | null
+}
+
+/** Of nodes that were started for one run. */
+export interface StartFacts {
+  /** As of a cluster's description. */
+  readonly firstRecordSeconds: number
+  readonly idleBytes: number | null
+  /** Whether what was read had to come from the disk; `null` when nothing was to be read. */
+  readonly isPageCacheDropped: boolean | null
 }
 
 export interface RunContext {
@@ -94,11 +105,12 @@ export interface RunContext {
   readonly beginTime: string
   readonly endTime: string
   readonly nodesPeakBytes: readonly (number | null)[]
+  readonly start: StartFacts | null
 }
 
 export function toRunResult(
   sample: Sample,
-  { driver, point, beginTime, endTime, nodesPeakBytes }: RunContext,
+  { driver, point, beginTime, endTime, nodesPeakBytes, start }: RunContext,
 ): RunResult {
   const { workload } = point
   const { kind } = workload
@@ -134,6 +146,7 @@ export function toRunResult(
     cpuSeconds: { client: sample.clientCpuSeconds, nodes: sample.nodesCpuSeconds },
     cpuSecondsPerGB: { client: perGB(sample.clientCpuSeconds), nodes: perGB(sample.nodesCpuSeconds) },
     peakResidentBytes: { client: sample.clientPeakBytes, nodes: nodesPeakBytes },
+    start,
   }
 }
 

@@ -1,7 +1,7 @@
 /**
  * Runs points on systems, interleaved: repetition by repetition, in each of them point by point, and at each point first
  * what the machine gives without a broker and then every system, in an order that turns with the repetition. Clusters are
- * started once for all points with their number of nodes; backlogs are written once, and all is warm before it is measured.
+ * started once for all points with their number of nodes; backlogs are written once, and all is warm before it is measured. What is to be cold comes last (cold.ts).
  */
 import { mkdtempSync, rmSync, statfsSync } from 'node:fs'
 import path from 'node:path'
@@ -9,19 +9,13 @@ import { Disposables } from '../../src/util/disposables.ts'
 import { measureMachine } from '../limits/machine.ts'
 import type { Comparison } from '../raft/comparisons.ts'
 import { measureComparisons } from '../raft/measure.ts'
+import { runCold } from './cold.ts'
+import { type Collected, Collection } from './collection.ts'
 import { RoundLimits } from './limits.ts'
 import { describeCommit, describeMachine } from './machine.ts'
-import { forgetPeak, peakBytesOf, residentBytesOf, writeBack } from './processes.ts'
-import {
-  type ClusterDescription,
-  type Limit,
-  type PointResult,
-  type Results,
-  type RunResult,
-  resultsFormat,
-  type SystemDescription,
-  toRunResult,
-} from './results.ts'
+import { measureOn, settledBytes } from './measure-on.ts'
+import { writeBack } from './processes.ts'
+import { type ClusterDescription, type Results, resultsFormat, type SystemDescription } from './results.ts'
 import type { Cluster, System, Timing } from './system.ts'
 import { formatBytes } from './text.ts'
 import { nameOf, type Point, pointsOf, type Workload } from './workload.ts'
@@ -37,7 +31,7 @@ export interface RunnerOptions {
   readonly limitSeconds: number
   /** Load on every cluster before anything is measured: compilers take that long. */
   readonly systemWarmupSeconds: (system: string) => number
-  /** From the start of a cluster to a look at its idle memory. */
+  /** From the first record to a look at the memory of idle nodes. */
   readonly settleSeconds: number
   /** On the disk to be measured. */
   readonly directory: string
@@ -53,20 +47,12 @@ interface Running {
   readonly filled: ReadonlySet<string>
 }
 
-/** By name of point. */
-interface Collected {
-  readonly point: Point
-  readonly runs: Record<string, (RunResult | null)[]>
-  readonly limits: Limit[]
-  readonly failures: string[]
-}
-
 export async function runBenchmarks(options: RunnerOptions): Promise<Results> {
   const { workloads, systems, repetitions, timing, tell } = options
   const directory = mkdtempSync(path.join(options.directory, 'bench-run-'))
   const startedAt = new Date().toISOString()
   const machine = describeMachine(directory)
-  const collected = new Map<string, Collected>()
+  const collected = new Collection()
   const clusters: Record<string, ClusterDescription[]> = {}
   try {
     tell('what the machine gives')
@@ -80,10 +66,12 @@ export async function runBenchmarks(options: RunnerOptions): Promise<Results> {
     for (const [name, what] of missing) if (what !== null) tell(`${name} is skipped: ${what}`)
     const present = systems.filter(({ name }) => missing.get(name) === null)
     for (const nodes of [1, 3] as const) {
-      const points = workloads.filter(workload => workload.nodes === nodes).flatMap(pointsOf)
+      const points = workloads.filter(workload => workload.nodes === nodes && !workload.isCold).flatMap(pointsOf)
       if (points.length === 0 || options.signal.aborted) continue
       await runOnClusters({ ...options, directory }, nodes, points, present, clusters, collected)
     }
+    const coldPoints = workloads.filter(({ isCold }) => isCold).flatMap(pointsOf)
+    await runCold({ ...options, directory }, coldPoints, present, collected)
     return {
       format: resultsFormat,
       startedAt,
@@ -101,7 +89,7 @@ export async function runBenchmarks(options: RunnerOptions): Promise<Results> {
           clusters: clusters[name] ?? [],
         }),
       ),
-      points: [...collected.values()].map((result): PointResult => result),
+      points: collected.results(),
       raft,
     }
   } finally {
@@ -115,14 +103,14 @@ async function runOnClusters(
   points: readonly Point[],
   systems: readonly System[],
   clusters: Record<string, ClusterDescription[]>,
-  collected: Map<string, Collected>,
+  collected: Collection,
 ): Promise<void> {
   const running: Running[] = []
   const cleanups = new Disposables()
   try {
     for (const system of systems) {
       try {
-        const { cluster, description } = await startCluster(options, system, nodes)
+        const { cluster, description } = await startCluster(options, system, nodes, points)
         cleanups.use(cluster)
         ;(clusters[system.name] ??= []).push(description)
         const filled = await fill(options, system, cluster, points, collected)
@@ -130,27 +118,22 @@ async function runOnClusters(
         running.push({ system, cluster, filled })
       } catch (error) {
         // The others have their figures all the same; this one's points are failures.
-        options.tell(`failed: ${system.name}, ${nodes} nodes: ${(error as Error).message}`)
-        for (const point of points) {
-          const { failures } = collect(collected, point)
-          failures.push(
-            `${nameOf(point)} on ${system.name}: it could not be started and warmed up: ${(error as Error).message}`,
-          )
-        }
+        const what = new Error(`it could not be started and warmed up: ${(error as Error).message}`)
+        for (const point of points) collected.of(point).fail(options.tell, system.name, what)
       }
     }
     for (let repetition = 0; repetition < options.repetitions; repetition++) {
       const limits = new RoundLimits(options.directory, options.limitSeconds)
       for (const point of points) {
         if (options.signal.aborted) return
-        const into = collect(collected, point)
+        const into = collected.of(point)
         await writeBack()
         into.limits.push(await limits.of(point))
         for (const [at] of running.entries()) {
           const turn = running[(at + repetition) % running.length]!
           const progress = `${nodes} node${nodes === 1 ? '' : 's'}, ${repetition + 1}/${options.repetitions}`
           options.tell(`${progress}: ${nameOf(point)} on ${turn.system.name}`)
-          await measureInto(into, options, point, turn)
+          await measureInto(into, options, turn)
         }
       }
     }
@@ -163,14 +146,14 @@ async function startCluster(
   { directory, settleSeconds, tell }: RunnerOptions,
   system: System,
   nodes: 1 | 3,
+  points: readonly Point[],
 ): Promise<{ cluster: Cluster; description: ClusterDescription }> {
   tell(`starting ${system.name}, ${nodes} node${nodes === 1 ? '' : 's'}`)
-  const cluster = await system.start({ nodes, directory })
-  await new Promise(resolve => setTimeout(resolve, settleSeconds * 1_000))
-  const resident = cluster.pids.map(residentBytesOf)
-  const idleBytes = resident.reduce((sum, bytes) => (sum === null || bytes === null ? null : sum + bytes), 0)
-  const { version, configuration, startSeconds } = cluster
-  return { cluster, description: { nodes, version, configuration, startSeconds, idleBytes } }
+  const durabilities = new Set(points.map(({ durability }) => durability))
+  const cluster = await system.start({ nodes, durabilities, directory })
+  const idleBytes = await settledBytes(cluster, settleSeconds)
+  const { version, configuration, firstRecordSeconds } = cluster
+  return { cluster, description: { nodes, version, configuration, firstRecordSeconds, idleBytes } }
 }
 
 /** Returns the names of the points that can be read; those whose backlog has no room are failures. */
@@ -179,7 +162,7 @@ async function fill(
   { name }: System,
   cluster: Cluster,
   points: readonly Point[],
-  collected: Map<string, Collected>,
+  collected: Collection,
 ): Promise<Set<string>> {
   const filled = new Set<string>()
   for (const point of points.filter(({ workload }) => workload.kind === 'consume')) {
@@ -188,7 +171,7 @@ async function fill(
       checkRoom(point, timing, directory)
       if (await cluster.fill(point, timing)) filled.add(nameOf(point))
     } catch (error) {
-      fail(collect(collected, point), tell, `${nameOf(point)} on ${name}: ${(error as Error).message}`)
+      collected.of(point).fail(tell, name, error)
     }
   }
   return filled
@@ -231,46 +214,11 @@ function warmUpPoints(points: readonly Point[]): Point[] {
   })
 }
 
-function collect(collected: Map<string, Collected>, point: Point): Collected {
-  const name = nameOf(point)
-  const known = collected.get(name)
-  if (known !== undefined) return known
-  const created: Collected = { point, runs: {}, limits: [], failures: [] }
-  collected.set(name, created)
-  return created
-}
-
 async function measureInto(
   into: Collected,
   { timing, tell }: RunnerOptions,
-  point: Point,
   { system, cluster, filled }: Running,
 ): Promise<void> {
-  const runs = (into.runs[system.name] ??= [])
-  if (point.workload.kind === 'consume' && !filled.has(nameOf(point))) {
-    runs.push(null)
-    return
-  }
-  await writeBack()
-  for (const pid of cluster.pids) forgetPeak(pid)
-  const beginTime = new Date().toISOString()
-  try {
-    const sample = await cluster.measure(point, timing)
-    const context = {
-      driver: system.name,
-      point,
-      beginTime,
-      endTime: new Date().toISOString(),
-      nodesPeakBytes: cluster.pids.map(peakBytesOf),
-    }
-    runs.push(sample === null ? null : toRunResult(sample, context))
-  } catch (error) {
-    fail(into, tell, `${nameOf(point)} on ${system.name}: ${(error as Error).message}`)
-    runs.push(null)
-  }
-}
-
-function fail({ failures }: Collected, tell: (line: string) => void, message: string): void {
-  tell(`failed: ${message}`)
-  failures.push(message)
+  const isReadable = into.point.workload.kind !== 'consume' || filled.has(nameOf(into.point))
+  await into.run(system.name, tell, () => (isReadable ? measureOn(cluster, system, into.point, timing) : null))
 }

@@ -4,7 +4,7 @@ import { groupBy, middleOf, ratioSpread, type Spread, spreadOf } from './statist
 import { type ScaleName, scaleNames, scaleOf } from './workload.ts'
 
 /** How a run is judged: more of a rate is better, less of the others. */
-export type Measure = 'rate' | 'p50' | 'p99' | 'p99.9' | 'cpuPerGB' | 'cpuPerMillion'
+export type Measure = 'rate' | 'p50' | 'p99' | 'p99.9' | 'cpuPerGB' | 'cpuPerMillion' | 'firstRecord' | 'idleMB'
 
 const measures: Record<Measure, (run: RunResult, result: PointResult) => number | null> = {
   rate: run => run.recordsPerSecond,
@@ -16,6 +16,8 @@ const measures: Record<Measure, (run: RunResult, result: PointResult) => number 
     const perGB = cpuSecondsPerGB(run)
     return perGB === null ? null : (perGB * run.messageSize) / 1e3
   },
+  firstRecord: ({ start }) => start?.firstRecordSeconds ?? null,
+  idleMB: ({ start }) => (start?.idleBytes == null ? null : start.idleBytes / 1e6),
 }
 
 /** Client and nodes. */

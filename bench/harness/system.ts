@@ -1,7 +1,7 @@
 /** What the runner asks of a system under measurement: Millrace, or one of its peers. */
 import type { LatencyMs } from '../../src/cli/bench/latency.ts'
 import type { SeriesPoint } from '../../src/cli/bench/series.ts'
-import type { Point } from './workload.ts'
+import type { Durability, Point } from './workload.ts'
 
 export interface System {
   readonly name: string
@@ -12,6 +12,8 @@ export interface System {
 
 export interface StartOptions {
   readonly nodes: 1 | 3
+  /** Those of the points to come. */
+  readonly durabilities: ReadonlySet<Durability>
   /** On the disk that is measured. What is below it is the system's, and is removed by the runner. */
   readonly directory: string
 }
@@ -21,8 +23,11 @@ export interface Cluster extends AsyncDisposable {
   /** What a reader has to know to start the same: printed in the report. */
   readonly configuration: Readonly<Record<string, string>>
   readonly pids: readonly number[]
-  /** From the start of the first process to when all said that they serve. */
-  readonly startSeconds: number
+  /**
+   * From the start of the first process to the first record that was acknowledged, in a new topic, to a client of the
+   * system's own that was there before and tried again and again.
+   */
+  readonly firstRecordSeconds: number
   /** Writes what a consume point reads, to a topic of its own that stays. `false`: as `null` of `measure`. */
   fill(point: Point, timing: Timing): Promise<boolean>
   /**
@@ -30,6 +35,8 @@ export interface Cluster extends AsyncDisposable {
    * or its client, does not do that.
    */
   measure(point: Point, timing: Timing): Promise<Sample | null>
+  /** Ends nodes and client, and starts others in their place on the same data. */
+  restart(): Promise<void>
 }
 
 export interface Timing {

@@ -1,8 +1,8 @@
 /** Figures as a person reads them, and the Markdown tables of a run. */
 import type { RawResult } from '../limits/raw-lmdb.ts'
-import type { Results } from './results.ts'
-import { type Spread, spreadOf } from './statistics.ts'
-import { flatPart, limitRatio, type Measure, scalingsOf, spreadOfMeasure, systemsOf } from './summary.ts'
+import type { PointResult, Results } from './results.ts'
+import { ratioSpread, type Spread, spreadOf } from './statistics.ts'
+import { flatPart, limitRatio, type Measure, scalingsOf, spreadOfMeasure, systemsOf, valuesOf } from './summary.ts'
 import { nameOf } from './workload.ts'
 
 export function formatNumber(value: number): string {
@@ -24,7 +24,7 @@ export function formatSpread(spread: Spread | null): string {
 
 /** Tables of what was measured: all points, and then what is read across several of them. */
 export function markdownOf(results: Results): string {
-  return [pointTable(results), scaleTable(results), raftTable(results)]
+  return [pointTable(results), scaleTable(results), startTable(results), raftTable(results)]
     .filter(({ rows }) => rows.length > 0)
     .map(({ heads, rows }) => [heads, heads.map(() => '---'), ...rows].map(row).join('\n'))
     .join('\n\n')
@@ -63,6 +63,47 @@ export function scaleTable({ points }: Results): Table {
     ]),
   )
   return { heads, rows }
+}
+
+/** Nodes that were started for each run: what that took, what they hold when idle, and what they and a new client do first. */
+export function startTable({ points }: Results): Table {
+  const heads = [
+    'started anew',
+    'system',
+    'first record, s',
+    'ours ÷ it',
+    'idle, MB',
+    'ours ÷ it',
+    'records/s',
+    'from disk',
+  ]
+  const rows = points
+    .filter(({ point }) => point.workload.isCold)
+    .flatMap(result => {
+      const [ours, ...peers] = systemsOf([result])
+      return [ours!, ...peers].map(system => {
+        const cells = (measure: Measure): string[] => [
+          formatSpread(spreadOfMeasure(result, system, measure)),
+          formatSpread(ratioSpread(valuesOf(result, ours!, measure), valuesOf(result, system, measure))),
+        ]
+        const rate = formatSpread(spreadOfMeasure(result, system, 'rate'))
+        return [
+          nameOf(result.point),
+          system,
+          ...cells('firstRecord'),
+          ...cells('idleMB'),
+          rate,
+          fromDisk(result, system),
+        ]
+      })
+    })
+  return { heads, rows }
+}
+
+function fromDisk({ runs }: PointResult, system: string): string {
+  const dropped = (runs[system] ?? []).flatMap(run => run?.start?.isPageCacheDropped ?? [])
+  if (dropped.length === 0) return '–'
+  return dropped.every(isDropped => isDropped) ? 'yes' : 'no: the page cache could not be emptied'
 }
 
 /** Consensus alone. */

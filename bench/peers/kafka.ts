@@ -13,7 +13,7 @@ import type { Cluster, Sample, StartOptions, System, Timing } from '../harness/s
 import { backlogRecordsOf, measuredRecordsOf, nameOf, type Point, topicOf } from '../harness/workload.ts'
 import { type CommandOutput, PerfClient } from './kafka/client.ts'
 import { parseConsumer, parseProducer, parseTimed } from './kafka/outputs.ts'
-import { jvmOptions, type KafkaNodes, sharedSettings, startKafka } from './kafka/server.ts'
+import { jvmOptions, KafkaNodes, sharedSettings } from './kafka/server.ts'
 import { RecordCounts } from './repeat.ts'
 import { steadySeries, sumOfCpuSeconds, versionOf } from './tools.ts'
 
@@ -31,9 +31,14 @@ export const kafka: System = {
   },
   async start(options) {
     const classPath = await fetchKafka()
-    const nodes = await startKafka(classPath, options)
-    const client = new PerfClient(classPath)
-    return new KafkaCluster(options, classPath, nodes, client)
+    const cluster = new KafkaCluster(options, classPath, await KafkaNodes.format(classPath, options))
+    try {
+      await cluster.start()
+      return cluster
+    } catch (error) {
+      await cluster[Symbol.asyncDispose]()
+      throw error
+    }
   },
 }
 
@@ -59,13 +64,15 @@ interface Measured {
 class KafkaCluster implements Cluster {
   readonly version: string
   readonly configuration: Readonly<Record<string, string>>
-  readonly pids: readonly number[]
-  readonly startSeconds: number
+  readonly #replicationFactor: number
+  readonly #classPath: string
   readonly #nodes: KafkaNodes
-  readonly #client: PerfClient
   readonly #counts = new RecordCounts()
+  #client: PerfClient
+  #starts = 0
+  #firstRecordSeconds = 0
 
-  constructor({ nodes }: StartOptions, classPath: string, running: KafkaNodes, client: PerfClient) {
+  constructor({ nodes }: StartOptions, classPath: string, formatted: KafkaNodes) {
     this.version = /kafka-clients-([\d.]+)\.jar/.exec(classPath)?.[1] ?? 'unknown'
     this.configuration = {
       jvm: jvmOptions.join(' '),
@@ -74,10 +81,34 @@ class KafkaCluster implements Cluster {
       client:
         'ProducerPerformance and ConsumerPerformance, -Xmx512M, in one process that stays; batch.size as one send of the workload, at least 65,536; linger.ms=5 (its default) at the maximum rate, 0 where latency is measured; buffer.memory=64 MiB',
     }
-    this.pids = running.pids
-    this.startSeconds = running.startSeconds
-    this.#nodes = running
-    this.#client = client
+    this.#replicationFactor = nodes
+    this.#classPath = classPath
+    this.#nodes = formatted
+    this.#client = new PerfClient(classPath)
+  }
+
+  get pids(): readonly number[] {
+    return this.#nodes.pids
+  }
+
+  get firstRecordSeconds(): number {
+    return this.#firstRecordSeconds
+  }
+
+  /** The client's JVM is up, and its classes are loaded, before the nodes' clock begins. */
+  async start(): Promise<void> {
+    await this.#client.run('open', this.#nodes.bootstrap)
+    const startedAt = performance.now()
+    this.#nodes.spawn()
+    await this.#client.run('first', `first-${this.#starts++}`, this.#replicationFactor)
+    this.#firstRecordSeconds = (performance.now() - startedAt) / 1_000
+    await this.#nodes.connect()
+  }
+
+  async restart(): Promise<void> {
+    await this[Symbol.asyncDispose]()
+    this.#client = new PerfClient(this.#classPath)
+    await this.start()
   }
 
   async fill(point: Point, timing: Timing): Promise<boolean> {
@@ -123,9 +154,7 @@ class KafkaCluster implements Cluster {
 
   async #produce(point: Point, timing: Timing): Promise<Sample> {
     const { workload } = point
-    const key = nameOf(point)
-    await this.#counts.warmUp(key, timing.warmupSeconds, count => this.#runProducer(point, count))
-    const count = this.#counts.countFor(key, timing.seconds)
+    const count = measuredRecordsOf(point, timing.scale) ?? (await this.#countFor(point, timing))
     const { records, seconds, output, nodesCpuSeconds } = await this.#runProducer(point, count)
     const { recordsPerSecond, latency } = parseProducer(output.lines)
     return {
@@ -140,6 +169,13 @@ class KafkaCluster implements Cluster {
       nodesCpuSeconds,
       clientPeakBytes: null,
     }
+  }
+
+  /** Known after the warm-up. */
+  async #countFor(point: Point, { warmupSeconds, seconds }: Timing): Promise<number> {
+    const key = nameOf(point)
+    await this.#counts.warmUp(key, warmupSeconds, count => this.#runProducer(point, count))
+    return this.#counts.countFor(key, seconds)
   }
 
   async #runProducer(point: Point, count: number): Promise<Measured> {

@@ -5,9 +5,17 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import type { Cluster, Sample, StartOptions, System, Timing } from '../harness/system.ts'
-import { backlogRecordsOf, measuredRecordsOf, nameOf, type Point, topicOf, type Workload } from '../harness/workload.ts'
+import {
+  backlogRecordsOf,
+  type Durability,
+  measuredRecordsOf,
+  nameOf,
+  type Point,
+  topicOf,
+  type Workload,
+} from '../harness/workload.ts'
 import { type BenchOutput, parseBench, parseTimes } from './nats/outputs.ts'
-import { type NatsServers, startNats, syncSettings } from './nats/server.ts'
+import { NatsServers, syncSettings } from './nats/server.ts'
 import { RecordCounts } from './repeat.ts'
 import { steadySeries, sumOfCpuSeconds, versionOf } from './tools.ts'
 
@@ -31,12 +39,18 @@ export const nats: System = {
   },
   async start(options) {
     const version = await versionOf('nats-server', ['--version'])
-    const os = await startNats(options, 'os')
-    const sync = await startNats(options, 'sync').catch(async (error: unknown) => {
-      await os[Symbol.asyncDispose]()
+    const cluster = new NatsCluster(
+      options,
+      version?.replace(/^.*v/, '') ?? 'unknown',
+      await Promise.all([...options.durabilities].map(async d => [d, await NatsServers.prepare(options, d)] as const)),
+    )
+    try {
+      await cluster.start()
+      return cluster
+    } catch (error) {
+      await cluster[Symbol.asyncDispose]()
       throw error
-    })
-    return new NatsCluster(options, version?.replace(/^.*v/, '') ?? 'unknown', { os, sync })
+    }
   },
 }
 
@@ -44,6 +58,8 @@ interface Stream {
   readonly name: string
   readonly bytesMax: number
 }
+
+type PublishLoad = Pick<Workload, 'messageSize' | 'replicationFactor' | 'inFlight' | 'recordsPerSend'>
 
 interface Measured extends BenchOutput {
   readonly records: number
@@ -55,13 +71,13 @@ interface Measured extends BenchOutput {
 class NatsCluster implements Cluster {
   readonly version: string
   readonly configuration: Readonly<Record<string, string>>
-  readonly pids: readonly number[]
-  readonly startSeconds: number
-  readonly #servers: Readonly<Record<'os' | 'sync', NatsServers>>
+  readonly #replicas: number
+  readonly #servers: ReadonlyMap<Durability, NatsServers>
   readonly #counts = new RecordCounts()
   #streams = 0
+  #firstRecordSeconds = 0
 
-  constructor({ nodes }: StartOptions, version: string, servers: Readonly<Record<'os' | 'sync', NatsServers>>) {
+  constructor({ nodes }: StartOptions, version: string, servers: readonly (readonly [Durability, NatsServers])[]) {
     this.version = version
     this.configuration = {
       servers: `${nodes} for each durability, JetStream on files`,
@@ -69,14 +85,39 @@ class NatsCluster implements Cluster {
       sync: syncSettings.sync,
       client: 'nats bench js: pub fast for batches, pub async and pub sync for single records, ordered to consume',
     }
-    this.startSeconds = servers.os.startSeconds
-    this.pids = [...servers.os.pids, ...servers.sync.pids]
-    this.#servers = servers
+    this.#replicas = nodes
+    this.#servers = new Map(servers)
+  }
+
+  get pids(): readonly number[] {
+    return [...this.#servers.values()].flatMap(servers => servers.pids)
+  }
+
+  get firstRecordSeconds(): number {
+    return this.#firstRecordSeconds
+  }
+
+  /** The first record is of the first durability; the start of the `nats` command, which is no client that stays, is in it. */
+  async start(): Promise<void> {
+    for (const [at, servers] of [...this.#servers.values()].entries()) {
+      const startedAt = performance.now()
+      await servers.start()
+      if (at > 0) continue
+      const stream = { name: `first-${this.#streams++}`, bytesMax: 1e6 }
+      const first = { messageSize: 100, replicationFactor: this.#replicas, inFlight: 1, recordsPerSend: 1 }
+      await this.#publishCount(servers, stream, first, 1)
+      this.#firstRecordSeconds = (performance.now() - startedAt) / 1_000
+    }
+  }
+
+  async restart(): Promise<void> {
+    await this[Symbol.asyncDispose]()
+    await this.start()
   }
 
   async fill(point: Point, timing: Timing): Promise<boolean> {
     if (!isFor(point, timing)) return false
-    const servers = this.#servers[point.durability]
+    const servers = this.#servers.get(point.durability)!
     const records = backlogRecordsOf(point, timing.scale)
     const bytesMax = records * (point.workload.messageSize + recordOverheadBytesMax)
     await this.#publishCount(servers, { name: topicOf(point), bytesMax }, point.workload, records)
@@ -85,7 +126,7 @@ class NatsCluster implements Cluster {
 
   async measure(point: Point, timing: Timing): Promise<Sample | null> {
     if (!isFor(point, timing)) return null
-    const servers = this.#servers[point.durability]
+    const servers = this.#servers.get(point.durability)!
     if (point.workload.kind === 'consume') return this.#consume(servers, point, timing)
     const stream = { name: `bench-${this.#streams++}`, bytesMax: streamBytesMax }
     const sample = await this.#publish(servers, stream, point, timing)
@@ -94,22 +135,24 @@ class NatsCluster implements Cluster {
   }
 
   async #publish(servers: NatsServers, stream: Stream, point: Point, timing: Timing): Promise<Sample> {
-    const key = nameOf(point)
-    await this.#counts.warmUp(key, timing.warmupSeconds, count =>
-      this.#publishCount(servers, stream, point.workload, count),
-    )
-    const count = this.#counts.countFor(key, timing.seconds)
-    const measured = await this.#publishCount(servers, stream, point.workload, count)
+    const publish = (count: number): Promise<Measured> => this.#publishCount(servers, stream, point.workload, count)
+    let count = measuredRecordsOf(point, timing.scale)
+    if (count === null) {
+      const key = nameOf(point)
+      await this.#counts.warmUp(key, timing.warmupSeconds, publish)
+      count = this.#counts.countFor(key, timing.seconds)
+    }
+    const measured = await publish(count)
     return { ...toSample(measured, point.workload), publishLatency: measured.latency }
   }
 
-  #publishCount(servers: NatsServers, stream: Stream, workload: Workload, count: number): Promise<Measured> {
-    const { messageSize, replicationFactor, inFlight, recordsPerSend } = workload
+  #publishCount(servers: NatsServers, stream: Stream, load: PublishLoad, count: number): Promise<Measured> {
+    const { messageSize, replicationFactor, inFlight, recordsPerSend } = load
     const how = inFlight === 1 ? 'sync' : recordsPerSend === 1 ? 'async' : 'fast'
     const batch = how === 'sync' ? [] : ['--batch', how === 'async' ? inFlight : 500]
     const store = ['--create', '--storage', 'file', '--replicas', replicationFactor, '--maxbytes', stream.bytesMax]
-    const load = ['--stream', stream.name, '--msgs', count, '--size', messageSize]
-    return this.#bench(servers, count, ['pub', how, ...batch, ...store, ...load, `subject.${stream.name}`])
+    const amount = ['--stream', stream.name, '--msgs', count, '--size', messageSize]
+    return this.#bench(servers, count, ['pub', how, ...batch, ...store, ...amount, `subject.${stream.name}`])
   }
 
   async #consume(servers: NatsServers, point: Point, timing: Timing): Promise<Sample> {
@@ -134,7 +177,7 @@ class NatsCluster implements Cluster {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all([this.#servers.os, this.#servers.sync].map(servers => servers[Symbol.asyncDispose]()))
+    await Promise.all([...this.#servers.values()].map(servers => servers.stop()))
   }
 }
 

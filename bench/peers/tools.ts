@@ -29,19 +29,6 @@ export async function stop(children: readonly ChildProcess[]): Promise<void> {
   )
 }
 
-/** Tries until it works; rejects with the last failure after `timeoutMs`. */
-export async function untilWorks<T>(attempt: () => Promise<T>, timeoutMs: number): Promise<T> {
-  const endsAt = performance.now() + timeoutMs
-  for (;;) {
-    try {
-      return await attempt()
-    } catch (error) {
-      if (performance.now() > endsAt) throw error
-      await new Promise(resolve => setTimeout(resolve, 50))
-    }
-  }
-}
-
 export function sumOfCpuSeconds(pids: readonly number[]): number | null {
   return pids.map(cpuSecondsOf).reduce((sum, seconds) => (sum === null || seconds === null ? null : sum + seconds), 0)
 }

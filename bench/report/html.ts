@@ -2,7 +2,15 @@
 import type { PointResult, Results, SystemDescription } from '../harness/results.ts'
 import { type Spread, spreadOf } from '../harness/statistics.ts'
 import { limitRatio, type Measure, spreadOfMeasure, systemsOf } from '../harness/summary.ts'
-import { formatBytes, formatNumber, formatSpread, raftTable, scaleTable, type Table } from '../harness/text.ts'
+import {
+  formatBytes,
+  formatNumber,
+  formatSpread,
+  raftTable,
+  scaleTable,
+  startTable,
+  type Table,
+} from '../harness/text.ts'
 import { nameOf } from '../harness/workload.ts'
 import { classOf, sectionsOf } from './sections.ts'
 import { style } from './style.ts'
@@ -26,6 +34,7 @@ export function renderReport(results: Results): string {
 ${sections.join('\n')}
 <section><h2>All figures</h2><p>Medians, with the range over the repetitions.</p>${figures(results)}</section>
 ${tableSection('Cost per record against scale, in figures', scaleTable(results))}
+${tableSection('Started anew', startTable(results))}
 ${tableSection('Consensus alone', raftTable(results))}
 <section><h2>The machine alone</h2>${machineLimits(results)}</section>
 <section><h2>What ran, and how</h2>${results.systems.map(describeSystem).join('\n')}</section>
@@ -116,10 +125,10 @@ function machineLimits({ machineLimits }: Results): string {
 
 function describeSystem({ system, skipped, clusters }: SystemDescription): string {
   if (skipped !== null) return `<h3>${escapeMarkup(system)}</h3><p>Skipped: ${escapeMarkup(skipped)}</p>`
-  const described = clusters.map(({ nodes, version, configuration, startSeconds, idleBytes }) => {
+  const described = clusters.map(({ nodes, version, configuration, firstRecordSeconds, idleBytes }) => {
     const idle = idleBytes === null ? '' : `, idle with ${formatBytes(idleBytes)} in all`
     const settings = Object.entries(configuration).map(([name, value]) => [name, value])
-    const caption = `version ${version}, ${nodes} node${nodes === 1 ? '' : 's'}: serves after ${startSeconds.toFixed(1)} s${idle}`
+    const caption = `version ${version}, ${nodes} node${nodes === 1 ? '' : 's'}: the first record after ${firstRecordSeconds.toFixed(2)} s${idle}`
     return `<p>${escapeMarkup(caption)}</p>${table(['setting', 'value'], settings)}`
   })
   return `<h3>${escapeMarkup(system)}</h3>${described.join('\n')}`

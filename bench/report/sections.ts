@@ -74,6 +74,8 @@ function peerSection(results: Results): Section {
     ['rate', 'Rate: millrace ÷ peer; right of 1 is faster'],
     ['p50', 'Median latency: millrace ÷ peer; left of 1 is sooner'],
     ['p99', '99th percentile of latency: millrace ÷ peer; left of 1 is sooner'],
+    ['firstRecord', 'Start to the first acknowledged record: millrace ÷ peer; left of 1 is sooner'],
+    ['idleMB', 'Resident memory of an idle node: millrace ÷ peer; left of 1 is less'],
     ['cpuPerGB', 'CPU seconds per GB, all processes: millrace ÷ peer; left of 1 is cheaper'],
   ]
   const plots = kinds.flatMap(([measure, title]) => {

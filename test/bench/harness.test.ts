@@ -71,6 +71,7 @@ function resultOf(point: Point, systems: Readonly<Record<string, readonly (Sampl
     beginTime: '2026-01-01T00:00:00.000Z',
     endTime: '2026-01-01T00:00:02.000Z',
     nodesPeakBytes: [2e8],
+    start: point.workload.isCold ? { firstRecordSeconds: 0.5, idleBytes: 7e7, isPageCacheDropped: true } : null,
   }
   const runs = Object.entries(systems).map(([driver, samples]) => [
     driver,
@@ -91,7 +92,7 @@ const consensus: ComparisonResult = {
 }
 
 function resultsOf(points: readonly PointResult[]): Results {
-  const described = { nodes: 1, version: '1', configuration: { 'a<b': 'x & y' }, startSeconds: 1, idleBytes: 1e8 }
+  const described = { nodes: 1, version: '1', configuration: { 'a<b': 'x & y' }, firstRecordSeconds: 1, idleBytes: 1e8 }
   return {
     format: resultsFormat,
     startedAt: '2026-01-01T00:00:00.000Z',
@@ -180,6 +181,19 @@ test('the cost of a record is compared with that at the first place of a scale, 
   assert.match(markdown, /\| scale-producers-1 \| 100 connections \| millrace \| .* \| 1.50 \(1.50–1.50\) \| no \|/)
   const html = renderReport(resultsOf(results))
   assert.ok(html.includes('Cost per record against scale'))
+  assert.doesNotMatch(html, /NaN|undefined|Infinity/)
+})
+
+test('what a start costs is told beside that of the peers, and whether what was read came from the disk', () => {
+  const cold = workloads.filter(({ isCold }) => isCold).flatMap(pointsOf)
+  assert.equal(cold.length, 2)
+  const results = resultsOf(
+    cold.map(point => resultOf(point, { millrace: [sampleOf(10, 1)], kafka: [sampleOf(5, 1)] })),
+  )
+  const markdown = markdownOf(results)
+  assert.match(markdown, /\| cold-consume-1 os \| kafka \| 0.50 \| 1.00 \| 70.0 \| 1.00 \| 5.00 \| yes \|/)
+  const html = renderReport(results)
+  assert.ok(html.includes('Started anew') && html.includes('Start to the first acknowledged record'))
   assert.doesNotMatch(html, /NaN|undefined|Infinity/)
 })
 

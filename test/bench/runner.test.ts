@@ -36,7 +36,7 @@ function fakeSystem(calls: string[], name: string, { fill, measure, ...parts }: 
         version: '1',
         configuration: {},
         pids: [process.pid],
-        startSeconds: 1,
+        firstRecordSeconds: 1,
         async fill(point) {
           calls.push(`${name} fills ${nameOf(point)}`)
           return fill?.() ?? true
@@ -44,6 +44,9 @@ function fakeSystem(calls: string[], name: string, { fill, measure, ...parts }: 
         async measure(_point, timing) {
           calls.push(`${name} ${timing.warmupSeconds}`)
           return measure?.(timing) ?? sample
+        },
+        async restart() {
+          calls.push(`restart ${name}`)
         },
         async [Symbol.asyncDispose]() {
           calls.push(`stop ${name}`)
@@ -135,4 +138,33 @@ test('a backlog that the disk has no room for is a failure that says so', async 
   const { points } = await runBenchmarks({ ...options, workloads })
   assert.match(points[0]!.failures.join(), /consume-1-1KiB os on a: .* GB left, and 2000000002.00 GB are needed/)
   assert.deepEqual(calls, ['start a', 'stop a'])
+})
+
+test('what is cold has nodes of its own in every run, and others of them read a backlog', async t => {
+  const directory = temporaryDirectory(t)
+  const calls: string[] = []
+  const systems = [
+    fakeSystem(calls, 'a'),
+    fakeSystem(calls, 'unable', { fill: () => false }),
+    fakeSystem(calls, 'broken', { start: async () => failing() }),
+  ]
+  const { points } = await runBenchmarks(optionsOf(directory, 'cold-', systems))
+  const [consuming, producing] = points
+  const consumed = ['start a', 'a fills cold-consume-1 os', 'restart a', 'a 0', 'stop a']
+  const produced = ['start a', 'a 0', 'stop a']
+  assert.deepEqual(
+    calls.filter(call => / ?\ba\b/.test(call)),
+    [...consumed, ...produced, ...consumed, ...produced],
+  )
+  assert.deepEqual(consuming!.runs.unable, [null, null])
+  assert.deepEqual(producing!.runs.broken, [null, null])
+  assert.deepEqual(producing!.failures, [
+    'cold-produce-1 os on broken: out of order',
+    'cold-produce-1 os on broken: out of order',
+  ])
+  const { start } = producing!.runs.a![1]!
+  assert.equal(start!.firstRecordSeconds, 1)
+  assert.equal(start!.isPageCacheDropped, null)
+  assert.equal(typeof consuming!.runs.a![0]!.start!.isPageCacheDropped, 'boolean')
+  assert.deepEqual(readdirSync(directory), [])
 })

@@ -8,16 +8,21 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Properties;
 import java.util.Random;
+import java.util.concurrent.ExecutionException;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.concurrent.locks.LockSupport;
 import org.HdrHistogram.Histogram;
 import org.HdrHistogram.HistogramIterationValue;
+import org.apache.kafka.clients.admin.Admin;
+import org.apache.kafka.clients.admin.NewTopic;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.common.errors.InvalidReplicationFactorException;
+import org.apache.kafka.common.errors.TopicExistsException;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
 import org.apache.kafka.tools.ConsumerPerformance;
@@ -29,16 +34,19 @@ import org.apache.kafka.tools.ProducerPerformance;
  *
  *   producer ARG…      org.apache.kafka.tools.ProducerPerformance
  *   consumer ARG…      org.apache.kafka.tools.ConsumerPerformance
+ *   open BOOTSTRAP           clients that try to connect from now on, every 10 to 20 ms
+ *   first TOPIC REPLICAS     makes the topic and sends a record with them, as soon as there is somebody to take it
  *   closed BOOTSTRAP TOPIC PARTITIONS ACKS SIZE UNDER-WAY WARMUP-SECONDS SECONDS
  *   endtoend BOOTSTRAP TOPIC PARTITIONS ACKS SIZE RATE WARMUP-SECONDS SECONDS
  *
- * The last two answer with one line of JSON. Every command ends with a line "@done CPU-SECONDS" of this process (of the
+ * The last two of these answer with one line of JSON. Every command ends with a line "@done CPU-SECONDS" of this process (of the
  * measured part, for the last two), or "@failed MESSAGE".
  */
 public class PerfClient {
   private static final long LATENCY_MAX_MICROS = 600_000_000L;
 
   public static void main(String[] args) throws Exception {
+    FirstRecord first = null;
     BufferedReader in = new BufferedReader(new InputStreamReader(System.in));
     for (String line = in.readLine(); line != null; line = in.readLine()) {
       String[] words = line.split(" ");
@@ -49,6 +57,8 @@ public class PerfClient {
         switch (words[0]) {
           case "producer" -> ProducerPerformance.main(rest);
           case "consumer" -> ConsumerPerformance.main(rest);
+          case "open" -> first = new FirstRecord(rest[0]);
+          case "first" -> first.send(rest[0], Short.parseShort(rest[1]));
           case "closed" -> cpu = new Load(rest).closedLoop(Integer.parseInt(rest[5]));
           case "endtoend" -> cpu = new Load(rest).endToEnd(Double.parseDouble(rest[5]));
           default -> throw new IllegalArgumentException("unknown command " + words[0]);
@@ -63,6 +73,43 @@ public class PerfClient {
 
   static double cpuSeconds() {
     return ProcessHandle.current().info().totalCpuDuration().orElse(Duration.ZERO).toNanos() / 1e9;
+  }
+
+  /** What a client that is there before the nodes does when they come. */
+  static class FirstRecord {
+    final Admin admin;
+    final KafkaProducer<byte[], byte[]> producer;
+
+    FirstRecord(String bootstrap) {
+      Properties properties = new Properties();
+      properties.put("bootstrap.servers", bootstrap);
+      for (String backoff : List.of("reconnect.backoff", "retry.backoff")) {
+        properties.put(backoff + ".ms", "10");
+        properties.put(backoff + ".max.ms", "20");
+      }
+      admin = Admin.create(properties);
+      properties.put("acks", "all");
+      properties.put("linger.ms", "0");
+      producer = new KafkaProducer<>(properties, new ByteArraySerializer(), new ByteArraySerializer());
+    }
+
+    void send(String topic, short replicas) throws Exception {
+      for (boolean isMade = false; !isMade; ) {
+        try {
+          admin.createTopics(List.of(new NewTopic(topic, 1, replicas))).all().get();
+          isMade = true;
+        } catch (ExecutionException e) {
+          if (e.getCause() instanceof TopicExistsException) isMade = true;
+          // Not all nodes are there yet.
+          else if (e.getCause() instanceof InvalidReplicationFactorException) Thread.sleep(10);
+          else throw e;
+        }
+      }
+      producer.send(new ProducerRecord<>(topic, 0, null, new byte[100])).get();
+      // They go on trying to reach nodes until they are closed.
+      producer.close();
+      admin.close();
+    }
   }
 
   /** One run, measured from the end of its warm-up. */

@@ -7,7 +7,8 @@ import { promisify } from 'node:util'
 import { type Admin, Kafka, logLevel } from 'kafkajs'
 import { freePorts } from '../../../src/cli/bench/free-ports.ts'
 import type { StartOptions } from '../../harness/system.ts'
-import { stop, untilWorks } from '../tools.ts'
+import { untilWorks } from '../../harness/until-works.ts'
+import { stop } from '../tools.ts'
 
 /** As bin/kafka-server-start.sh and kafka-run-class.sh give them. */
 export const jvmOptions = [
@@ -45,29 +46,30 @@ export function sharedSettings(nodes: number): Record<string, string> {
   }
 }
 
-export interface KafkaNodes extends AsyncDisposable {
+/** Nodes that have their directories, and can be started and stopped. */
+export class KafkaNodes implements AsyncDisposable {
   readonly bootstrap: string
-  readonly pids: readonly number[]
-  readonly startSeconds: number
+  /** Connected while all run. */
   readonly admin: Admin
-}
+  readonly #classPath: string
+  readonly #files: readonly string[]
+  #children: ChildProcess[] = []
 
-export async function startKafka(classPath: string, { nodes, directory }: StartOptions): Promise<KafkaNodes> {
-  const ports = await freePorts(2 * nodes)
-  const voters = Array.from({ length: nodes }, (_, at) => `${at + 1}@127.0.0.1:${ports[nodes + at]}`).join()
-  const clusterId = randomBytes(16).toString('base64url')
-  const children: ChildProcess[] = []
-  const kafka = new Kafka({
-    brokers: [`127.0.0.1:${ports[0]}`],
-    logLevel: logLevel.NOTHING,
-    retry: { retries: 0 },
-  })
-  const admin = kafka.admin()
-  const dispose = async (): Promise<void> => {
-    await admin.disconnect()
-    await stop(children)
+  private constructor(classPath: string, addresses: readonly string[], files: readonly string[]) {
+    this.bootstrap = addresses.join()
+    this.admin = new Kafka({
+      brokers: [...addresses],
+      logLevel: logLevel.NOTHING,
+      retry: { retries: 0 },
+    }).admin()
+    this.#classPath = classPath
+    this.#files = files
   }
-  try {
+
+  static async format(classPath: string, { nodes, directory }: StartOptions): Promise<KafkaNodes> {
+    const ports = await freePorts(2 * nodes)
+    const voters = Array.from({ length: nodes }, (_, at) => `${at + 1}@127.0.0.1:${ports[nodes + at]}`).join()
+    const clusterId = randomBytes(16).toString('base64url')
     const files = await Promise.all(
       Array.from({ length: nodes }, (_, at) => {
         const settings = {
@@ -79,26 +81,38 @@ export async function startKafka(classPath: string, { nodes, directory }: StartO
         return formatNode(classPath, path.join(directory, `kafka-${at + 1}`), clusterId, settings)
       }),
     )
-    const startedAt = performance.now()
-    for (const file of files) {
-      const args = [...jvmOptions, '-cp', classPath, 'kafka.Kafka', file]
-      children.push(spawn('java', args, { stdio: ['ignore', 'ignore', 'inherit'] }))
-    }
-    await untilWorks(async () => {
-      await admin.connect()
-      const { brokers } = await admin.describeCluster()
-      if (brokers.length < nodes) throw new Error(`${brokers.length} of ${nodes} Kafka nodes are there`)
+    const addresses = ports.slice(0, nodes).map(port => `127.0.0.1:${port}`)
+    return new KafkaNodes(classPath, addresses, files)
+  }
+
+  get pids(): number[] {
+    return this.#children.map(({ pid }) => pid!)
+  }
+
+  spawn(): void {
+    this.#children = this.#files.map(file => {
+      const args = [...jvmOptions, '-cp', this.#classPath, 'kafka.Kafka', file]
+      return spawn('java', args, { stdio: ['ignore', 'ignore', 'inherit'] })
+    })
+  }
+
+  /** Resolves when all are there. */
+  connect(): Promise<void> {
+    return untilWorks(async () => {
+      await this.admin.connect()
+      const { brokers } = await this.admin.describeCluster()
+      const count = this.#files.length
+      if (brokers.length < count) throw new Error(`${brokers.length} of ${count} Kafka nodes are there`)
     }, startTimeoutMs)
-    const startSeconds = (performance.now() - startedAt) / 1_000
-    const bootstrap = ports
-      .slice(0, nodes)
-      .map(port => `127.0.0.1:${port}`)
-      .join()
-    const pids = children.map(({ pid }) => pid!)
-    return { bootstrap, pids, startSeconds, admin, [Symbol.asyncDispose]: dispose }
-  } catch (error) {
-    await dispose()
-    throw error
+  }
+
+  async stop(): Promise<void> {
+    await this.admin.disconnect()
+    await stop(this.#children)
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop()
   }
 }
 
