@@ -78,7 +78,7 @@ export class KafkaNodes implements AsyncDisposable {
           listeners: `PLAINTEXT://127.0.0.1:${ports[at]},CONTROLLER://127.0.0.1:${ports[nodes + at]}`,
           'controller.quorum.voters': voters,
         }
-        return formatNode(classPath, path.join(directory, `kafka-${at + 1}`), clusterId, settings)
+        return formatNode(classPath, path.join(directory, `kafka-${nodes}-${at + 1}`), clusterId, settings)
       }),
     )
     const addresses = ports.slice(0, nodes).map(port => `127.0.0.1:${port}`)

@@ -32,7 +32,7 @@ export class NatsServers implements AsyncDisposable {
     const [clientPorts, peerPorts, healthPorts] = [0, 1, 2].map(portsFrom) as [number[], number[], number[]]
     const routes = peerPorts.map(port => `nats://127.0.0.1:${port}`).join()
     const files = clientPorts.map((port, at) => {
-      const home = path.join(directory, `nats-${durability}-${at + 1}`)
+      const home = path.join(directory, `nats-${durability}-${nodes}-${at + 1}`)
       mkdirSync(home, { recursive: true })
       const file = path.join(home, 'nats.conf')
       const cluster =

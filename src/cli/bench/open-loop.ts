@@ -19,6 +19,12 @@ export interface Schedule {
 
 /** What is due within one beat is sent together: a beat for each record of a high rate would cost more than the records. */
 const beatMsMin = 0.25
+/**
+ * A message from the thread is a fifth of a millisecond on its way. At low rates, where that is much beside what is
+ * measured, it sets out earlier, and whoever hears it too early looks at the clock until it is time.
+ */
+const leadMs = 0.2
+const leadPeriodMsMin = 1
 
 /** Resolves when the load is over and everything is answered; rejects with the first failure. */
 export async function runOpenLoop({ sendsPerSecond, unansweredMax, onDue }: Schedule): Promise<void> {
@@ -33,7 +39,9 @@ export async function runOpenLoop({ sendsPerSecond, unansweredMax, onDue }: Sche
       if (isOver && unanswered === 0) resolve()
     }
     beat.onBeat(() => {
-      const now = performance.now()
+      let now = performance.now()
+      const nextAt = beat.startedAt + sends * intervalMs
+      if (nextAt - now <= leadMs) while (now < nextAt) now = performance.now()
       while (!isOver && unanswered < unansweredMax) {
         const dueAt = beat.startedAt + sends * intervalMs
         if (dueAt > now) return
@@ -71,9 +79,9 @@ while (Atomics.wait(cells, 1, 0, Math.max(0, at - now())) === 'timed-out') {
 async function startBeat(periodMs: number): Promise<Beat> {
   const cells = new Int32Array(new SharedArrayBuffer(8))
   // A thread takes a while to start, which must not be seen as lateness of the first sends.
-  const leadMs = 100
-  const startedAt = performance.now() + leadMs
-  const firstMs = Number(process.hrtime.bigint()) / 1e6 + leadMs
+  const startMs = 100
+  const startedAt = performance.now() + startMs
+  const firstMs = Number(process.hrtime.bigint()) / 1e6 + startMs - (periodMs < leadPeriodMsMin ? 0 : leadMs)
   const worker = new Worker(beatSource, { eval: true, workerData: { cells, firstMs, periodMs } })
   const ended = once(worker, 'exit')
   return {
