@@ -58,7 +58,7 @@ const units: Record<Measure, string> = {
   idleMB: 'idle, MB',
 }
 
-/** A Markdown table. Only a ratio that is on one side of 1 in every repetition is called a difference. */
+/** A Markdown table. */
 export function renderComparison(comparisons: readonly Comparison[]): string {
   const lines = ['| workload | what | A | B | B ÷ A | every time |', '|---|---|---|---|---|---|']
   for (const { point, measure, a, b, ratio } of comparisons) {
@@ -68,14 +68,15 @@ export function renderComparison(comparisons: readonly Comparison[]): string {
       formatSpread(a),
       formatSpread(b),
       formatSpread(ratio),
-      verdict(measure, ratio),
+      differenceOf(ratio, measure === 'rate' ? 'more' : 'less'),
     ]
     lines.push(`| ${cells.join(' | ')} |`)
   }
   return lines.join('\n')
 }
 
-function verdict(measure: Measure, { min, max, count }: Spread): string {
+/** Only a ratio that is on one side of 1 in every repetition is called a difference; `better` says what is wanted. */
+export function differenceOf({ min, max, count }: Spread, better: 'more' | 'less'): 'better' | 'worse' | '–' {
   if (count < 2 || (min <= 1 && max >= 1)) return '–'
-  return min > 1 === (measure === 'rate') ? 'better' : 'worse'
+  return min > 1 === (better === 'more') ? 'better' : 'worse'
 }

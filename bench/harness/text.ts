@@ -16,10 +16,10 @@ export function formatBytes(bytes: number): string {
 }
 
 /** The median, and the range that it is from. */
-export function formatSpread(spread: Spread | null): string {
+export function formatSpread(spread: Spread | null, format = formatNumber): string {
   if (spread === null) return '–'
   const { median, min, max, count } = spread
-  return count === 1 ? formatNumber(median) : `${formatNumber(median)} (${formatNumber(min)}–${formatNumber(max)})`
+  return count === 1 ? format(median) : `${format(median)} (${format(min)}–${format(max)})`
 }
 
 /** Tables of what was measured: all points, and then what is read across several of them. */

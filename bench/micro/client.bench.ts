@@ -1,37 +1,51 @@
 /**
- * What the client itself costs: producer and consumer in one process against a node that answers at once, without
- * sockets, frames or a log. Each figure is the best of 5 rounds of at least 0.3 s.
- * Workload: `send` with arrays of records of 100 B (variants are named in the output) from 16 loops that each await
- * their send, batches of 64 KiB, 5 requests in flight; a consumer reading 64 KiB batches of 100 B records.
- *
- *     node --import tsx bench/micro/client.bench.ts
+ * The client alone: producer and consumer in one process against a node that answers at once, without sockets, frames or a log.
+ * Sixteen loops each await their sends; batches are 64 KiB, 5 requests are in flight; what is consumed comes in batches of 64 KiB.
  */
 import type { Connect, Connection } from '../../src/client/connection.ts'
 import { Consumer } from '../../src/client/consumer/consumer.ts'
+import { defaultPartitioner } from '../../src/client/partitioner.ts'
 import { Producer } from '../../src/client/producer/producer.ts'
-import type { Message, ProducerOptions } from '../../src/client/producer/types.ts'
+import type { Message } from '../../src/client/producer/types.ts'
 import { clientClock } from '../../src/platform/client-clock.ts'
 import { nodeCodecs } from '../../src/platform/codecs.ts'
-import { installFastCrc32c } from '../../src/platform/crc32c.ts'
 import { systemRandom } from '../../src/platform/random.ts'
 import type { Api } from '../../src/protocol/api.ts'
 import { BatchBuilder } from '../../src/protocol/batch/builder.ts'
 import { patchBatch } from '../../src/protocol/batch/header.ts'
 import { silentLogger } from '../../src/util/logger.ts'
-import { report } from './measure.ts'
+import { type Case, keep, type Prepared, type Room } from './case.ts'
+import { arithmetic, objects } from './references.ts'
 
-installFastCrc32c()
-
-const rounds = 5
-const roundMsMin = 300
 const partitionCount = 4
 const loops = 16
+const sendsPerLoop = 8
+const recordsPerRun = 10_000
+const value = new Uint8Array(100).fill(0x78)
+const text = new TextDecoder().decode(value)
 
 interface ProduceBody {
   partitions: Array<{ topic: string; partition: number; records: Uint8Array }>
 }
 interface FetchBody {
   partitions: Array<{ topic: string; partition: number; fetchOffset: number }>
+}
+
+export const room: Room = {
+  name: 'client',
+  cases: [
+    producing('producer, 600 × 100 B bytes, one partition', 600, () => ({ value, partition: 0 })),
+    producing('producer, 600 × 100 B bytes, sticky', 600, () => ({ value })),
+    producing('producer, 100 × 100 B bytes, sticky', 100, () => ({ value })),
+    producing('producer, 600 × 100 B text, text keys', 600, i => ({ value: text, key: `key-${i}` })),
+    producing('producer, 600 × 100 B bytes, 1 header', 600, () => ({ value, headers: { h: 'v' } })),
+    producing('producer, 1 × 100 B bytes, sticky', 1, () => ({ value })),
+    producing('producer, 1000 × 1 KiB bytes, sticky', 1_000, () => ({ value: new Uint8Array(1_024) })),
+    { name: 'consumer, record by record', operation: 'a record', clock: 'cpu', prepare: () => prepareConsuming(false) },
+    { name: 'consumer, batch by batch', operation: 'a record', clock: 'cpu', prepare: () => prepareConsuming(true) },
+    partitioning('partitioner, 16 B text key', i => `user-${String(i).padStart(11, '0')}`),
+    partitioning('partitioner, 16 B key', i => new TextEncoder().encode(`user-${String(i).padStart(11, '0')}`)),
+  ],
 }
 
 const fetched = cannedBatches()
@@ -110,73 +124,54 @@ const ports = {
   logger: silentLogger,
 }
 
-/** Records per second of `run`, which handles some for about `roundMsMin` and returns how many. */
-async function best(run: () => Promise<number>): Promise<number> {
-  let perSecond = 0
-  for (let round = 0; round <= rounds; round++) {
-    const startMs = performance.now()
-    const count = await run()
-    // The first round warms up.
-    if (round > 0) perSecond = Math.max(perSecond, (1_000 * count) / (performance.now() - startMs))
+function producing(name: string, count: number, message: (i: number) => Message): Case {
+  const prepare = (): Prepared => {
+    const messages = Array.from({ length: count }, (_, i) => message(i))
+    const producer = new Producer(ports, connect)
+    const loop = async (): Promise<number> => {
+      let sent = 0
+      for (let send = 0; send < sendsPerLoop; send++) sent += (await producer.send({ topic: 't', messages })).length
+      return sent
+    }
+    return {
+      run: async () => {
+        const sent = await Promise.all(Array.from({ length: loops }, loop))
+        return sent.reduce((sum, ofLoop) => sum + ofLoop, 0)
+      },
+      reference: objects,
+      close: () => producer.close(),
+    }
   }
-  return perSecond
+  return { name, operation: 'a record', clock: 'cpu', prepare }
 }
 
-async function producing(messages: Message[], options: Partial<ProducerOptions> = {}): Promise<number> {
-  const producer = new Producer({ ...options, ...ports }, connect)
-  const perSecond = await best(async () => {
-    const endMs = performance.now() + roundMsMin
-    let count = 0
-    const loop = async (): Promise<void> => {
-      while (performance.now() < endMs) {
-        const sent = await producer.send({ topic: 't', messages })
-        count += sent.length
-      }
-    }
-    await Promise.all(Array.from({ length: loops }, loop))
-    return count
-  })
-  await producer.close()
-  return perSecond
-}
-
-async function consuming(isByBatch: boolean): Promise<number> {
+function prepareConsuming(isByBatch: boolean): Prepared {
   const consumer = new Consumer({ ...ports, topics: ['t'], from: 0 }, connect)
-  const perSecond = await best(async () => {
-    const endMs = performance.now() + roundMsMin
+  const records = consumer[Symbol.asyncIterator]()
+  const batches = consumer.batches()
+  const run = async (): Promise<number> => {
     let count = 0
-    if (isByBatch) {
-      for await (const { records } of consumer.batches()) {
-        count += records.length
-        if (performance.now() > endMs) break
-      }
-    } else {
-      for await (const record of consumer) {
-        count += record.value === null ? 0 : 1
-        if ((count & 1023) === 0 && performance.now() > endMs) break
-      }
+    while (count < recordsPerRun) {
+      const { value: next } = isByBatch ? await batches.next() : await records.next()
+      if (next === undefined) throw new Error('the consumer has ended')
+      count += 'records' in next ? next.records.length : 1
+      keep(next)
     }
     return count
-  })
-  await consumer.close()
-  return perSecond
+  }
+  return { run, reference: objects, close: () => consumer.close() }
 }
 
-const value = new Uint8Array(100)
-const many = (count: number, message: (i: number) => Message): Message[] =>
-  Array.from({ length: count }, (_, i) => message(i))
-const text = new TextDecoder().decode(value.fill(0x78))
-
-report('producer, records', [
-  ['600 × 100 B bytes, one partition', await producing(many(600, () => ({ value, partition: 0 })))],
-  ['600 × 100 B bytes, sticky', await producing(many(600, () => ({ value })))],
-  ['100 × 100 B bytes, sticky', await producing(many(100, () => ({ value })))],
-  ['600 × 100 B text, text keys', await producing(many(600, i => ({ value: text, key: `key-${i}` })))],
-  ['600 × 100 B bytes, 1 header', await producing(many(600, () => ({ value, headers: { h: 'v' } })))],
-  ['1 × 100 B bytes, sticky', await producing(many(1, () => ({ value })))],
-  ['1000 × 1 KiB bytes, sticky', await producing(many(1_000, () => ({ value: new Uint8Array(1_024) })))],
-])
-report('consumer, records of 100 B', [
-  ['record by record', await consuming(false)],
-  ['by batch', await consuming(true)],
-])
+function partitioning(name: string, key: (i: number) => Uint8Array | string): Case {
+  const prepare = (): Prepared => {
+    const messages = Array.from({ length: 1_000 }, (_, i) => ({ key: key(i) }))
+    const run = (): number => {
+      let sum = 0
+      for (const message of messages) sum += defaultPartitioner(message, 't', 48)!
+      keep(sum)
+      return messages.length
+    }
+    return { run, reference: arithmetic }
+  }
+  return { name, operation: 'a key', clock: 'cpu', prepare }
+}

@@ -1,9 +1,6 @@
 /**
- * What 100,000 partitions cost the metadata: replaying them, one topic at a time and in large batches; writing and
- * restoring a snapshot; deciding one more topic; fencing the broker that leads them. In one process, without I/O.
- * Workload: 10,000 topics of 10 partitions and 3 replicas on 9 brokers in 3 racks.
- *
- *     node --import tsx bench/micro/metadata.bench.ts
+ * The metadata of 1,000 topics with 10 partitions and 3 replicas on 9 brokers in 3 racks: replaying, writing and restoring
+ * them, and decisions on them. (`npm run bench:metadata` has 100,000 partitions, on nodes.)
  */
 import { decideFence, decideRegisterBroker } from '../../src/metadata/brokers.ts'
 import { type ClusterImage, emptyImage } from '../../src/metadata/cluster-image.ts'
@@ -13,20 +10,88 @@ import type { MetadataRecord } from '../../src/metadata/record-types.ts'
 import { decodeEntry, encodeEntry } from '../../src/metadata/records.ts'
 import { replayAll } from '../../src/metadata/replay.ts'
 import { soundDecisionRules } from '../../src/metadata/rules.ts'
-import { imageHash, restoreSnapshot, snapshotChunks, writeSnapshot } from '../../src/metadata/snapshot.ts'
+import { imageHash, restoreSnapshot, writeSnapshot } from '../../src/metadata/snapshot.ts'
 import { isFailure } from '../../src/protocol/errors.ts'
 import { toNodeId } from '../../src/util/numbers.ts'
 import { seededRandom } from '../../src/util/random.ts'
 import { uuidFrom } from '../../src/util/uuid.ts'
+import { type Case, keep, once, type Room, type Work } from './case.ts'
+import { objects } from './references.ts'
 
-const topicCount = 10_000
+const topicCount = 1_000
 const partitionsPerTopic = 10
+const partitionCount = topicCount * partitionsPerTopic
 const random = seededRandom(1)
 const defaults = {
   numPartitions: partitionsPerTopic,
   replicationFactor: 3,
   minInsyncReplicas: 2,
   isUncleanAllowed: false,
+}
+
+interface History {
+  /** Of the brokers alone. */
+  readonly base: ClusterImage
+  /** One topic each. */
+  readonly batches: readonly (readonly MetadataRecord[])[]
+  readonly image: ClusterImage
+}
+
+export const room: Room = {
+  name: 'metadata',
+  cases: [
+    imageCase('image replay, topic by topic', 'a topic', ({ base, batches }) =>
+      counted(topicCount, () => batches.reduce<ClusterImage>(replayAll, base)),
+    ),
+    imageCase('image replay, all at once', 'a partition', ({ base, batches }) => {
+      const records = batches.flat()
+      return counted(partitionCount, () => replayAll(base, records))
+    }),
+    imageCase('metadata entry encode', 'a topic', ({ batches }) =>
+      counted(topicCount, () => batches.map(records => encodeEntry({ baseOffset: 0, records }))),
+    ),
+    imageCase('metadata entry decode', 'a topic', ({ batches }) => {
+      const entries = batches.map(records => encodeEntry({ baseOffset: 0, records }))
+      return counted(topicCount, () => entries.map(decodeEntry))
+    }),
+    imageCase('snapshot write', 'a partition', ({ image }) => counted(partitionCount, () => writeSnapshot(image))),
+    imageCase('snapshot restore', 'a partition', ({ image }) => {
+      const snapshot = writeSnapshot(image)
+      if (imageHash(restoreSnapshot(snapshot)) !== imageHash(image)) throw new Error('the restored image differs')
+      return counted(partitionCount, () => restoreSnapshot(snapshot))
+    }),
+    imageCase('decide one more topic', 'a decision', ({ image }) => once(() => createTopic(image, 'one-more'))),
+    imageCase('decide to fence one of 9 brokers', 'a decision', ({ image }) =>
+      once(() => decideFence(image, image.brokers.get(toNodeId(1))!, defaults)),
+    ),
+    imageCase('image replay, a broker fenced', 'a record', ({ image }) => {
+      const { records } = decideFence(image, image.brokers.get(toNodeId(1))!, defaults)
+      return counted(records.length, () => replayAll(image, records))
+    }),
+  ],
+}
+
+function imageCase(name: string, operation: string, work: (history: History) => Work): Case {
+  return { name, operation, clock: 'cpu', prepare: () => ({ run: work(makeHistory()), reference: objects }) }
+}
+
+function counted(operations: number, run: () => unknown): Work {
+  return () => {
+    keep(run())
+    return operations
+  }
+}
+
+function makeHistory(): History {
+  const base = withBrokers()
+  const batches: (readonly MetadataRecord[])[] = []
+  let image = base
+  for (let topic = 0; topic < topicCount; topic++) {
+    const records = createTopic(image, `topic.${topic}`)
+    batches.push(records)
+    image = replayAll(image, records)
+  }
+  return { base, batches, image }
 }
 
 function withBrokers(): ClusterImage {
@@ -59,59 +124,4 @@ function createTopic(image: ClusterImage, name: string): readonly MetadataRecord
   const placementStart = random.nextInt(2 ** 30)
   const topicIds = [uuidFrom(random.nextBytes(16))]
   return decideCreateTopics(image, request, { defaults, limits: defaultLimits, placementStart, topicIds }).records
-}
-
-function time<T>(what: string, run: () => T, count?: { of: number; what: string }): T {
-  const start = performance.now()
-  const result = run()
-  const ms = performance.now() - start
-  const each = count === undefined ? '' : `  ${((ms * 1000) / count.of).toFixed(2)} µs per ${count.what}`
-  console.log(`  ${what.padEnd(46)} ${ms.toFixed(1).padStart(9)} ms${each}`)
-  return result
-}
-
-const base = withBrokers()
-const batches: (readonly MetadataRecord[])[] = []
-const partitions = { of: topicCount * partitionsPerTopic, what: 'partition' }
-const topics = { of: topicCount, what: 'topic' }
-
-console.log(`metadata of ${topicCount} topics, ${partitions.of} partitions`)
-const image = time(
-  'decide and replay topics one after another',
-  () => {
-    let grown = base
-    for (let i = 0; i < topicCount; i++) {
-      const records = createTopic(grown, `topic.${i}`)
-      batches.push(records)
-      grown = replayAll(grown, records)
-    }
-    return grown
-  },
-  topics,
-)
-time('replay topics one after another', () => batches.reduce<ClusterImage>(replayAll, base), topics)
-time('replay all in one batch', () => replayAll(base, batches.flat()), partitions)
-const entries = time('encode entries', () => batches.map(records => encodeEntry({ baseOffset: 0, records })), topics)
-time('decode entries', () => entries.map(decodeEntry), topics)
-const snapshot = time('write snapshot', () => writeSnapshot(image), partitions)
-console.log(`  snapshot of ${(snapshot.length / 1024 / 1024).toFixed(2)} MiB, entries ${sum(entries).toFixed(2)} MiB`)
-time('longest wait between two chunks of it', () => longestStep(snapshotChunks(image)))
-const restored = time('restore snapshot', () => restoreSnapshot(snapshot), partitions)
-if (imageHash(restored) !== imageHash(image)) throw new Error('the restored image differs')
-time('decide one more topic', () => createTopic(image, 'one-more'))
-const fencing = time('decide to fence one of 9 brokers', () =>
-  decideFence(image, image.brokers.get(toNodeId(1))!, defaults),
-)
-time(`replay that (${fencing.records.length} records)`, () => replayAll(image, fencing.records))
-
-function longestStep(chunks: Iterator<Uint8Array>): void {
-  let longest = 0
-  for (let start = performance.now(); chunks.next().done !== true; start = performance.now()) {
-    longest = Math.max(longest, performance.now() - start)
-  }
-  console.log(`  longest step ${longest.toFixed(2)} ms`)
-}
-
-function sum(parts: readonly Uint8Array[]): number {
-  return parts.reduce((total, part) => total + part.length, 0) / 1024 / 1024
 }

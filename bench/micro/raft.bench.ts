@@ -1,13 +1,7 @@
 /**
- * What consensus costs without disk and network, in one process.
- * Core: proposals of one 100-byte entry; a flush and a finished write after each batch; one voter alone, and a leader
- * with two followers whose messages are handed over at once.
- * Driver: one voter on memory storage and the machine's clock; `in flight` proposals wait at a time.
- * Every core figure is the best of 5 rounds of at least 0.3 s; the driver's are of 1 s.
- *
- *     node --import tsx bench/micro/raft.bench.ts
+ * Consensus without disk and network. Core: proposals of one 100-byte entry, a flush and a finished write after each batch, with
+ * one voter alone and with a leader and two followers whose messages are handed over at once. Driver: one voter on memory storage.
  */
-import { performance } from 'node:perf_hooks'
 import { systemClock } from '../../src/platform/clock.ts'
 import { systemRandom } from '../../src/platform/random.ts'
 import { openQuorum } from '../../src/quorum/open-quorum.ts'
@@ -22,9 +16,23 @@ import { memoryStorage } from '../../src/raft-storage/memory-storage.ts'
 import { silentLogger } from '../../src/util/logger.ts'
 import { type NodeId, toLogIndex, toNodeId, toTerm } from '../../src/util/numbers.ts'
 import { seededRandom } from '../../src/util/random.ts'
-import { measure, report } from './measure.ts'
+import type { Case, Prepared, Room } from './case.ts'
+import { objects } from './references.ts'
 
 const entry = new Uint8Array(100)
+const leader = toNodeId(1)
+
+export const room: Room = {
+  name: 'raft',
+  cases: [
+    stepping('Raft step, 1 voter, 1 entry a batch', 1, 1),
+    stepping('Raft step, 1 voter, 100 entries a batch', 1, 100),
+    stepping('Raft step, 3 voters, 1 entry a batch', 3, 1),
+    stepping('Raft step, 3 voters, 100 entries a batch', 3, 100),
+    driving('Raft driver, 1 proposal under way', 1),
+    driving('Raft driver, 100 proposals under way', 100),
+  ],
+}
 
 /** Cores that hand each other their messages and finish their writes at once. */
 class Bunch {
@@ -38,7 +46,7 @@ class Bunch {
       const loaded = { hardState: { term: toTerm(1), votedFor: null }, snapshot: null, entries }
       this.#rafts.set(id, createRaft(id, loaded, defaultRaftOptions, seededRandom(id)))
     }
-    this.drive(toNodeId(1), { kind: 'campaign' })
+    this.drive(leader, { kind: 'campaign' })
   }
 
   drive(id: NodeId, input: Input): void {
@@ -57,7 +65,7 @@ class Bunch {
   }
 
   commitIndex(): number {
-    return this.#rafts.get(toNodeId(1))!.log.commitIndex
+    return this.#rafts.get(leader)!.log.commitIndex
   }
 
   #perform(id: NodeId, effect: Effect, queue: Array<{ id: NodeId; input: Input }>): void {
@@ -66,57 +74,52 @@ class Bunch {
   }
 }
 
-function coreRound(bunch: Bunch, batch: number): () => number {
-  const leader = toNodeId(1)
-  return () => {
-    const before = bunch.commitIndex()
-    for (let i = 0; i < batch; i++) bunch.drive(leader, { kind: 'proposal', entries: [entry] })
-    bunch.drive(leader, { kind: 'flush' })
-    const committed = bunch.commitIndex() - before
-    if (committed !== batch) throw new Error(`${committed} of ${batch} committed`)
-    if (bunch.commitIndex() % 10_000 < batch) bunch.compact()
-    return batch
+function stepping(name: string, voters: number, batch: number): Case {
+  const prepare = (): Prepared => {
+    const bunch = new Bunch(voters)
+    const run = (): number => {
+      const before = bunch.commitIndex()
+      for (let i = 0; i < batch; i++) bunch.drive(leader, { kind: 'proposal', entries: [entry] })
+      bunch.drive(leader, { kind: 'flush' })
+      const committed = bunch.commitIndex() - before
+      if (committed !== batch) throw new Error(`${committed} of ${batch} committed`)
+      if (bunch.commitIndex() % 1_000 < batch) bunch.compact()
+      return batch
+    }
+    return { run, reference: objects }
   }
+  return { name, operation: 'an entry committed', clock: 'cpu', prepare }
 }
 
-const coreRows: Array<readonly [string, number]> = []
-for (const voters of [1, 3]) {
-  for (const batch of [1, 10, 100]) {
-    const name = `${voters} ${voters === 1 ? 'voter' : 'voters'}, ${batch} a batch`
-    coreRows.push([name, measure(coreRound(new Bunch(voters), batch))])
+function driving(name: string, inFlight: number): Case {
+  const prepare = async (): Promise<Prepared> => {
+    const storage = memoryStorage()
+    const quorum = await openQuorum({
+      nodeId: leader,
+      storage,
+      voters: new Map([[leader, 'memory:1']]),
+      url: 'memory:1',
+      stateMachine: { apply() {}, snapshot: () => [], restore: () => [] },
+      clock: systemClock,
+      random: systemRandom,
+      logger: silentLogger,
+      peers: noPeers,
+      onFatal: error => {
+        throw error
+      },
+    })
+    await new Promise<void>(resolve => quorum.onLeadership(term => term !== null && resolve()))
+    return {
+      run: async () => {
+        await Promise.all(Array.from({ length: inFlight }, () => quorum.propose([entry], 10_000)))
+        return inFlight
+      },
+      reference: objects,
+      close: async () => {
+        await quorum[Symbol.asyncDispose]()
+        await storage[Symbol.asyncDispose]()
+      },
+    }
   }
+  return { name, operation: 'a proposal', clock: 'cpu', prepare }
 }
-report('core alone: entries committed', coreRows)
-
-async function driverRate(inFlight: number): Promise<number> {
-  const storage = memoryStorage()
-  const quorum = await openQuorum({
-    nodeId: toNodeId(1),
-    storage,
-    voters: new Map([[toNodeId(1), 'memory:1']]),
-    url: 'memory:1',
-    stateMachine: { apply() {}, snapshot: () => [], restore: () => [] },
-    clock: systemClock,
-    random: systemRandom,
-    logger: silentLogger,
-    peers: noPeers,
-    onFatal: error => {
-      throw error
-    },
-  })
-  await new Promise<void>(resolve => quorum.onLeadership(term => term !== null && resolve()))
-  let count = 0
-  const start = performance.now()
-  const worker = async (): Promise<void> => {
-    for (; performance.now() - start < 1000; count++) await quorum.propose([entry], 10_000)
-  }
-  await Promise.all(Array.from({ length: inFlight }, worker))
-  const rate = count / ((performance.now() - start) / 1000)
-  await quorum[Symbol.asyncDispose]()
-  await storage[Symbol.asyncDispose]()
-  return rate
-}
-
-const driverRows: Array<readonly [string, number]> = []
-for (const inFlight of [1, 10, 100, 1000]) driverRows.push([`${inFlight} in flight`, await driverRate(inFlight)])
-report('driver on memory storage: proposals', driverRows)

@@ -1,16 +1,9 @@
 /**
- * The transport against bare `ws`, in the same run, two processes over loopback: a request of N bytes is answered with a
- * few, one at a time or many in flight. Prints requests/s, MB/s and p50.
- *
- *   node --import tsx bench/micro/transport.bench.ts [seconds per case, default 2]
- *
- * The bare side sends and counts binary messages with ws's defaults and a zero mask, no envelope, no checks. The
- * transport's side is `openConnection` and `openListener` over the platform's sockets, handler answering at once.
+ * The transport beside bare `ws`: a request of N bytes is answered with a few of them, over loopback, one at a time or many in
+ * flight, both ends in one process. The bare side sends and answers binary messages with ws's defaults and a zero mask, no
+ * envelope, no checks; the transport's is `openConnection` and `openListener` over the platform's sockets.
  */
-import { fork } from 'node:child_process'
 import { once } from 'node:events'
-import { performance } from 'node:perf_hooks'
-import { fileURLToPath } from 'node:url'
 import WebSocket, { WebSocketServer } from 'ws'
 import { systemClock } from '../../src/platform/clock.ts'
 import { createAccessCheck } from '../../src/platform/http-access.ts'
@@ -23,6 +16,20 @@ import { defineHandler } from '../../src/transport/handler.ts'
 import { openListener } from '../../src/transport/listener.ts'
 import { silentLogger } from '../../src/util/logger.ts'
 import { KiB, MiB } from '../../src/util/units.ts'
+import { type Case, keep, type Prepared, type Room, type Work } from './case.ts'
+
+const roundTripsPerLane = 4
+const answerBytes = 16
+
+export const room: Room = {
+  name: 'transport',
+  cases: [
+    requesting('request, 100 B, 1 in flight', 100, 1),
+    requesting('request, 100 B, 256 in flight', 100, 256),
+    requesting('request, 64 KiB, 16 in flight', 64 * KiB, 16),
+    requesting('request, 1 MiB, 4 in flight', MiB, 4),
+  ],
+}
 
 const data = field(bytes({ lengthMax: 64 * MiB }), 'Anything.')
 const echo = defineApi({
@@ -37,33 +44,65 @@ const echo = defineApi({
 interface Pipe {
   /** Resolves when the answer is there. */
   send(message: Uint8Array): Promise<unknown>
-  close(): void
+  close(): Promise<void>
 }
 
-const isServer = process.argv[2] === '--server'
-if (isServer) await serve(process.argv[3]!)
-else await measureAll(Number(process.argv[2] ?? 2) * 1000)
-
-async function serve(kind: string): Promise<void> {
-  const port = kind === 'bare' ? await serveBare() : await serveTransport()
-  process.on('disconnect', () => process.exit())
-  process.send!(port)
+function requesting(name: string, sizeBytes: number, inFlight: number): Case {
+  const prepare = async (): Promise<Prepared> => {
+    const [pipe, bare] = await Promise.all([openTransport(), openBare()])
+    const message = new Uint8Array(sizeBytes).fill(7)
+    return {
+      run: roundTrips(pipe, message, inFlight),
+      reference: { name: 'the same through bare ws', run: roundTrips(bare, message, inFlight) },
+      bytes: sizeBytes,
+      close: async () => {
+        await pipe.close()
+        await bare.close()
+      },
+    }
+  }
+  return { name, operation: 'a request', clock: 'cpu', prepare }
 }
 
-async function serveBare(): Promise<number> {
+function roundTrips(pipe: Pipe, message: Uint8Array, inFlight: number): Work {
+  const lane = async (): Promise<void> => {
+    for (let trip = 0; trip < roundTripsPerLane; trip++) keep(await pipe.send(message))
+  }
+  return async () => {
+    await Promise.all(Array.from({ length: inFlight }, lane))
+    return inFlight * roundTripsPerLane
+  }
+}
+
+async function openBare(): Promise<Pipe> {
   const server = new WebSocketServer({ port: 0, host: '127.0.0.1', maxPayload: 128 * MiB })
   server.on('connection', ws => {
-    ws.on('error', () => {})
-    ws.on('message', message => ws.send((message as Buffer).subarray(0, 16)))
+    ws.on('message', message => ws.send((message as Buffer).subarray(0, answerBytes)))
   })
   await once(server, 'listening')
-  return (server.address() as { port: number }).port
+  const { port } = server.address() as { port: number }
+  const mask = { perMessageDeflate: false, generateMask: (bytes: Buffer) => void bytes.fill(0) }
+  const ws = new WebSocket(`ws://127.0.0.1:${port}`, mask)
+  await once(ws, 'open')
+  const waiting: Array<(answer: unknown) => void> = []
+  ws.on('message', answer => waiting.shift()!(answer))
+  return {
+    send: message =>
+      new Promise(resolve => {
+        waiting.push(resolve)
+        ws.send(message)
+      }),
+    close: () => {
+      ws.terminate()
+      return new Promise(resolve => server.close(() => resolve()))
+    },
+  }
 }
 
-async function serveTransport(): Promise<number> {
+async function openTransport(): Promise<Pipe> {
   const listener = openListener({
     name: 'BENCH',
-    handlers: [defineHandler(echo, request => ({ data: request.data.subarray(0, 16) }))],
+    handlers: [defineHandler(echo, request => ({ data: request.data.subarray(0, answerBytes) }))],
     identity: () => ({ clusterId: 'bench', nodeId: 1, software: 'bench' }),
     clock: systemClock,
   })
@@ -77,29 +116,7 @@ async function serveTransport(): Promise<number> {
     onSocket: socket => listener.accept(socket),
     logger: silentLogger,
   })
-  return server.port
-}
-
-async function openBare(port: number): Promise<Pipe> {
-  const ws = new WebSocket(`ws://127.0.0.1:${port}`, {
-    perMessageDeflate: false,
-    generateMask: mask => mask.fill(0),
-  })
-  await once(ws, 'open')
-  const waiting: Array<(answer: unknown) => void> = []
-  ws.on('message', answer => waiting.shift()!(answer))
-  return {
-    send: message =>
-      new Promise(resolve => {
-        waiting.push(resolve)
-        ws.send(message)
-      }),
-    close: () => ws.terminate(),
-  }
-}
-
-async function openTransport(port: number): Promise<Pipe> {
-  const connection = await openConnection(`ws://127.0.0.1:${port}`, {
+  const connection = await openConnection(`ws://127.0.0.1:${server.port}`, {
     socketFactory: wsSocketFactory(),
     clock: systemClock,
     clientId: 'bench',
@@ -110,62 +127,10 @@ async function openTransport(port: number): Promise<Pipe> {
   })
   return {
     send: message => connection.request(echo, { data: message }),
-    close: () => void connection[Symbol.asyncDispose](),
-  }
-}
-
-async function measureAll(durationMs: number): Promise<void> {
-  const cases = [
-    { sizeBytes: 100, inFlight: 1 },
-    { sizeBytes: 100, inFlight: 256 },
-    { sizeBytes: 64 * KiB, inFlight: 16 },
-    { sizeBytes: MiB, inFlight: 4 },
-  ]
-  const rows = []
-  for (const { sizeBytes, inFlight } of cases) {
-    for (const kind of ['bare', 'transport'] as const) {
-      rows.push({ bytes: sizeBytes, inFlight, kind, ...(await measure(kind, sizeBytes, inFlight, durationMs)) })
-    }
-  }
-  console.table(rows)
-}
-
-async function measure(kind: 'bare' | 'transport', sizeBytes: number, inFlight: number, durationMs: number) {
-  const server = fork(fileURLToPath(import.meta.url), ['--server', kind], { execArgv: ['--import', 'tsx'] })
-  const [port] = (await once(server, 'message')) as [number]
-  const pipe = await (kind === 'bare' ? openBare(port) : openTransport(port))
-  const message = new Uint8Array(sizeBytes).fill(7)
-  let count = 0
-  let latencies: number[] = []
-  let isOver = false
-  const lane = async (): Promise<void> => {
-    while (!isOver) {
-      const from = performance.now()
-      await pipe.send(message)
-      latencies.push(performance.now() - from)
-      count++
-    }
-  }
-  const lanes = Array.from({ length: inFlight }, lane)
-  await new Promise(resolve => setTimeout(resolve, durationMs / 4))
-  const cpuFrom = process.cpuUsage()
-  count = 0
-  latencies = []
-  const from = performance.now()
-  await new Promise(resolve => setTimeout(resolve, durationMs))
-  const seconds = (performance.now() - from) / 1000
-  const answered = count
-  const cpu = process.cpuUsage(cpuFrom)
-  isOver = true
-  await Promise.all(lanes)
-  pipe.close()
-  server.disconnect()
-  await once(server, 'exit')
-  latencies.sort((a, b) => a - b)
-  return {
-    'requests/s': Math.round(answered / seconds),
-    'MB/s': Math.round((answered * sizeBytes) / seconds / 1e6),
-    'p50 ms': Number((latencies[latencies.length >> 1] ?? 0).toFixed(3)),
-    'client CPU %': Math.round((cpu.user + cpu.system) / 1e4 / seconds),
+    close: async () => {
+      await connection[Symbol.asyncDispose]()
+      await listener[Symbol.asyncDispose]()
+      await server.close()
+    },
   }
 }
