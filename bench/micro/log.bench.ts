@@ -15,7 +15,7 @@ import { BareFile } from './bare-file.ts'
 import { type Case, keep, type Prepared, type Room } from './case.ts'
 
 const appendsPerTurn = 16
-const readBytes = 32 * MiB
+const readBytes = 8 * MiB
 const epoch = toLeaderEpoch(1)
 const id = { topic: 'bench', topicId: 'AAAAAAAAAAAAAAAAAAAAAA', partition: 0 }
 
