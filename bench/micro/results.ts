@@ -83,7 +83,9 @@ export function compareRounds(before: readonly CaseResult[], after: readonly Cas
 export function compareBaseline(before: readonly CaseResult[], after: readonly CaseResult[]): CaseComparison[] {
   return pairs(before, after).flatMap(([old, own]) => {
     const ratio = spreadOf(own.ratios.flatMap(ofOwn => old.ratios.map(ofOld => ofOwn / ofOld)))
-    return ratio === null ? [] : [comparisonOf(old, own, ratio)]
+    // As many as were measured independently of each other: one round beside many is one.
+    const count = Math.min(own.ratios.length, old.ratios.length)
+    return ratio === null ? [] : [comparisonOf(old, own, { ...ratio, count })]
   })
 }
 
