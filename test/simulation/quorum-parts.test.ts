@@ -4,12 +4,14 @@ import { describe, test } from 'node:test'
 import { ApiError } from '../../src/protocol/errors.ts'
 import type { PeerReceiver } from '../../src/quorum/peer-port.ts'
 import type { Message } from '../../src/raft/messages.ts'
+import type { Cluster } from '../../src/simulation/quorum/cluster.ts'
+import { FaultAtlas } from '../../src/simulation/quorum/fault-atlas.ts'
 import { type LinkConditions, Links } from '../../src/simulation/quorum/links.ts'
 import { SimProcess } from '../../src/simulation/quorum/process.ts'
 import { SimNetwork, type SimPort, urlOf } from '../../src/simulation/quorum/sim-network.ts'
 import { Timeline } from '../../src/simulation/quorum/timeline.ts'
 import { Trace } from '../../src/simulation/quorum/trace.ts'
-import { toNodeId, toTerm } from '../../src/util/numbers.ts'
+import { type NodeId, toNodeId, toTerm } from '../../src/util/numbers.ts'
 import { seededRandom } from '../../src/util/random.ts'
 
 function runUntil(timeline: Timeline, endMs: number): void {
@@ -196,4 +198,35 @@ test('the trace tells two histories apart by any of their events', () => {
   }
   assert.equal(hashOf(1), hashOf(1))
   assert.notEqual(hashOf(1), hashOf(2))
+})
+
+describe('the fault atlas', () => {
+  const ids = [1, 2, 3].map(toNodeId)
+  const [one, two, three] = ids as [NodeId, NodeId, NodeId]
+
+  function atlasOf(
+    voters: readonly NodeId[],
+    changing: readonly NodeId[],
+    impaired: readonly NodeId[] = [],
+  ): FaultAtlas {
+    const raft = { configurations: { current: { voters, oldVoters: [] }, currentIndex: 1 }, log: { commitIndex: 5 } }
+    const cluster = {
+      leader: () => ({ raft }),
+      member: (id: NodeId) => ({ isImpaired: impaired.includes(id) }),
+      checks: { committed: { highestIndex: 5 } },
+    }
+    return new FaultAtlas(cluster as unknown as Cluster, { changing })
+  }
+
+  test('a majority of the voters keeps its disks', () => {
+    assert.equal(atlasOf(ids, []).mayImpair(three), true)
+    assert.equal(atlasOf(ids, [], [two]).mayImpair(three), false)
+    assert.equal(atlasOf([one], []).mayImpair(three), true, 'it is no voter')
+  })
+
+  test('and so does one of those who will be after a change that was asked for', () => {
+    assert.equal(atlasOf([one], [three]).mayImpair(three), false, 'one of two is no majority (seed 2138760)')
+    assert.equal(atlasOf(ids, [two]).mayImpair(three), false, 'of one and three neither may be lost')
+    assert.equal(atlasOf([one, two], [three]).mayImpair(three), true, 'two of three are one')
+  })
 })

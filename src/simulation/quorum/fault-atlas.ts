@@ -5,12 +5,15 @@
  */
 import type { NodeId } from '../../util/numbers.ts'
 import type { Cluster } from './cluster.ts'
+import type { Operator } from './operator.ts'
 
 export class FaultAtlas {
   readonly #cluster: Cluster
+  readonly #operator: Pick<Operator, 'changing'>
 
-  constructor(cluster: Cluster) {
+  constructor(cluster: Cluster, operator: Pick<Operator, 'changing'>) {
     this.#cluster = cluster
+    this.#operator = operator
   }
 
   get hasImpaired(): boolean {
@@ -18,7 +21,11 @@ export class FaultAtlas {
     return false
   }
 
-  /** True when what is left without `id` and those hit before it is still a majority, and nothing is changing. */
+  /**
+   * True when what is left without `id` and those hit before it is still a majority, and nothing is changing; a majority also
+   * after each change that was asked for. A single voter that takes in a second one, whose disk is lost on the way, would
+   * wait for it for ever.
+   */
   mayImpair(id: NodeId): boolean {
     const leader = this.#cluster.leader()
     if (leader === null || this.#cluster.member(id).isImpaired) return false
@@ -27,7 +34,12 @@ export class FaultAtlas {
     const isSettled = oldVoters.length === 0 && configurations.currentIndex <= log.commitIndex
     // A leader that is behind may not know of a later change.
     if (!isSettled || log.commitIndex < this.#cluster.checks.committed.highestIndex) return false
-    const good = voters.filter(voter => voter !== id && !this.#cluster.member(voter).isImpaired)
-    return good.length * 2 > voters.length
+    const changed = this.#operator.changing.map(member =>
+      voters.includes(member) ? voters.filter(voter => voter !== member) : [...voters, member],
+    )
+    return [voters, ...changed].every(some => {
+      const good = some.filter(voter => voter !== id && !this.#cluster.member(voter).isImpaired)
+      return good.length * 2 > some.length
+    })
   }
 }

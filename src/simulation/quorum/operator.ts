@@ -10,7 +10,8 @@ const repairIntervalMs = 300
 export class Operator {
   readonly #cluster: Cluster
   #isBusy = false
-  #lastChangeMs = Number.NEGATIVE_INFINITY
+  /** Changes of members that were asked for, the last one at the end; those that cannot happen any more are forgotten. */
+  #changes: { readonly id: NodeId; readonly endsMs: number }[] = []
 
   constructor(cluster: Cluster) {
     this.#cluster = cluster
@@ -19,7 +20,14 @@ export class Operator {
 
   /** True when no change of members that it asked for can still happen. */
   get isAtRest(): boolean {
-    return !this.#isBusy && this.#cluster.timeline.nowMs >= this.#lastChangeMs + 2 * timeoutMs
+    return !this.#isBusy && this.changing.length === 0
+  }
+
+  /** Members that may become voters, or be none any more, by a change that was asked for. */
+  get changing(): readonly NodeId[] {
+    const { nowMs } = this.#cluster.timeline
+    this.#changes = this.#changes.filter(({ endsMs }) => nowMs < endsMs)
+    return this.#changes.map(({ id }) => id)
   }
 
   transfer(to: NodeId | null): boolean {
@@ -27,14 +35,14 @@ export class Operator {
   }
 
   addVoter(id: NodeId): boolean {
-    return this.#ask('add voter', id, async quorum => {
+    return this.#change('add voter', id, async quorum => {
       await quorum.addVoter(id, urlOf(id), timeoutMs)
       this.#cluster.sometimes.note('memberAdded')
     })
   }
 
   removeVoter(id: NodeId): boolean {
-    return this.#ask('remove voter', id, async quorum => {
+    return this.#change('remove voter', id, async quorum => {
       await quorum.removeVoter(id, timeoutMs)
       this.#cluster.sometimes.note('memberRemoved')
     })
@@ -71,12 +79,17 @@ export class Operator {
     else this.addVoter(id)
   }
 
+  #change(what: string, id: NodeId, ask: (quorum: Quorum) => Promise<unknown>): boolean {
+    if (!this.#ask(what, id, ask)) return false
+    this.#changes.push({ id, endsMs: this.#cluster.timeline.nowMs + 2 * timeoutMs })
+    return true
+  }
+
   #ask(what: string, id: number, ask: (quorum: Quorum) => Promise<unknown>): boolean {
     const { timeline, trace } = this.#cluster
     const leader = this.#cluster.leader()
     if (leader === null || this.#isBusy) return false
     this.#isBusy = true
-    if (what !== 'transfer') this.#lastChangeMs = timeline.nowMs
     trace.note(timeline.nowMs, what, leader.id, 0, id, id)
     const done = (outcome: string): void => {
       if (timeout.isCancelled) return

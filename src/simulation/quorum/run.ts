@@ -99,7 +99,7 @@ class Run {
     this.#cluster = cluster
     const { world } = cluster
     this.#operator = new Operator(cluster)
-    this.nemesis = new Nemesis(cluster, this.#operator, new FaultAtlas(cluster), forkRandom(random))
+    this.nemesis = new Nemesis(cluster, this.#operator, new FaultAtlas(cluster, this.#operator), forkRandom(random))
     this.#healing = new Healing(cluster, this.#operator, forkRandom(random), () => this.#retireClients())
     const names = Array.from({ length: world.clientCount }, (_, i) => `c${i + 1}`)
     this.#clients = [...names, reader].map(name => this.#newClient(name, forkRandom(random)))
