@@ -24,7 +24,7 @@ export function formatSpread(spread: Spread | null, format = formatNumber): stri
 
 /** Tables of what was measured: all points, and then what is read across several of them. */
 export function markdownOf(results: Results): string {
-  return [pointTable(results), scaleTable(results), startTable(results), raftTable(results)]
+  return [pointTable(results), peerTable(results), scaleTable(results), startTable(results), raftTable(results)]
     .filter(({ rows }) => rows.length > 0)
     .map(({ heads, rows }) => [heads, heads.map(() => '---'), ...rows].map(row).join('\n'))
     .join('\n\n')
@@ -45,6 +45,23 @@ function pointTable({ points }: Results): Table {
       return [nameOf(result.point), system, cell('rate'), cell('p50'), cell('p99'), cell('cpuPerGB'), toLimit]
     }),
   )
+  return { heads, rows }
+}
+
+/** The first system beside each of the others, repetition by repetition. */
+function peerTable({ points }: Results): Table {
+  const compared: readonly Measure[] = ['rate', 'p50', 'p99', 'p99.9', 'cpuPerGB']
+  const heads = ['workload', 'beside', 'records/s', 'p50', 'p99', 'p99.9', 'CPU s/GB']
+  const rows = points.flatMap(result => {
+    const [ours, ...peers] = systemsOf([result])
+    return peers.flatMap(peer => {
+      const ratios = compared.map(measure =>
+        ratioSpread(valuesOf(result, ours!, measure), valuesOf(result, peer, measure)),
+      )
+      if (ratios.every(ratio => ratio === null)) return []
+      return [[nameOf(result.point), peer, ...ratios.map(ratio => formatSpread(ratio))]]
+    })
+  })
   return { heads, rows }
 }
 

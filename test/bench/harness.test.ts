@@ -197,6 +197,15 @@ test('what a start costs is told beside that of the peers, and whether what was 
   assert.doesNotMatch(html, /NaN|undefined|Infinity/)
 })
 
+test('the first system stands beside each of the others, repetition by repetition', () => {
+  const [point] = endToEnd
+  const runs = { millrace: [sampleOf(10, 1), sampleOf(20, 2)], kafka: [sampleOf(10, 2), sampleOf(10, 8)] }
+  const markdown = markdownOf(resultsOf([resultOf(point!, runs)]))
+  const ratio = '0.38 (0.25–0.50)'
+  const name = nameOf(point!)
+  assert.ok(markdown.includes(`| ${name} | kafka | 1.50 (1.00–2.00) | ${ratio} | ${ratio} | ${ratio} | `), markdown)
+})
+
 test('medians, spreads and ratios of pairs', () => {
   assert.deepEqual(spreadOf([3, 1, 2]), { median: 2, min: 1, max: 3, count: 3 })
   assert.equal(spreadOf([4, 1, 2, 3])!.median, 2.5)
