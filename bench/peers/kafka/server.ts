@@ -69,7 +69,8 @@ export class KafkaNodes implements AsyncDisposable {
   static async format(classPath: string, { nodes, directory }: StartOptions): Promise<KafkaNodes> {
     const ports = await freePorts(2 * nodes)
     const voters = Array.from({ length: nodes }, (_, at) => `${at + 1}@127.0.0.1:${ports[nodes + at]}`).join()
-    const clusterId = randomBytes(16).toString('base64url')
+    // Not with a dash in front: the tool that takes it would take it for an option.
+    const clusterId = `M${randomBytes(16).toString('base64url').slice(1)}`
     const files = await Promise.all(
       Array.from({ length: nodes }, (_, at) => {
         const settings = {
