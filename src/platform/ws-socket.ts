@@ -10,7 +10,7 @@
 import type { Socket as TcpSocket } from 'node:net'
 import type WebSocket from 'ws'
 import { bufferMarks, closeCode, type Socket } from '../transport/socket.ts'
-import { concatBytes } from '../util/bytes.ts'
+import { concatBytes, sizeOfParts } from '../util/bytes.ts'
 
 /** Of the frames that leave: a server's have none, a client's one (RFC 6455, section 5.3). */
 export type FrameMask = 'none' | 'zero' | 'random'
@@ -76,9 +76,7 @@ export class WsSocket implements Socket {
     }
     if (this.#isClosing || this.#ws.readyState !== this.#ws.OPEN) return
     this.#cork()
-    let sizeBytes = 0
-    for (const part of parts) sizeBytes += part.length
-    this.#tcp.write(frameHead(sizeBytes, this.#mask === 'zero'))
+    this.#tcp.write(frameHead(sizeOfParts(parts), this.#mask === 'zero'))
     for (const part of parts) this.#tcp.write(part)
     this.#onWritten()
   }

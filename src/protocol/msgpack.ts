@@ -4,7 +4,7 @@
  */
 // The entry that is plain JavaScript everywhere: the package's main one loads a native addon in Node.
 import { Packr } from 'msgpackr/pack'
-import { concatBytes, joinBytes } from '../util/bytes.ts'
+import { joinBytes } from '../util/bytes.ts'
 import { type FrameLimits, prescan } from './prescan.ts'
 import { unpackScanned } from './unpacker.ts'
 
@@ -25,17 +25,12 @@ const largeBinBytes = 4 * 1024
  * `int64` makes them; both read back as the same number.
  */
 export function pack(value: unknown): Uint8Array {
-  if (!holdsLargeBin(value)) return packr.pack(value)
-  const parts: Uint8Array[] = []
-  addParts(value, parts)
-  return concatBytes(parts)
+  return joinBytes(partsOf(value))
 }
 
 /** What `pack` gives, in parts to be sent one behind the other: each large `bin` is one of them, the very bytes of the value. */
 export function packInParts(value: unknown): Uint8Array[] {
-  if (!holdsLargeBin(value)) return [packr.pack(value)]
-  const parts: Uint8Array[] = []
-  addParts(value, parts)
+  const parts = partsOf(value)
   // What stands between large values becomes one part: each costs its reader a call.
   const joined: Uint8Array[] = []
   for (let from = 0; from < parts.length; ) {
@@ -45,6 +40,12 @@ export function packInParts(value: unknown): Uint8Array[] {
     from = to
   }
   return joined
+}
+
+function partsOf(value: unknown): Uint8Array[] {
+  const parts: Uint8Array[] = []
+  addParts(value, parts)
+  return parts
 }
 
 function isLarge(part: Uint8Array): boolean {

@@ -13,6 +13,7 @@ import {
   type ResponseEnvelope,
 } from '../protocol/frame.ts'
 import { responseFrameLimits } from '../protocol/prescan.ts'
+import { sizeOfParts } from '../util/bytes.ts'
 import { AbortError } from '../util/errors.ts'
 import type { Connection, ConnectionOptions, PeerIdentity, RequestOptions, VersionRange } from './connection.ts'
 import { DeadlineTimer } from './deadline-timer.ts'
@@ -96,16 +97,16 @@ class ClientConnection implements Connection {
     return new Promise<S>((resolve, reject) => {
       const { timeoutMs = this.#options.requestTimeoutMs, signal, isLent = false } = options
       if (signal?.aborted) throw new AbortError(`${api.name} was given up before it was sent`)
-      const message = this.#encode(api, body, isLent)
-      const pending = this.#prepare(api as Api, message, timeoutMs, resolve as (body: unknown) => void, reject)
+      const ends = { resolve: resolve as (body: unknown) => void, reject }
+      const pending = this.#prepare(api, body, { timeoutMs, isLent, ...ends })
       if (signal !== undefined) watchAbort(pending, signal, () => this.#giveUp(pending, signal.reason))
       this.#submit(pending)
     })
   }
 
   requestNoResponse<Q>(api: Api<Q, unknown>, body: Q): void {
-    const message = this.#encode(api, body, false)
-    this.#submit(this.#prepare(api as Api, message, Number.POSITIVE_INFINITY, null, null))
+    const ends = { resolve: null, reject: null }
+    this.#submit(this.#prepare(api, body, { timeoutMs: Number.POSITIVE_INFINITY, isLent: false, ...ends }))
   }
 
   whenWritable(): Promise<void> | null {
@@ -148,30 +149,31 @@ class ClientConnection implements Connection {
     return new ApiError('NETWORK_EXCEPTION', reason.message, { cause: reason })
   }
 
-  /** Under the next correlation id. */
-  #encode<Q>(api: Api<Q, unknown>, body: Q, isLent: boolean): readonly Uint8Array[] {
+  #prepare<Q>(
+    api: Api<Q, unknown>,
+    body: Q,
+    {
+      timeoutMs,
+      isLent,
+      resolve,
+      reject,
+    }: Pick<PendingRequest, 'timeoutMs' | 'resolve' | 'reject'> & { isLent: boolean },
+  ): PendingRequest {
     if (this.#closedBy !== null) throw this.#networkError(this.#closedBy)
     const version = this.#versionOf(api as Api)
     this.#lastCorrelationId = (this.#lastCorrelationId + 1) & 0x7fff_ffff
-    return isLent && this.#socket.sendParts !== undefined
-      ? encodeRequestInParts(api, version, this.#lastCorrelationId, body)
-      : [encodeRequest(api, version, this.#lastCorrelationId, body)]
-  }
-
-  #prepare(
-    api: Api,
-    message: readonly Uint8Array[],
-    timeoutMs: number,
-    resolve: PendingRequest['resolve'],
-    reject: PendingRequest['reject'],
-  ): PendingRequest {
+    const correlationId = this.#lastCorrelationId
+    const message =
+      isLent && this.#socket.sendParts !== undefined
+        ? encodeRequestInParts(api, version, correlationId, body)
+        : [encodeRequest(api, version, correlationId, body)]
     return {
-      api,
-      version: this.#versionOf(api),
-      correlationId: this.#lastCorrelationId,
+      api: api as Api,
+      version,
+      correlationId,
       timeoutMs,
       deadlineMs: this.#options.clock.nowMs() + timeoutMs,
-      sizeBytes: sizeOf(message),
+      sizeBytes: sizeOfParts(message),
       message,
       receivedBefore: 0,
       resolve,
@@ -312,10 +314,4 @@ class ClientConnection implements Connection {
     this.#pump()
     return nextMs
   }
-}
-
-function sizeOf(message: readonly Uint8Array[]): number {
-  let bytes = 0
-  for (const part of message) bytes += part.length
-  return bytes
 }

@@ -1,8 +1,13 @@
-/** One piece of memory that holds the parts back to back. Always a copy. */
-export function concatBytes(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+/** Of all parts together. */
+export function sizeOfParts(parts: readonly Uint8Array[]): number {
   let sizeBytes = 0
   for (const part of parts) sizeBytes += part.length
-  const bytes = new Uint8Array(sizeBytes)
+  return sizeBytes
+}
+
+/** One piece of memory that holds the parts back to back. Always a copy. */
+export function concatBytes(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(sizeOfParts(parts))
   let at = 0
   for (const part of parts) {
     bytes.set(part, at)

@@ -63,7 +63,7 @@ export async function benchConsume(context: CommandContext, options: BenchConsum
     bench: 'consume',
     topic: options.topic,
     topics: topics.length,
-    partitions: partitions,
+    partitions,
     consumers: consumerCount,
     available,
     again: options.again ?? false,

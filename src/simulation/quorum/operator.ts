@@ -10,8 +10,8 @@ const repairIntervalMs = 300
 export class Operator {
   readonly #cluster: Cluster
   #isBusy = false
-  /** Changes of members that were asked for, the last one at the end; those that cannot happen any more are forgotten. */
-  #changes: { readonly id: NodeId; readonly endsMs: number }[] = []
+  /** Changes of members that were asked for, the last one at the end. */
+  readonly #changes: { readonly id: NodeId; readonly endsMs: number }[] = []
 
   constructor(cluster: Cluster) {
     this.#cluster = cluster
@@ -26,8 +26,7 @@ export class Operator {
   /** Members that may become voters, or be none any more, by a change that was asked for. */
   get changing(): readonly NodeId[] {
     const { nowMs } = this.#cluster.timeline
-    this.#changes = this.#changes.filter(({ endsMs }) => nowMs < endsMs)
-    return this.#changes.map(({ id }) => id)
+    return this.#changes.filter(({ endsMs }) => nowMs < endsMs).map(({ id }) => id)
   }
 
   transfer(to: NodeId | null): boolean {
