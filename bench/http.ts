@@ -10,14 +10,16 @@
  */
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
 import { Admin } from '../src/index.ts'
 import { describeCommit, describeMachine } from './harness/machine.ts'
 import { startBenchCluster } from './harness/millrace-nodes.ts'
+import { ended } from './harness/processes.ts'
+import { resultPrefix, writeResult } from './harness/result-files.ts'
 import { ratioSpread, type Spread, spreadOf } from './harness/statistics.ts'
-import { formatSpread } from './harness/text.ts'
+import { formatSpread, renderTable } from './harness/text.ts'
 import { batch, idlePartitions, type Load, loads, topics } from './http/loads.ts'
 import type { HttpLoadResult, HttpResults } from './http/results.ts'
 import { type HttpRun, runLoad, type Target } from './http/run.ts'
@@ -118,12 +120,7 @@ function report(results: readonly HttpLoadResult[]): void {
     '÷ bare, CPU',
     'errors',
   ]
-  console.log(row(heads))
-  console.log(row(heads.map(() => '---')))
-  for (const result of results) console.log(row(cellsOf(result)))
-  const file =
-    flags.output ?? path.join(import.meta.dirname, 'results', `http-${startedAt.replace(/[:.]|\d{3}Z$/g, '')}.json`)
-  mkdirSync(path.dirname(file), { recursive: true })
+  console.log(renderTable({ heads, rows: results.map(cellsOf) }))
   const whole: HttpResults = {
     format: 1,
     startedAt,
@@ -135,7 +132,7 @@ function report(results: readonly HttpLoadResult[]): void {
     connections,
     loads: results,
   }
-  writeFileSync(file, `${JSON.stringify(whole, null, 1)}\n`)
+  writeResult(flags.output ?? `${resultPrefix('http', startedAt)}.json`, whole)
 }
 
 function cellsOf({ name, durability, recordsPerRequest, runs, limits }: HttpLoadResult): string[] {
@@ -161,11 +158,7 @@ function cellsOf({ name, durability, recordsPerRequest, runs, limits }: HttpLoad
   ]
 }
 
-function row(cells: readonly string[]): string {
-  return `| ${cells.join(' | ')} |`
-}
-
 async function stop(child: ChildProcess): Promise<void> {
   child.disconnect()
-  if (child.exitCode === null) await once(child, 'exit')
+  await ended(child)
 }

@@ -13,10 +13,9 @@
  *
  * Medians of the rounds are reported. Prints a Markdown table, and writes the raw figures to bench/results/.
  */
-import { mkdirSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
-import path from 'node:path'
 import { parseArgs } from 'node:util'
+import { resultPrefix, writeResult } from './harness/result-files.ts'
 import { spreadOf } from './harness/statistics.ts'
 import type { RawResult } from './limits/raw-lmdb.ts'
 import { besideLmdb, pipelining } from './raft/comparisons.ts'
@@ -51,10 +50,7 @@ for (const together of [pipelining, ...besideLmdb.map(comparison => [comparison]
   }
 }
 const machine = { cpus: os.cpus().length, model: os.cpus()[0]?.model, node: process.version, platform: os.platform() }
-const output = path.join(import.meta.dirname, 'results')
-mkdirSync(output, { recursive: true })
-const file = path.join(output, `raft-${new Date().toISOString().slice(0, 19).replaceAll(':', '')}.json`)
-writeFileSync(file, `${JSON.stringify({ machine, rounds, seconds, results }, null, 1)}\n`)
+writeResult(`${resultPrefix('raft', new Date().toISOString())}.json`, { machine, rounds, seconds, results })
 
 function cellsOf({ name, target, of, beside, ceiling, ratios, ceilingRatios }: ComparisonResult): string[] {
   const median = (values: readonly number[], digits: number): string => spreadOf(values)?.median.toFixed(digits) ?? '–'

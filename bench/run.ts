@@ -3,10 +3,11 @@
  * `npm run bench:peers` also on the systems of bench/peers, in the same run. Writes results as JSON and a report as one HTML
  * file, and prints a table. docs/BENCHMARKS.md tells how to read them.
  */
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
 import { millrace, millraceOf } from './harness/millrace.ts'
+import { resultPrefix, writeResult } from './harness/result-files.ts'
 import { runBenchmarks } from './harness/runner.ts'
 import { markdownOf } from './harness/text.ts'
 import { readWorkloads, type Workload } from './harness/workload.ts'
@@ -111,10 +112,8 @@ const results = await runBenchmarks({
   signal: interrupted.signal,
   tell: line => console.error(`${((performance.now() - startedAt) / 1_000).toFixed(0).padStart(5)} s  ${line}`),
 })
-const stamp = results.startedAt.slice(0, 19).replaceAll(':', '')
-const prefix = flags.output ?? path.join(import.meta.dirname, 'results', `bench-${stamp}`)
-mkdirSync(path.dirname(prefix), { recursive: true })
-writeFileSync(`${prefix}.json`, `${JSON.stringify(results, null, 1)}\n`)
+const prefix = flags.output ?? resultPrefix('bench', results.startedAt)
+writeResult(`${prefix}.json`, results)
 writeFileSync(`${prefix}.html`, renderReport(results))
 console.log(markdownOf(results))
 console.log(`\n${prefix}.json\n${prefix}.html`)

@@ -12,7 +12,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { Admin, Producer } from '../src/index.ts'
 import { MiB } from '../src/util/units.ts'
-import { residentBytesOf } from './harness/processes.ts'
+import { ended, residentBytesOf } from './harness/processes.ts'
 import { middleOf } from './harness/statistics.ts'
 
 const { values: flags } = parseArgs({
@@ -61,7 +61,7 @@ for (let round = 0; round < Number(flags.rounds); round++) {
     partitionsMiB.push(residentBytesOf(child.pid!)! / MiB - idle)
   } finally {
     child.kill('SIGTERM')
-    if (child.exitCode === null) await once(child, 'exit')
+    await ended(child)
     rmSync(dataDir, { recursive: true, force: true })
   }
 }

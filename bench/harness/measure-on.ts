@@ -1,6 +1,6 @@
 /** One run of a point on a cluster, with what its processes tell of themselves. */
 import { setTimeout as delay } from 'node:timers/promises'
-import { forgetPeak, peakBytesOf, residentBytesOf, writeBack } from './processes.ts'
+import { forgetPeak, peakBytesOf, residentBytesOf, sumOfKnown, writeBack } from './processes.ts'
 import { type RunResult, type StartFacts, toRunResult } from './results.ts'
 import type { Cluster, System, Timing } from './system.ts'
 import type { Point } from './workload.ts'
@@ -25,6 +25,5 @@ export async function measureOn(
 /** Resident memory of all nodes together, after a time in which nothing is asked of them. */
 export async function settledBytes({ pids }: Cluster, seconds: number): Promise<number | null> {
   await delay(seconds * 1_000)
-  const resident = pids.map(residentBytesOf)
-  return resident.reduce((sum, bytes) => (sum === null || bytes === null ? null : sum + bytes), 0)
+  return sumOfKnown(pids.map(residentBytesOf))
 }

@@ -2,6 +2,7 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import path from 'node:path'
+import { ended } from './processes.ts'
 
 interface Answer {
   readonly printed: string
@@ -45,8 +46,4 @@ export class MillraceClient implements AsyncDisposable {
     if (this.#child.connected) this.#child.disconnect()
     await ended(this.#child)
   }
-}
-
-export async function ended(child: ChildProcess): Promise<void> {
-  if (child.exitCode === null && child.signalCode === null) await once(child, 'exit')
 }

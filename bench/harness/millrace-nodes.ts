@@ -5,7 +5,8 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import path from 'node:path'
 import { freePorts } from '../../src/cli/bench/free-ports.ts'
 import { type Mesh, openMesh } from '../../test/support/chaos/mesh.ts'
-import { ended, MillraceClient } from './millrace-client.ts'
+import { MillraceClient } from './millrace-client.ts'
+import { ended } from './processes.ts'
 import type { Durability } from './workload.ts'
 
 const thisCheckout = path.join(import.meta.dirname, '..', '..')
@@ -67,7 +68,7 @@ export async function startBenchCluster(options: ClusterOptions): Promise<BenchC
   }
   const stop = async (): Promise<void> => {
     await client[Symbol.asyncDispose]()
-    for (const child of children) if (child.exitCode === null && child.signalCode === null) child.kill('SIGTERM')
+    for (const child of children) child.kill('SIGTERM')
     await Promise.all(children.map(ended))
   }
   await start()

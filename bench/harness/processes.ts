@@ -1,5 +1,6 @@
-/** CPU time and memory of other processes, as Linux tells them; elsewhere they are unknown. */
-import { execFile } from 'node:child_process'
+/** Other processes: their ends, and their CPU time and memory as Linux tells them; elsewhere these are unknown. */
+import { type ChildProcess, execFile } from 'node:child_process'
+import { once } from 'node:events'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { promisify } from 'node:util'
 
@@ -13,6 +14,16 @@ export function cpuSecondsOf(pid: number): number | null {
   // The name, in parentheses, may hold spaces; what follows it begins with the third field.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
   return (Number(fields[11]) + Number(fields[12])) / ticksPerSecond
+}
+
+/** Resolves when it is over, at once if it is already. */
+export async function ended(child: ChildProcess): Promise<void> {
+  if (child.exitCode === null && child.signalCode === null) await once(child, 'exit')
+}
+
+/** Of what processes tell: unknown if one of them does not. */
+export function sumOfKnown(values: readonly (number | null)[]): number | null {
+  return values.reduce((sum, value) => (sum === null || value === null ? null : sum + value), 0)
 }
 
 /** The most that was resident since the process began, or since `forgetPeak`. */

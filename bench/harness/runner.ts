@@ -196,7 +196,7 @@ async function warmUp(
 ): Promise<void> {
   const seconds = options.systemWarmupSeconds(system.name)
   if (seconds === 0) return
-  const chosen = warmUpPoints(points).filter(point => point.workload.kind !== 'consume' || filled.has(nameOf(point)))
+  const chosen = warmUpPoints(points).filter(point => isReadable(point, filled))
   const timed = chosen.filter(({ workload }) => workload.kind !== 'consume').length
   for (const point of chosen) {
     options.tell(`warming up ${system.name} with ${nameOf(point)}`)
@@ -219,6 +219,13 @@ async function measureInto(
   { timing, tell }: RunnerOptions,
   { system, cluster, filled }: Running,
 ): Promise<void> {
-  const isReadable = into.point.workload.kind !== 'consume' || filled.has(nameOf(into.point))
-  await into.run(system.name, tell, () => (isReadable ? measureOn(cluster, system, into.point, timing) : null))
+  const { point } = into
+  await into.run(system.name, tell, () =>
+    isReadable(point, filled) ? measureOn(cluster, system, point, timing) : null,
+  )
+}
+
+/** Nothing is read of it, or what is read is there. */
+function isReadable(point: Point, filled: ReadonlySet<string>): boolean {
+  return point.workload.kind !== 'consume' || filled.has(nameOf(point))
 }

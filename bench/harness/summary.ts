@@ -35,6 +35,11 @@ export function spreadOfMeasure(result: PointResult, system: string, measure: Me
   return spreadOf(valuesOf(result, system, measure).filter(value => value !== null))
 }
 
+/** Of one system to another at the same point. */
+export function systemRatio(result: PointResult, system: string, other: string, measure: Measure): Spread | null {
+  return ratioSpread(valuesOf(result, system, measure), valuesOf(result, other, measure))
+}
+
 /** To the limit of the same repetition: of the rate where there is a limit of it, otherwise of the median latency. */
 export function limitRatio(result: PointResult, system: string): { measure: 'rate' | 'p50'; spread: Spread } | null {
   const measure = mainMeasure(result)

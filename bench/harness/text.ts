@@ -1,8 +1,8 @@
 /** Figures as a person reads them, and the Markdown tables of a run. */
 import type { RawResult } from '../limits/raw-lmdb.ts'
 import type { PointResult, Results } from './results.ts'
-import { ratioSpread, type Spread, spreadOf } from './statistics.ts'
-import { flatPart, limitRatio, type Measure, scalingsOf, spreadOfMeasure, systemsOf, valuesOf } from './summary.ts'
+import { type Spread, spreadOf } from './statistics.ts'
+import { flatPart, limitRatio, type Measure, scalingsOf, spreadOfMeasure, systemRatio, systemsOf } from './summary.ts'
 import { nameOf } from './workload.ts'
 
 export function formatNumber(value: number): string {
@@ -26,13 +26,17 @@ export function formatSpread(spread: Spread | null, format = formatNumber): stri
 export function markdownOf(results: Results): string {
   return [pointTable(results), peerTable(results), scaleTable(results), startTable(results), raftTable(results)]
     .filter(({ rows }) => rows.length > 0)
-    .map(({ heads, rows }) => [heads, heads.map(() => '---'), ...rows].map(row).join('\n'))
+    .map(renderTable)
     .join('\n\n')
 }
 
 export interface Table {
   readonly heads: readonly string[]
   readonly rows: readonly (readonly string[])[]
+}
+
+export function renderTable({ heads, rows }: Table): string {
+  return [heads, heads.map(() => '---'), ...rows].map(cells => `| ${cells.join(' | ')} |`).join('\n')
 }
 
 function pointTable({ points }: Results): Table {
@@ -55,9 +59,7 @@ function peerTable({ points }: Results): Table {
   const rows = points.flatMap(result => {
     const [ours, ...peers] = systemsOf([result])
     return peers.flatMap(peer => {
-      const ratios = compared.map(measure =>
-        ratioSpread(valuesOf(result, ours!, measure), valuesOf(result, peer, measure)),
-      )
+      const ratios = compared.map(measure => systemRatio(result, ours!, peer, measure))
       if (ratios.every(ratio => ratio === null)) return []
       return [[nameOf(result.point), peer, ...ratios.map(ratio => formatSpread(ratio))]]
     })
@@ -101,7 +103,7 @@ export function startTable({ points }: Results): Table {
       return [ours!, ...peers].map(system => {
         const cells = (measure: Measure): string[] => [
           formatSpread(spreadOfMeasure(result, system, measure)),
-          formatSpread(ratioSpread(valuesOf(result, ours!, measure), valuesOf(result, system, measure))),
+          formatSpread(systemRatio(result, ours!, system, measure)),
         ]
         const rate = formatSpread(spreadOfMeasure(result, system, 'rate'))
         return [
@@ -131,8 +133,4 @@ export function raftTable({ raft }: Results): Table {
     ...[name, rateOf(of), rateOf(beside), formatSpread(spreadOf(ratios)), target],
   ])
   return { heads, rows }
-}
-
-function row(cells: readonly string[]): string {
-  return `| ${cells.join(' | ')} |`
 }

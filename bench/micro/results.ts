@@ -2,7 +2,7 @@
 import { differenceOf } from '../harness/comparison.ts'
 import type { Commit, Machine } from '../harness/machine.ts'
 import { ratioSpread, type Spread, spreadOf } from '../harness/statistics.ts'
-import { formatNumber, formatSpread } from '../harness/text.ts'
+import { formatNumber, formatSpread, renderTable } from '../harness/text.ts'
 import type { CaseOnce } from './child.ts'
 
 export const microFormat = 'millrace-micro-1'
@@ -60,7 +60,7 @@ export function renderCases(cases: readonly CaseResult[]): string {
     figure(spreadOf(ratios)),
     reference,
   ])
-  return table([['case', 'one operation', 'ns', 'MB/s', 'clock', '× reference', 'reference'], ...rows])
+  return renderTable({ heads: ['case', 'one operation', 'ns', 'MB/s', 'clock', '× reference', 'reference'], rows })
 }
 
 export interface CaseComparison {
@@ -97,7 +97,7 @@ export function renderComparisons(comparisons: readonly CaseComparison[]): strin
     figure(ratio),
     differenceOf(ratio, 'less'),
   ])
-  return table([['case', 'before, × reference', 'after', 'after ÷ before', 'every time'], ...rows])
+  return renderTable({ heads: ['case', 'before, × reference', 'after', 'after ÷ before', 'every time'], rows })
 }
 
 /** Cases that mean the same on both sides. */
@@ -118,8 +118,4 @@ function comparisonOf(old: CaseResult, own: CaseResult, ratio: Spread): CaseComp
 /** Of small figures the digits that count: one operation may be a tenth of its reference. */
 function figure(spread: Spread | null): string {
   return formatSpread(spread, value => (value >= 1 ? formatNumber(value) : value.toPrecision(2)))
-}
-
-function table([heads, ...rows]: readonly (readonly string[])[]): string {
-  return [heads!, heads!.map(() => '---'), ...rows].map(cells => `| ${cells.join(' | ')} |`).join('\n')
 }

@@ -3,11 +3,12 @@
  * beside it. docs/BENCHMARKS.md, "Rooms", tells how to read it.
  */
 import { execFile } from 'node:child_process'
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { parseArgs, promisify } from 'node:util'
 import { describeCommit, describeMachine } from '../harness/machine.ts'
+import { resultPrefix, writeResult } from '../harness/result-files.ts'
 import type { CaseOnce } from './child.ts'
 import {
   compareBaseline,
@@ -79,10 +80,8 @@ const results: MicroResults = {
   cases: gather(rounds),
   before: there === null ? null : gather(roundsBefore),
 }
-const stamp = startedAt.slice(0, 19).replaceAll(':', '')
-const output = flags.output ?? path.join(here, 'bench', 'results', `micro-${stamp}.json`)
-mkdirSync(path.dirname(output), { recursive: true })
-writeFileSync(output, `${JSON.stringify(results, null, 1)}\n`)
+const output = flags.output ?? `${resultPrefix('micro', startedAt)}.json`
+writeResult(output, results)
 console.log(renderCases(results.cases))
 if (results.before !== null) console.log(`\n${renderComparisons(compareRounds(results.before, results.cases))}`)
 if (baseline !== null) console.log(`\n${renderComparisons(compareBaseline(baseline.cases, results.cases))}`)

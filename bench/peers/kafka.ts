@@ -15,7 +15,7 @@ import { type CommandOutput, PerfClient } from './kafka/client.ts'
 import { parseConsumer, parseProducer, parseTimed } from './kafka/outputs.ts'
 import { jvmOptions, KafkaNodes, sharedSettings } from './kafka/server.ts'
 import { RecordCounts } from './repeat.ts'
-import { steadySeries, sumOfCpuSeconds, versionOf } from './tools.ts'
+import { started, steadySeries, sumOfCpuSeconds, versionOf } from './tools.ts'
 
 const pom = path.join(import.meta.dirname, '..', '..', 'scripts', 'kafka', 'pom.xml')
 /** The tools' default is less than a batch of 1,000 × 1 KiB. */
@@ -31,14 +31,7 @@ export const kafka: System = {
   },
   async start(options) {
     const classPath = await fetchKafka()
-    const cluster = new KafkaCluster(options, classPath, await KafkaNodes.format(classPath, options))
-    try {
-      await cluster.start()
-      return cluster
-    } catch (error) {
-      await cluster[Symbol.asyncDispose]()
-      throw error
-    }
+    return started(new KafkaCluster(options, classPath, await KafkaNodes.format(classPath, options)))
   },
 }
 

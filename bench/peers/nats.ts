@@ -17,7 +17,7 @@ import {
 import { type BenchOutput, parseBench, parseTimes } from './nats/outputs.ts'
 import { NatsServers, syncSettings } from './nats/server.ts'
 import { RecordCounts } from './repeat.ts'
-import { steadySeries, sumOfCpuSeconds, versionOf } from './tools.ts'
+import { started, steadySeries, sumOfCpuSeconds, versionOf } from './tools.ts'
 
 /** `sync_interval: always` came with it. */
 const versionMin = [2, 10]
@@ -44,13 +44,7 @@ export const nats: System = {
       version?.replace(/^.*v/, '') ?? 'unknown',
       await Promise.all([...options.durabilities].map(async d => [d, await NatsServers.prepare(options, d)] as const)),
     )
-    try {
-      await cluster.start()
-      return cluster
-    } catch (error) {
-      await cluster[Symbol.asyncDispose]()
-      throw error
-    }
+    return started(cluster)
   },
 }
 
@@ -177,7 +171,7 @@ class NatsCluster implements Cluster {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all([...this.#servers.values()].map(servers => servers.stop()))
+    await Promise.all([...this.#servers.values()].map(servers => servers[Symbol.asyncDispose]()))
   }
 }
 

@@ -1,9 +1,8 @@
 /** What the peers have in common: programs that may be missing, processes that end. */
 import { type ChildProcess, execFile } from 'node:child_process'
-import { once } from 'node:events'
 import { promisify } from 'node:util'
 import type { SeriesPoint } from '../../src/cli/bench/series.ts'
-import { cpuSecondsOf } from '../harness/processes.ts'
+import { cpuSecondsOf, ended, sumOfKnown } from '../harness/processes.ts'
 
 /** The first line a program says about itself, or `null` if there is no such program. */
 export async function versionOf(program: string, args: readonly string[]): Promise<string | null> {
@@ -19,18 +18,29 @@ export async function versionOf(program: string, args: readonly string[]): Promi
 export async function stop(children: readonly ChildProcess[]): Promise<void> {
   await Promise.all(
     children.map(async child => {
-      if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return
-      const ended = once(child, 'exit')
+      // It was never there.
+      if (child.pid === undefined) return
       child.kill('SIGTERM')
       const timer = setTimeout(() => child.kill('SIGKILL'), 20_000)
-      await ended
+      await ended(child)
       clearTimeout(timer)
     }),
   )
 }
 
+/** The cluster, once it has started; what of it did is stopped if not all does. */
+export async function started<C extends AsyncDisposable & { start(): Promise<void> }>(cluster: C): Promise<C> {
+  try {
+    await cluster.start()
+    return cluster
+  } catch (error) {
+    await cluster[Symbol.asyncDispose]()
+    throw error
+  }
+}
+
 export function sumOfCpuSeconds(pids: readonly number[]): number | null {
-  return pids.map(cpuSecondsOf).reduce((sum, seconds) => (sum === null || seconds === null ? null : sum + seconds), 0)
+  return sumOfKnown(pids.map(cpuSecondsOf))
 }
 
 /** Of a tool that tells its rate as a whole. */

@@ -1,6 +1,6 @@
 /** The plots of a report, each from what the results hold; a section without data is left out. */
 import { quantilesOf, type Results, type RunResult } from '../harness/results.ts'
-import { groupBy, ratioSpread, type Spread } from '../harness/statistics.ts'
+import { groupBy, type Spread } from '../harness/statistics.ts'
 import {
   flatPart,
   limitRatio,
@@ -9,8 +9,8 @@ import {
   middleRun,
   scalingsOf,
   spreadOfMeasure,
+  systemRatio,
   systemsOf,
-  valuesOf,
 } from '../harness/summary.ts'
 import { formatBytes, formatNumber } from '../harness/text.ts'
 import { nameOf } from '../harness/workload.ts'
@@ -84,7 +84,7 @@ function peerSection(results: Results): Section {
       const isLatency = measure === 'p50' || measure === 'p99'
       if (measure !== 'cpuPerGB' && isLatency !== (mainMeasure(result) === 'p50')) return []
       const bars = peers.flatMap((peer): Bar[] => {
-        const spread = ratioSpread(valuesOf(result, ours!, measure), valuesOf(result, peer, measure))
+        const spread = systemRatio(result, ours!, peer, measure)
         return spread === null
           ? []
           : [{ name: `÷ ${peer}`, ...barOf(spread, classOf(results, peer)), note: `${formatNumber(spread.median)}×` }]

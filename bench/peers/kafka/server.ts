@@ -107,13 +107,10 @@ export class KafkaNodes implements AsyncDisposable {
     }, startTimeoutMs)
   }
 
-  async stop(): Promise<void> {
+  /** They can be started again. */
+  async [Symbol.asyncDispose](): Promise<void> {
     await this.admin.disconnect()
     await stop(this.#children)
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.stop()
   }
 }
 

@@ -73,11 +73,8 @@ ${cluster}
     )
   }
 
-  stop(): Promise<void> {
-    return stop(this.#children)
-  }
-
+  /** They can be started again. */
   [Symbol.asyncDispose](): Promise<void> {
-    return this.stop()
+    return stop(this.#children)
   }
 }
