@@ -4,14 +4,17 @@ import { AbortError } from '../util/errors.ts'
 
 /**
  * Starts the first attempt, and the next one whenever one fails or `staggerMs` pass; the first answer counts, and what
- * comes later is ignored. Rejects with an `AggregateError`, its errors in the order of the attempts, when all have failed;
- * at once with an `AbortError`, which says nothing about whoever was asked.
+ * comes later is ignored. When all have been started, those that failed are tried again, one every `staggerMs`, for as long
+ * as another keeps it waiting: what failed in a moment may be well again long before what hangs gives up. Rejects with an
+ * `AggregateError`, the last error of each attempt in their order, when none is under way any more; at once with an
+ * `AbortError`, which says nothing about whoever was asked.
  */
 export function hedge<T>(clock: Clock, staggerMs: number, attempts: ReadonlyArray<() => Promise<T>>): Promise<T> {
   return new Promise<T>((resolve, reject) => {
     const errors: unknown[] = []
-    let started = 0
-    let failed = 0
+    const failed: number[] = []
+    let fresh = 0
+    let underWay = 0
     let isSettled = false
     let timer: Timer | null = null
     const settle = (act: () => void): void => {
@@ -21,17 +24,22 @@ export function hedge<T>(clock: Clock, staggerMs: number, attempts: ReadonlyArra
     }
     const onFailed = (at: number, error: unknown): void => {
       errors[at] = error
-      failed++
+      failed.push(at)
+      underWay--
       if (isSettled) return
       if (error instanceof AbortError) settle(() => reject(error))
-      else if (failed === attempts.length) settle(() => reject(new AggregateError(errors)))
-      else startNext()
+      else if (fresh < attempts.length) start(fresh++)
+      else if (underWay === 0) settle(() => reject(new AggregateError(errors)))
     }
-    const startNext = (): void => {
+    const onLate = (): void => {
+      const next = fresh < attempts.length ? fresh++ : failed.shift()
+      if (next !== undefined) start(next)
+      else timer = clock.setTimer(staggerMs, onLate)
+    }
+    const start = (at: number): void => {
       timer?.cancel()
-      if (started === attempts.length) return
-      const at = started++
-      timer = clock.setTimer(staggerMs, startNext)
+      timer = clock.setTimer(staggerMs, onLate)
+      underWay++
       attempts[at]!().then(
         value => {
           if (!isSettled) settle(() => resolve(value))
@@ -39,6 +47,6 @@ export function hedge<T>(clock: Clock, staggerMs: number, attempts: ReadonlyArra
         (error: unknown) => onFailed(at, error),
       )
     }
-    startNext()
+    start(fresh++)
   })
 }
