@@ -16,8 +16,12 @@ if (files.length === 0) {
 // A file that hangs fails by itself; the slowest takes three minutes on a busy machine. One whose tests have all ended is
 // ended too: after the chaos tests a process once stayed busy until the time was up, and why is not known for certain.
 const defaults = ['--test-concurrency=2', '--test-timeout=600000', '--test-force-exit', '--test-reporter=spec']
-const result = spawnSync(process.execPath, ['--import', 'tsx', '--test', ...defaults, ...flags, ...files], {
-  stdio: 'inherit',
-  env: { UV_THREADPOOL_SIZE: '16', ...process.env },
-})
+const result = spawnSync(
+  process.execPath,
+  ['--import', 'tsx', '--import', './test/support/setup.ts', '--test', ...defaults, ...flags, ...files],
+  {
+    stdio: 'inherit',
+    env: { UV_THREADPOOL_SIZE: '16', ...process.env },
+  },
+)
 process.exit(result.status ?? 1)

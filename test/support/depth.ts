@@ -19,3 +19,9 @@ export function seedRange(usual: number, first = 1): { readonly from: number; re
   if (match === null) throw new Error(`MILLRACE_TEST_SEEDS=${given}: expected a seed, or two with a colon between`)
   return { from: Number(match[1]), to: Number(match[2] ?? match[1]) }
 }
+
+/** The seed of properties (fast-check): fixed in a usual run, the given one in a replay, `null` (drawn) in a deeper run. */
+export function propertySeed(): number | null {
+  if (process.env.MILLRACE_TEST_SEEDS) return seedRange(1).from
+  return depth === 1 ? 1 : null
+}
