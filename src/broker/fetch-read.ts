@@ -9,7 +9,6 @@ import { unpackToPlain } from '../protocol/batch/plain.ts'
 import { ApiError, errorCode, type Failure, isFailure, noError } from '../protocol/errors.ts'
 import type { RequestContext } from '../transport/handler.ts'
 import { joinBytes } from '../util/bytes.ts'
-import type { NodeId } from '../util/numbers.ts'
 import { partitionFailure } from './failures.ts'
 import type { WaitedPartition } from './fetch-wait.ts'
 import { nearestReplica } from './nearest-replica.ts'
@@ -26,7 +25,7 @@ export interface FetchLook {
   /** Bytes of record batches found. */
   readonly bytes: number
   readonly failures: number
-  /** Partitions for which a nearer replica is named: the reader is not kept waiting. */
+  /** Partitions whose reader is sent elsewhere, to a nearer replica or back to what the log has: it is not kept waiting. */
   readonly redirects: number
   /** Those that may be waited for; none when something failed. */
   readonly waitedFor: readonly WaitedPartition[]
@@ -56,9 +55,14 @@ export async function lookAtPartitions(
       failures += 1
       continue
     }
-    const nearer = nearerReplica(broker, partition, item, request.rack)
-    if (nearer !== null) {
-      partitions[place] = { ...found(item, partition, noRecords), preferredReadReplica: nearer }
+    const elsewhere = whereElse(broker, partition, item, request.rack)
+    if (isFailure(elsewhere)) {
+      partitions[place] = failed(item, elsewhere)
+      failures += 1
+      continue
+    }
+    if (elsewhere !== null) {
+      partitions[place] = { ...found(item, partition, noRecords), ...elsewhere }
       redirects += 1
       continue
     }
@@ -90,18 +94,23 @@ function findReadable(
   }
   if (item.maxBytes < 0) return { error: 'INVALID_FETCH_SIZE', message: `maxBytes is ${item.maxBytes}.` }
   // Who names a rack knows that he may be sent elsewhere.
-  const partition = broker.partitions.findReadable(item, item.leaderEpoch, rack !== null)
-  return isFailure(partition) ? partition : (partition.checkOffset(item.fetchOffset) ?? partition)
+  return broker.partitions.findReadable(item, item.leaderEpoch, rack !== null)
 }
 
-function nearerReplica(
+/** Where the reader shall go on instead, or why it cannot be said; `null`: here. */
+function whereElse(
   broker: BrokerRuntime,
-  { leading }: Partition,
-  { fetchOffset }: PartitionRequest,
+  partition: Partition,
+  { fetchOffset, lastFetchedEpoch }: PartitionRequest,
   rack: string | null,
-): NodeId | null {
+): Failure | Pick<PartitionResponse, 'divergingEpoch'> | Pick<PartitionResponse, 'preferredReadReplica'> | null {
+  const parted = partition.checkOffset(fetchOffset, lastFetchedEpoch)
+  if (isFailure(parted)) return parted
+  if (parted !== null) return { divergingEpoch: { epoch: parted.hintEpoch, endOffset: parted.endOffset } }
+  const { leading } = partition
   if (rack === null || leading === null) return null
-  return nearestReplica(broker.metadata.image(), leading, rack, fetchOffset)
+  const nearer = nearestReplica(broker.metadata.image(), leading, rack, fetchOffset)
+  return nearer === null ? null : { preferredReadReplica: nearer }
 }
 
 async function readBatches(
@@ -155,6 +164,7 @@ function found(item: PartitionRequest, partition: Partition, records: PartitionR
     logStartOffset: partition.log.logStartOffset,
     records,
     preferredReadReplica: -1,
+    divergingEpoch: null,
   }
 }
 
@@ -169,5 +179,6 @@ function failed(item: PartitionRequest, { error, message }: Failure): PartitionR
     logStartOffset: -1,
     records: noRecords,
     preferredReadReplica: -1,
+    divergingEpoch: null,
   }
 }

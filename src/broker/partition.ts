@@ -10,7 +10,7 @@
 import type { AppendResult, PartitionLog, TopicPartition } from '../log/types.ts'
 import type { ResolvedTopicConfig } from '../metadata/topic-configs.ts'
 import { ApiError, type ErrorName, type Failure } from '../protocol/errors.ts'
-import { epochBefore } from '../replication/divergence.ts'
+import { epochBefore, type Hint, readerDivergence } from '../replication/divergence.ts'
 import { noEpoch } from '../replication/types.ts'
 import { assertAtMost } from '../util/assert.ts'
 import { StorageError } from '../util/errors.ts'
@@ -143,19 +143,23 @@ export class Partition {
     return isFollowing ? this.#checkEpoch(leaderEpoch) : this.check(leaderEpoch)
   }
 
-  /** Why a read may not begin at `offset`, or `null`. */
-  checkOffset(offset: Offset): Failure | null {
+  /**
+   * Why a read may not begin at `offset`, or `null`: a failure, or where what the reader has parts from the log. `lastEpoch`:
+   * leader epoch of the record before, as the reader has it; `noEpoch` when it does not say.
+   */
+  checkOffset(offset: Offset, lastEpoch: number): Failure | Hint | null {
     const { logStartOffset, logEndOffset } = this.log
-    if (offset < logStartOffset || (this.isLeader && offset > logEndOffset)) {
-      const message = `The log has offsets from ${logStartOffset} to ${this.#highWatermark} (exclusive).`
-      return { error: 'OFFSET_OUT_OF_RANGE', message }
+    if (offset < logStartOffset) return this.#outOfRange()
+    if (!this.isLeader && offset > this.#highWatermark) {
+      const known = `this follower knows offsets below ${this.#highWatermark} to be committed`
+      return this.#fail('OFFSET_NOT_AVAILABLE', known)
+    }
+    const hint = this.#options.env.rules.readersLearnOfTruncation ? readerDivergence(this.log, offset, lastEpoch) : null
+    if (hint !== null && this.#role?.kind === 'following' && offset > this.#role.replica.matchedEnd) {
+      return this.#fail('OFFSET_NOT_AVAILABLE', 'this follower has not compared its log with that of its leader')
     }
     // Between high watermark and log end a leader may have records this reader has seen from another one: it waits.
-    if (this.isLeader || offset <= this.#highWatermark) return null
-    return this.#fail(
-      'OFFSET_NOT_AVAILABLE',
-      `this follower knows offsets below ${this.#highWatermark} to be committed`,
-    )
+    return hint ?? (offset > logEndOffset ? this.#outOfRange() : null)
   }
 
   /** Whether the high watermark is at least what any earlier leader showed to anybody (KIP-207). */
@@ -387,6 +391,11 @@ export class Partition {
     this.#waiters.forget(leaderStart, this.#superseded())
     this.#waiters.onCommitted(highWatermark)
     this.wakeFetches()
+  }
+
+  #outOfRange(): Failure {
+    const message = `The log has offsets from ${this.log.logStartOffset} to ${this.#highWatermark} (exclusive).`
+    return { error: 'OFFSET_OUT_OF_RANGE', message }
   }
 
   #checkEpoch(leaderEpoch: number): Failure | null {

@@ -15,6 +15,8 @@ export interface BrokerRules extends ReplicationRules {
   readonly keepsSendOrder: boolean
   /** Nobody is handed what is at or above the high watermark. */
   readonly readsStopAtHighWatermark: boolean
+  /** A reader learns that what it read is not in the log any more (KIP-595). */
+  readonly readersLearnOfTruncation: boolean
   /** A process leads under its own registration: what an earlier one was given is not its to lead. */
   readonly leadsOnlyWhenRegistered: boolean
   /** What the log lost in a crash was not committed, as far as this replica can know. */
@@ -30,6 +32,7 @@ export const soundBrokerRules: BrokerRules = {
   givesUpWhatWasSent: true,
   keepsSendOrder: true,
   readsStopAtHighWatermark: true,
+  readersLearnOfTruncation: true,
   leadsOnlyWhenRegistered: true,
   lostRecordsAreNotCommitted: true,
   lostCachesAreAdmitted: true,

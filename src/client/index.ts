@@ -10,6 +10,7 @@ export type { Random } from '../util/random.ts'
 export { version } from '../util/version.ts'
 export type * from './admin/types.ts'
 export type { TopicPartition } from './by-leader.ts'
+export { LogTruncatedError } from './consumer/log-truncated-error.ts'
 export type {
   Assignment,
   BatchRecord,

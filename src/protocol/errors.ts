@@ -81,6 +81,7 @@ export const errorTable = {
   ),
   BROKER_OVERLOADED: retry(1001, 'The node is holding as many bytes in flight as it may.'),
   SHUTTING_DOWN: stale(1002, 'The node is shutting down.'),
+  LOG_TRUNCATED: final(1003, 'Records that a consumer has read are not in the log any more. Said by the client only.'),
 } as const satisfies Record<string, ErrorSpec>
 
 export type ErrorName = keyof typeof errorTable

@@ -30,6 +30,19 @@ export function hintBelow(log: LogView, fromOffset: Offset, prevEpoch: number): 
 }
 
 /**
+ * What a reader is told whose last record before `fromOffset` was of `lastEpoch` (KIP-595): `null` if the log has it, or
+ * has nothing to compare there. Two records of one offset and epoch are the same, and so is all before them.
+ */
+export function readerDivergence(log: LogView, fromOffset: Offset, lastEpoch: number): Hint | null {
+  if (lastEpoch === noEpoch) return null
+  if (fromOffset <= log.logEndOffset) {
+    const own = epochBefore(log, fromOffset)
+    if (own === noEpoch || own === lastEpoch) return null
+  }
+  return hintBelow(log, fromOffset, lastEpoch)
+}
+
+/**
  * Where the leader tries next. Below `fromOffset`, unless the follower said nonsense: the epochs there differ, so one of
  * the two logs leaves the hinted epoch before.
  */

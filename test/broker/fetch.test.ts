@@ -222,6 +222,53 @@ describe('offsets', () => {
     assert.deepEqual(await at(4), ['OFFSET_OUT_OF_RANGE'])
   })
 
+  test('a reader whose records are not in the log is told where the log parts from them, at once', async () => {
+    const h = await openHarness({ topics: [threePartitions] })
+    await fill(h, 0, ['a', 'b'], ['c'])
+    const nextEpoch = partitionImage({ leaderEpoch: toLeaderEpoch(4), partitionEpoch: 1 })
+    h.metadata.set({ ...threePartitions, partitions: [nextEpoch, ...threePartitions.partitions.slice(1)] })
+    await fill(h, 0, ['d'], ['e', 'f'])
+    const at = async (fetchOffset: number, lastFetchedEpoch: number) => {
+      const partitions = [{ fetchOffset, lastFetchedEpoch }, { partition: 1 }]
+      const [answer] = (await h.call(fetch, fetchRequest({ maxWaitMs: 30_000, partitions })))!.partitions
+      const { errorCode, divergingEpoch, records } = answer!
+      if (errorCode !== 0) return errorsOf({ partitions: [answer!] })[0]
+      assert.equal((records as Uint8Array).length > 0, divergingEpoch === null)
+      return divergingEpoch
+    }
+    for (const known of [-1, 0]) assert.equal(await at(3, known), null)
+    for (const known of [-1, 4]) assert.equal(await at(4, known), null)
+    assert.deepEqual(await at(4, 0), { epoch: 0, endOffset: 3 })
+    assert.deepEqual(await at(4, 3), { epoch: 0, endOffset: 3 })
+    assert.deepEqual(await at(9, 0), { epoch: 0, endOffset: 3 })
+    assert.deepEqual(await at(9, 4), { epoch: 4, endOffset: 6 })
+    assert.deepEqual(await at(2, 3), { epoch: 0, endOffset: 2 })
+    assert.equal(await at(9, -1), 'OFFSET_OUT_OF_RANGE')
+    // What was deleted cannot be compared; below the start the reader hears of that first.
+    h.log().logStartOffset = 3
+    h.log().batches = h.log().batches.filter(({ baseOffset }) => baseOffset >= 3)
+    assert.equal(await at(3, 2), null)
+    assert.deepEqual(await at(4, 2), { epoch: -1, endOffset: 3 })
+    assert.equal(await at(2, 3), 'OFFSET_OUT_OF_RANGE')
+  })
+
+  test('a fetch that waits hears of an unclean election when its leader has another log', async () => {
+    const h = await openHarness()
+    await fill(h, 0, ['a', 'b', 'c'])
+    const partitions = [{ fetchOffset: 3, lastFetchedEpoch: 0 }]
+    const waiting = h.call(fetch, fetchRequest({ maxWaitMs: 30_000, partitions }))
+    assert.equal(await isSettled(waiting), false)
+    const withEpoch = (leaderEpoch: number, leaderId: typeof self) =>
+      topicImage('t', {
+        partitions: [
+          partitionImage({ leaderEpoch: toLeaderEpoch(leaderEpoch), partitionEpoch: leaderEpoch, leaderId }),
+        ],
+      })
+    await h.log().truncateTo(0)
+    h.metadata.set(withEpoch(1, self))
+    assert.deepEqual((await waiting)!.partitions[0]!.divergingEpoch, { epoch: -1, endOffset: 0 })
+  })
+
   test('plain records begin exactly where they were asked for', async () => {
     const h = await openHarness()
     await fill(h, 0, ['a', 'b', 'c'])

@@ -280,6 +280,7 @@ export function fetchRequest(
     leaderEpoch: -1,
     fetchOffset: 0,
     maxBytes: 1 << 20,
+    lastFetchedEpoch: -1,
     ...p,
   }))
   return {

@@ -5,7 +5,7 @@ import { describeReplicas, fetch } from '../../src/protocol/apis/index.ts'
 import { splitBatches } from '../../src/protocol/batch/decoder.ts'
 import { noEpoch } from '../../src/replication/types.ts'
 import { StorageError } from '../../src/util/errors.ts'
-import { toNodeId } from '../../src/util/numbers.ts'
+import { toLeaderEpoch, toNodeId } from '../../src/util/numbers.ts'
 import { errorsOf, fetchRequest, isSettled } from './harness.ts'
 import { Replicas } from './replicas.ts'
 
@@ -213,6 +213,38 @@ test('a reader of another rack is sent to the replica in its own, which serves w
   // Whoever is out of sync is nobody's nearest.
   cluster.change({ isr: ids(1, 3) })
   assert.equal((await cluster.until(one.call(fetch, read('rack-2', 0)))).partitions[0]!.preferredReadReplica, -1)
+  await cluster.stop()
+})
+
+test('a reader of records that an unclean election cut off is told by the leader, and by a follower that has compared', async () => {
+  const cluster = await Replicas.open({ replication: { lagMsMax: 1000 } })
+  const [one, two, three] = [cluster.node(1), cluster.node(2), cluster.node(3)]
+  await cluster.until(one.produce(values(3)))
+  three.cutOff()
+  await cluster.until(one.produce(values(2)))
+  await cluster.run(3000)
+  assert.equal(two.partition().highWatermark, 5)
+  two.cutOff()
+  three.listen()
+  const elected = { leaderId: three.id, isr: [three.id], uncleanEpoch: toLeaderEpoch(1) }
+  cluster.change(elected)
+  const at = async (node: typeof two, fetchOffset: number, lastFetchedEpoch: number) => {
+    const request = fetchRequest({ rack: `rack-${node.id}`, partitions: [{ fetchOffset, lastFetchedEpoch }] })
+    const answer = (await cluster.until(node.call(fetch, request))).partitions[0]!
+    return errorsOf({ partitions: [answer] })[0] ?? answer.divergingEpoch
+  }
+  assert.deepEqual(await at(three, 5, 0), { epoch: 0, endOffset: 3 })
+  await cluster.until(three.produce(values(2), { acks: 1 }))
+  assert.equal(await at(three, 5, 1), null)
+  // It has not heard from the new leader: which of the two logs is the one that counts, it cannot say.
+  assert.equal(await at(two, 4, 1), 'OFFSET_NOT_AVAILABLE')
+  two.listen()
+  await cluster.run(3000)
+  await cluster.assertAlike()
+  for (const node of [two, three]) {
+    assert.deepEqual(await at(node, 5, 0), { epoch: 0, endOffset: 3 })
+    assert.equal(await at(node, 4, 1), null)
+  }
   await cluster.stop()
 })
 

@@ -101,6 +101,17 @@ export class FakeCluster {
     found.leaderEpoch++
   }
 
+  /** An unclean election: what stands at `offset` and above is gone, under a new epoch. Returns where the log ends. */
+  truncate(topic: string, partition: number, offset: number, leaderId: number): number {
+    const found = this.partition(topic, partition)
+    found.batches = found.batches.filter(batch => nextOf(batch) <= offset)
+    const last = found.batches.at(-1)
+    found.endOffset = last === undefined ? found.logStartOffset : nextOf(last)
+    found.records = found.records.filter(record => record.offset < found.endOffset)
+    this.moveLeader(topic, partition, leaderId)
+    return found.endOffset
+  }
+
   /** The process ends: its connections break, and others are refused. */
   kill(nodeId: number): void {
     this.downNodes.add(nodeId)
@@ -295,11 +306,16 @@ export class FakeCluster {
         logStartOffset: -1,
         records: new Uint8Array(0),
         preferredReadReplica: -1,
+        divergingEpoch: null,
       })
       if (fault !== null) return failed(fault)
       const found = this.partition(topic, partition)
-      if (fetchOffset < found.logStartOffset || fetchOffset > found.endOffset) return failed('OFFSET_OUT_OF_RANGE')
       const isFollower = found.leaderId !== nodeId
+      const divergingEpoch = divergence(found, fetchOffset, item.lastFetchedEpoch)
+      if (divergingEpoch !== null) return { ...failed('UNKNOWN_SERVER_ERROR'), errorCode: 0, divergingEpoch }
+      if (fetchOffset < found.logStartOffset || fetchOffset > found.endOffset) {
+        return failed(isFollower ? 'OFFSET_NOT_AVAILABLE' : 'OFFSET_OUT_OF_RANGE')
+      }
       const readableEnd = (isFollower ? found.followerEnd : found.highWatermark) ?? found.endOffset
       if (fetchOffset > readableEnd && isFollower) return failed('OFFSET_NOT_AVAILABLE')
       const ends = {
@@ -310,7 +326,7 @@ export class FakeCluster {
       const answer = { topic, partition, errorCode: 0, errorMessage: null, ...ends }
       const { preferredReplica } = this
       if (request.rack !== null && !isFollower && preferredReplica >= 0 && preferredReplica !== nodeId) {
-        return { ...answer, records: new Uint8Array(0), preferredReadReplica: preferredReplica }
+        return { ...answer, records: new Uint8Array(0), preferredReadReplica: preferredReplica, divergingEpoch }
       }
       const taken: Uint8Array[] = []
       let partitionBudget = Math.min(item.maxBytes, budget)
@@ -324,7 +340,7 @@ export class FakeCluster {
         budget -= batch.length
       }
       const records = new Uint8Array(Buffer.concat(taken))
-      return { ...answer, records, preferredReadReplica: -1 }
+      return { ...answer, records, preferredReadReplica: -1, divergingEpoch }
     })
     return { partitions }
   }
@@ -350,12 +366,27 @@ export class FakeCluster {
   }
 }
 
+function nextOf(batch: Uint8Array): number {
+  const { baseOffset, lastOffsetDelta } = readBatchHeader(batch, 0)
+  return baseOffset + lastOffsetDelta + 1
+}
+
+/** As Kafka's leaders answer; exact, because the fake has every batch. */
+function divergence({ batches }: FakePartition, fetchOffset: number, lastEpoch: number) {
+  const before = batches.filter(batch => readBatchHeader(batch, 0).baseOffset < fetchOffset)
+  const epochOf = (batch: Uint8Array): number => readBatchHeader(batch, 0).leaderEpoch
+  const last = before.at(-1)
+  if (lastEpoch < 0 || (last !== undefined && nextOf(last) >= fetchOffset && epochOf(last) === lastEpoch)) return null
+  const floor = before.findLast(batch => epochOf(batch) <= lastEpoch)
+  return { epoch: floor === undefined ? -1 : epochOf(floor), endOffset: floor === undefined ? 0 : nextOf(floor) }
+}
+
 type FetchResponse = ResponseOf<typeof apis.fetch>
 
 function isEmpty(response: FetchResponse): boolean {
   return response.partitions.every(
-    ({ errorCode: code, records, preferredReadReplica }) =>
-      code === 0 && records.length === 0 && preferredReadReplica < 0,
+    ({ errorCode: code, records, preferredReadReplica, divergingEpoch }) =>
+      code === 0 && records.length === 0 && preferredReadReplica < 0 && divergingEpoch === null,
   )
 }
 

@@ -72,6 +72,7 @@ export class FakeGateway implements RecordGateway {
       logStartOffset: 0,
       records: joinBytes(batches),
       preferredReadReplica: -1,
+      divergingEpoch: null,
       [Symbol.dispose]: () => this.held--,
     } as FetchedPartition & Disposable
   }

@@ -101,7 +101,14 @@ test('a record that is damaged on disk: its partition is offline, the others ser
   writeFileSync(segment, bytes)
   const again = await startNode(t, { dataDir })
   const connection = await connect(t, again.url)
-  const place = { topicId: null, partition: 0, leaderEpoch: -1, fetchOffset: 0, maxBytes: 1_000_000 }
+  const place = {
+    topicId: null,
+    partition: 0,
+    leaderEpoch: -1,
+    fetchOffset: 0,
+    maxBytes: 1_000_000,
+    lastFetchedEpoch: -1,
+  }
   const partitions = ['bad', 'good'].map(topic => ({ topic, ...place }))
   const limits = {
     maxWaitMs: 0,

@@ -1,7 +1,7 @@
 /** The stories of docs/OPERATIONS.md about replicas, told with real processes and the commands of that page. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { type PartitionDescription, Producer } from '../../src/index.ts'
+import { Consumer, type PartitionDescription, Producer } from '../../src/index.ts'
 import { KiB } from '../../src/util/units.ts'
 import { type HandNode, idsOf, nodesByHand, threeByHand, until } from './by-hand.ts'
 import { afterTest } from './support.ts'
@@ -111,6 +111,9 @@ test('a partition without a leader waits for the replica that has everything; --
   await produce(other, 'orders', ['both have it'])
   await behind.stop()
   await produce(other, 'orders', ['one has it'])
+  const consumer = new Consumer({ bootstrap: nodes.map(({ url }) => url), topics: ['orders'], from: 'start' })
+  afterTest(t, () => consumer.close())
+  assert.deepEqual([await nextOf(consumer), await nextOf(consumer)], ['both have it', 'one has it'])
   await last.stop('SIGKILL')
   await behind.start().untilReady()
   await until(async () => (await other.partitions('orders'))[0]!.leader < 0)
@@ -122,6 +125,11 @@ test('a partition without a leader waits for the replica that has everything; --
   await patiently(other, 'partition', 'elect', 'orders:0', '--unclean')
   assert.equal((await other.partitions('orders'))[0]!.leader, behind.id)
   await produce(other, 'orders', ['another in its place'])
+  // Who has read what is lost hears of it, and goes on with what is there now.
+  const lost = { code: 'LOG_TRUNCATED', position: 2, divergingOffset: 1 } as const
+  await assert.rejects(nextOf(consumer), lost)
+  consumer.seek({ topic: 'orders', partition: 0, offset: lost.divergingOffset })
+  assert.equal(await nextOf(consumer), 'another in its place')
   // Whoever has more than the new leader gives it up, as the page warns.
   await last.start().untilReady()
   await until(async () => (await other.partitions('orders'))[0]!.isr.length === 2)
@@ -132,6 +140,11 @@ test('a partition without a leader waits for the replica that has everything; --
 async function produce(by: HandNode, topic: string, values: readonly string[]): Promise<void> {
   const { code, stderr } = await by.runWith(values.join('\n'), 'produce', topic)
   assert.equal(code, 0, stderr)
+}
+
+async function nextOf(consumer: Consumer): Promise<string> {
+  for await (const { value } of consumer) return new TextDecoder().decode(value ?? undefined)
+  return assert.fail('it has ended')
 }
 
 /** Again while the quorum has no leader, as on a machine so busy that they lose each other. Of commands that may be repeated. */

@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { hintBelow, nextAfter } from '../../src/replication/divergence.ts'
+import { EpochTrail } from '../../src/client/consumer/epoch-trail.ts'
+import { hintBelow, nextAfter, readerDivergence } from '../../src/replication/divergence.ts'
 import { toBrokerEpoch, toLeaderEpoch } from '../../src/util/numbers.ts'
 import { runs } from '../support/depth.ts'
 import { MemoryLog } from './memory-log.ts'
@@ -59,6 +60,31 @@ test('divergence: the search ends where the logs part, in no more trips than the
       // Never behind it: what is before is the same in both. Before it only where one log ends inside an epoch of the other.
       assert.ok(fromOffset <= commonEnd)
       const epochCount = new Set([...leader.slice(commonEnd), ...follower.slice(commonEnd)]).size
+      assert.ok(trips <= epochCount + 1, `${trips} trips for ${epochCount} epochs`)
+    }),
+    { numRuns },
+  )
+})
+
+test('divergence: a reader hears when what it has is not in the log, and finds where the two part', () => {
+  fc.assert(
+    fc.property(logPairs, fc.nat(), ({ leader, follower: reader }, read) => {
+      const log = MemoryLog.of(...leader)
+      const trail = new EpochTrail()
+      const end = read % (reader.length + 1)
+      for (const [offset, epoch] of reader.slice(0, end).entries()) trail.append(epoch, offset)
+      const commonEnd = Math.min(end, slowCommonEnd(leader, reader))
+      let offset = end
+      let trips = 0
+      for (;;) {
+        const hint = readerDivergence(log, offset, trail.epochBefore(offset))
+        if (hint === null) break
+        const { hintEpoch: epoch, endOffset } = hint
+        offset = trail.commonEnd(offset, { epoch, endOffset })
+        trips++
+      }
+      assert.equal(offset, commonEnd)
+      const epochCount = new Set([...leader.slice(commonEnd), ...reader.slice(commonEnd)]).size
       assert.ok(trips <= epochCount + 1, `${trips} trips for ${epochCount} epochs`)
     }),
     { numRuns },

@@ -102,7 +102,7 @@ async function readAll(connection: Connection, partition: number): Promise<{ off
   const endOffset = listed.partitions[0]!.offset
   const records: { offset: number; value: string }[] = []
   for (let fetchOffset = 0; fetchOffset < endOffset; ) {
-    const partitions = [{ ...place, fetchOffset, maxBytes: 3_000 }]
+    const partitions = [{ ...place, fetchOffset, maxBytes: 3_000, lastFetchedEpoch: -1 }]
     const limits = {
       maxWaitMs: 0,
       minBytes: 1,

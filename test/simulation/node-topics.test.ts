@@ -81,7 +81,8 @@ async function step(
 }
 
 async function valuesOf(connection: Connection, name: string): Promise<string[]> {
-  const item = { topic: name, topicId: null, partition: 0, leaderEpoch: -1, fetchOffset: 0, maxBytes: 1 << 20 }
+  const place = { topic: name, topicId: null, partition: 0, leaderEpoch: -1, fetchOffset: 0 }
+  const item = { ...place, maxBytes: 1 << 20, lastFetchedEpoch: -1 }
   const limits = {
     maxWaitMs: 0,
     minBytes: 1,

@@ -8,6 +8,7 @@ import { validateTopicName } from '../../metadata/topic-name.ts'
 import type { Api, RequestOf, ResponseOf } from '../../protocol/api.ts'
 import { fetch, listOffsets, produce } from '../../protocol/apis/index.ts'
 import { ApiError, type ErrorName, errorName, type Failure, isFailure } from '../../protocol/errors.ts'
+import { noEpoch } from '../../replication/types.ts'
 import { failureOf, isFatal } from '../../transport/failures.ts'
 import type { Handler } from '../../transport/handler.ts'
 import type { NodeId } from '../../util/numbers.ts'
@@ -140,7 +141,8 @@ export class RoutedRecords implements RecordGateway, AsyncDisposable {
   async fetch(call: FetchCall, caller: Caller): Promise<(FetchedPartition & Partial<Disposable>) | Failure> {
     const { topic, partition, offset, maxBytes, minBytes, maxWaitMs } = call
     const endMs = this.#nowMs() + maxWaitMs
-    const item = { topic, topicId: null, partition, leaderEpoch: -1, fetchOffset: offset, maxBytes }
+    const place = { topic, topicId: null, partition, leaderEpoch: -1 }
+    const item = { ...place, fetchOffset: offset, maxBytes, lastFetchedEpoch: noEpoch }
     const rest = { minBytes, maxBytes, isolationLevel: 0, format: 'batches', rack: null } as const
     const answer = await this.#ask<RequestOf<typeof fetch>, ResponseOf<typeof fetch> & Partial<Disposable>>(
       {

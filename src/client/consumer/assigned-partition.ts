@@ -9,6 +9,7 @@
 import { readBatchHeader } from '../../protocol/batch/header.ts'
 import { assert } from '../../util/assert.ts'
 import { Deque } from '../deque.ts'
+import { EpochTrail, noEpoch } from './epoch-trail.ts'
 import type { StartPosition } from './types.ts'
 
 /** A fetch that is on its way, for one partition. */
@@ -17,6 +18,13 @@ export interface PartitionFetch {
   readonly generation: number
   readonly nodeId: number
   readonly leaderEpoch: number
+}
+
+/** Where to begin, and what is known of the record before. */
+export interface Start {
+  readonly offset: StartPosition
+  /** With a plain offset: leader epoch of the record before it. */
+  readonly leaderEpoch?: number | undefined
 }
 
 /** Bytes that wait in all partitions of a consumer together. */
@@ -35,6 +43,8 @@ export class AssignedPartition {
   position = -1
   /** Next offset to be fetched; not below `position`. */
   fetchOffset = -1
+  /** Of what was fetched, up to `fetchOffset`. */
+  readonly trail = new EpochTrail()
   generation = 0
   isPaused = false
   /** The fetch whose answer counts; `null` for none, or when nobody waits for it any more. */
@@ -64,17 +74,17 @@ export class AssignedPartition {
   unknownSinceMs: number | null = null
   readonly #budget: Budget
 
-  constructor(topic: string, partition: number, start: StartPosition, untilEnd: boolean, budget: Budget) {
+  constructor(topic: string, partition: number, start: Start, untilEnd: boolean, budget: Budget) {
     this.#budget = budget
     this.topic = topic
     this.partition = partition
-    this.start = start
+    this.start = start.offset
     this.stopOffset = untilEnd ? -1 : null
     this.jump(start)
   }
 
   /** Forgets what is buffered and continues at `start`. */
-  jump(start: StartPosition): void {
+  jump({ offset: start, leaderEpoch = noEpoch }: Start): void {
     this.forget()
     this.failure = null
     this.failures = 0
@@ -85,6 +95,7 @@ export class AssignedPartition {
     this.start = isOffset ? null : start
     this.position = isOffset ? start : -1
     this.fetchOffset = this.position
+    this.trail.restart(this.position, leaderEpoch)
   }
 
   /** `start` was looked up. */
@@ -101,6 +112,7 @@ export class AssignedPartition {
     this.#budget.bytes -= this.bufferedBytes
     this.bufferedBytes = 0
     this.fetchOffset = this.position
+    this.trail.cut(this.position)
   }
 
   get isLocated(): boolean {
@@ -119,12 +131,14 @@ export class AssignedPartition {
 
   /** Takes in a batch that continues at `fetchOffset`; false if it does not, and then nothing changed. */
   accept(batch: Uint8Array): boolean {
-    const next = nextOffsetOf(batch)
+    const { baseOffset, lastOffsetDelta, leaderEpoch } = readBatchHeader(batch, 0)
+    const next = baseOffset + lastOffsetDelta + 1
     if (!Number.isSafeInteger(next) || next <= this.fetchOffset) return false
     this.batches.push(batch)
     this.bufferedBytes += batch.length
     this.#budget.bytes += batch.length
     this.fetchOffset = next
+    this.trail.append(leaderEpoch, baseOffset)
     return true
   }
 

@@ -9,7 +9,7 @@ import { Cluster } from '../cluster.ts'
 import type { Connect } from '../connection.ts'
 import type { WithPorts } from '../options.ts'
 import { type Deferred, deferred, reasonOf } from '../wait.ts'
-import { AssignedPartition } from './assigned-partition.ts'
+import { AssignedPartition, type Start } from './assigned-partition.ts'
 import { Fetcher } from './fetcher.ts'
 import { handOutBatch, handOutRecord } from './hand-out.ts'
 import { type OpenBatch, RecordBuffer } from './record-buffer.ts'
@@ -21,7 +21,7 @@ import {
   type ConsumerSettings,
   type ConsumerStats,
   checkAssignment,
-  checkPosition,
+  checkStart,
   type Deserializers,
   type PartitionProgress,
   resolveConsumer,
@@ -54,7 +54,7 @@ export class Consumer<K = Uint8Array | null, V = Uint8Array | null>
   /** Topics all of whose partitions are read. */
   #topics: readonly string[]
   /** Seeks into partitions of `#topics` that are not known yet. */
-  readonly #earlySeeks = new Map<string, StartPosition>()
+  readonly #earlySeeks = new Map<string, Start>()
   /** The first look at the topics; begun anew if it failed. */
   #starting: Promise<void> | null = null
   #isStarted = false
@@ -81,7 +81,7 @@ export class Consumer<K = Uint8Array | null, V = Uint8Array | null>
     this.#fetcher = new Fetcher(this.#settings, this.#cluster, this.#stats, signal, () => this.#tellNews())
     this.#buffer = new RecordBuffer(this.#fetcher, this.#settings.codecs, this.#stats)
     this.#cluster.onUpdate(() => this.#addPartitions('start'))
-    for (const { topic, partition, offset } of this.#settings.assignments) this.#add(topic, partition, offset)
+    for (const assignment of this.#settings.assignments) this.#add(assignment, this.#startOf(assignment))
     this.#signal = options.signal
     this.#signal?.addEventListener('abort', this.#onAbort, { once: true })
     if (this.#signal?.aborted === true) this.#onAbort()
@@ -106,20 +106,23 @@ export class Consumer<K = Uint8Array | null, V = Uint8Array | null>
       this.#partitions.delete(name)
       this.#fetcher.remove(partition)
     }
-    for (const { topic, partition, offset } of assignments) {
-      const known = this.#partitions.get(nameOf({ topic, partition }))
-      if (known === undefined) this.#add(topic, partition, offset)
-      else if (offset !== undefined) this.#jump(known, offset)
+    for (const assignment of assignments) {
+      const known = this.#partitions.get(nameOf(assignment))
+      if (known === undefined) this.#add(assignment, this.#startOf(assignment))
+      else if (assignment.offset !== undefined) this.#jump(known, this.#startOf(assignment))
     }
     this.#tellNews()
   }
 
-  /** The next record of the partition is the one at `offset`, or where `offset` says. Clears an error of the partition. */
-  seek(to: TopicPartition & { readonly offset: StartPosition }): void {
-    checkPosition('offset', to.offset)
+  /**
+   * The next record of the partition is the one at `offset`, or where `offset` says. Clears an error of the partition. With
+   * `leaderEpoch`, as `progress` gave it, a log that was cut since then is noticed.
+   */
+  seek(to: TopicPartition & { readonly offset: StartPosition; readonly leaderEpoch?: number | undefined }): void {
+    checkStart('offset', to)
     const known = this.#partitions.get(nameOf(to))
-    if (known !== undefined) this.#jump(known, to.offset)
-    else if (this.#topics.includes(to.topic) && !this.#isStarted) this.#earlySeeks.set(nameOf(to), to.offset)
+    if (known !== undefined) this.#jump(known, to)
+    else if (this.#topics.includes(to.topic) && !this.#isStarted) this.#earlySeeks.set(nameOf(to), to)
     else throw new ApiError('INVALID_REQUEST', `${nameOf(to)} is not assigned`)
   }
 
@@ -157,6 +160,7 @@ export class Consumer<K = Uint8Array | null, V = Uint8Array | null>
       position: known(p.position),
       highWatermark: known(p.highWatermark),
       logStartOffset: known(p.logStartOffset),
+      leaderEpoch: known(p.trail.epochBefore(p.position)),
       isPaused: p.isPaused,
     }))
   }
@@ -267,12 +271,17 @@ export class Consumer<K = Uint8Array | null, V = Uint8Array | null>
       const count = this.#cluster.topic(name)?.partitions.length ?? 0
       for (let partition = 0; partition < count; partition++) {
         const key = nameOf({ topic: name, partition })
-        if (!this.#partitions.has(key)) this.#add(name, partition, this.#earlySeeks.get(key) ?? from)
+        const start = this.#earlySeeks.get(key) ?? { offset: from }
+        if (!this.#partitions.has(key)) this.#add({ topic: name, partition }, start)
       }
     }
   }
 
-  #add(topic: string, partition: number, start: StartPosition = this.#settings.from): void {
+  #startOf({ offset = this.#settings.from, leaderEpoch }: Assignment): Start {
+    return { offset, leaderEpoch }
+  }
+
+  #add({ topic, partition }: TopicPartition, start: Start): void {
     const name = nameOf({ topic, partition })
     if (this.#partitions.has(name)) return
     this.#cluster.want(topic)
@@ -282,7 +291,7 @@ export class Consumer<K = Uint8Array | null, V = Uint8Array | null>
     this.#fetcher.add(assigned)
   }
 
-  #jump(partition: AssignedPartition, start: StartPosition): void {
+  #jump(partition: AssignedPartition, start: Start): void {
     partition.jump(start)
     // Whoever seeks after the topic was created anew means the new one.
     partition.topicId = null

@@ -35,6 +35,7 @@ export async function sendFetch(
       leaderEpoch,
       fetchOffset: partition.fetchOffset,
       maxBytes: Math.min(partitionMaxBytes, maxBytes),
+      lastFetchedEpoch: partition.trail.epochBefore(partition.fetchOffset),
     })),
     rack,
   }

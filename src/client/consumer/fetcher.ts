@@ -326,6 +326,7 @@ export class Fetcher {
     this.#stats.bytesFetched += answer.records.length
     const outcome = takeAnswer(partition, answer, onOffsetOutOfRange)
     if (outcome.kind === 'taken') this.line(partition)
+    else if (outcome.kind === 'dropped') return
     else if (outcome.kind === 'named') this.#routes.onNamed(partition, outcome.nodeId, nowMs)
     else if (outcome.kind === 'reset') this.#onReset(partition, outcome.error)
     else if (outcome.kind === 'failed') this.#fail(partition, outcome.error)
@@ -338,8 +339,11 @@ export class Fetcher {
   }
 
   /** The application asked for it, and may have lost records by it: whoever reads the log should know. */
-  #onReset({ topic, partition, start }: AssignedPartition, error: ApiError): void {
-    this.#settings.logger.warn({ topic, partition, resetTo: start, error: error.message }, 'the position was reset')
+  #onReset({ topic, partition, start, position }: AssignedPartition, error: ApiError): void {
+    this.#settings.logger.warn(
+      { topic, partition, resetTo: start ?? position, error: error.message },
+      'the position was reset',
+    )
   }
 
   #fail(partition: AssignedPartition, error: Error): void {

@@ -87,7 +87,7 @@ function onBeyondEnd(
   const error = new ApiError('OFFSET_OUT_OF_RANGE', message)
   if (policy === 'error') partition.failure = error
   else {
-    partition.jump(policy)
+    partition.jump({ offset: policy })
     onReset(partition, error)
   }
 }

@@ -3,16 +3,20 @@ import { splitBatches } from '../../protocol/batch/decoder.ts'
 import { ApiError, type ErrorName, errorName, errorTable } from '../../protocol/errors.ts'
 import { nameOf } from '../by-leader.ts'
 import type { AssignedPartition } from './assigned-partition.ts'
+import type { EpochEnd } from './epoch-trail.ts'
 import type { FetchAnswer } from './fetch-request.ts'
+import { LogTruncatedError } from './log-truncated-error.ts'
 import type { OutOfRangePolicy } from './types.ts'
 
 export type AnswerOutcome =
   | { readonly kind: 'taken' }
+  /** Nothing was taken, and what was fetched ahead is dropped: it is not in the log any more. */
+  | { readonly kind: 'dropped' }
   /** Nothing was taken: another replica is nearer. */
   | { readonly kind: 'named'; readonly nodeId: number }
   /** Nothing was taken; ask again after a while, of another leader if `refreshMetadata`. */
   | { readonly kind: 'retry'; readonly code: ErrorName; readonly refreshMetadata: boolean }
-  /** The position was not in the log any more, and is now where the policy says. */
+  /** The position, or what was handed out before it, was not in the log any more; it is now where the policy says. */
   | { readonly kind: 'reset'; readonly error: ApiError }
   | { readonly kind: 'failed'; readonly error: ApiError }
 
@@ -24,6 +28,7 @@ export function takeAnswer(
 ): AnswerOutcome {
   const code = errorName(answer.errorCode)
   if (code === null) {
+    if (answer.divergingEpoch !== null) return diverged(partition, answer.divergingEpoch, onOffsetOutOfRange)
     if (answer.preferredReadReplica >= 0) return { kind: 'named', nodeId: answer.preferredReadReplica }
     partition.failures = 0
     // A new leader may know less of what is committed than the last one did, and a follower less than its leader.
@@ -53,6 +58,27 @@ function takeBatches(partition: AssignedPartition, records: Uint8Array): AnswerO
   return { kind: 'failed', error: new ApiError('CORRUPT_MESSAGE', message) }
 }
 
+/** The log was cut below `fetchOffset`. Whether also below what was handed out, the next fetch asks if this one did not. */
+function diverged(partition: AssignedPartition, end: EpochEnd, policy: OutOfRangePolicy): AnswerOutcome {
+  const { trail, position, fetchOffset, stopOffset } = partition
+  const commonEnd = trail.commonEnd(fetchOffset, end)
+  const isAhead = fetchOffset > position
+  // Both are of a log that is no more. The end is looked for anew, but not before the position is one of the log.
+  partition.highWatermark = -1
+  const isStopGone = stopOffset !== null && stopOffset > commonEnd
+  if (isStopGone && (!isAhead || position <= commonEnd)) partition.stopOffset = -1
+  if (isAhead) {
+    partition.forget()
+    return { kind: 'dropped' }
+  }
+  const known = trail.epochBefore(commonEnd)
+  const leaderEpoch = known >= 0 ? known : end.epoch
+  const error = new LogTruncatedError(partition, position, commonEnd, leaderEpoch < 0 ? null : leaderEpoch)
+  if (policy === 'error') return { kind: 'failed', error }
+  partition.jump({ offset: commonEnd, leaderEpoch })
+  return { kind: 'reset', error }
+}
+
 function outOfRange(partition: AssignedPartition, error: ApiError, policy: OutOfRangePolicy): AnswerOutcome {
   if (policy === 'error') {
     const advice = `Offset ${partition.fetchOffset} was asked for; seek, or set onOffsetOutOfRange to 'start' or 'end'.`
@@ -60,6 +86,6 @@ function outOfRange(partition: AssignedPartition, error: ApiError, policy: OutOf
   }
   // What was fetched before is handed out first; by the next attempt it may be.
   if (partition.batches.length > 0) return { kind: 'retry', code: error.code, refreshMetadata: false }
-  partition.jump(policy)
+  partition.jump({ offset: policy })
   return { kind: 'reset', error }
 }

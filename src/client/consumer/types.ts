@@ -13,12 +13,20 @@ import { type ClientOptions, type ClientSettings, integer, oneOf, resolveClient,
  */
 export type StartPosition = OffsetSpec | number
 
-/** What becomes of a position that is not in the log: an error, or a jump, which the log of the client mentions. */
+/**
+ * What becomes of a position that is not in the log: an error, or a jump, which the log of the client mentions. Where the
+ * log was cut below the position (`LogTruncatedError`), the jump is back to where it is still what was read.
+ */
 export type OutOfRangePolicy = 'start' | 'end' | 'error'
 
 export interface Assignment extends TopicPartition {
   /** By default what `from` says. */
   readonly offset?: StartPosition | undefined
+  /**
+   * Leader epoch of the record before `offset`, which is a plain one, as `progress` gave it. With it a log that was cut
+   * since then, by an unclean election, is noticed (KIP-320).
+   */
+  readonly leaderEpoch?: number | undefined
 }
 
 /** Turns the bytes of a key or a value into what the application wants. Throwing ends the iteration with that error. */
@@ -59,6 +67,8 @@ export interface PartitionProgress extends TopicPartition {
   /** As the last fetch saw it; `null` before the first. */
   readonly highWatermark: number | null
   readonly logStartOffset: number | null
+  /** Leader epoch of the record before `position`: keep the two together. `null` when it is not known. */
+  readonly leaderEpoch: number | null
   readonly isPaused: boolean
 }
 
@@ -157,15 +167,24 @@ function checkRack(rack: string | undefined): string | null {
 
 /** Throws `ConfigError` unless `assignment` names a partition. */
 export function checkAssignment(assignment: Assignment): void {
-  const { topic, partition, offset } = assignment
+  const { topic, partition } = assignment
   if (typeof topic !== 'string' || topic === '' || !Number.isSafeInteger(partition) || partition < 0) {
     throw new ConfigError('assignments', 'assignments: expected { topic: name, partition: number from 0 }')
   }
-  if (offset !== undefined) checkPosition('assignments', offset)
+  checkStart('assignments', assignment)
+}
+
+/** Throws `ConfigError` unless `offset` is a position, and `leaderEpoch` one that goes with it. */
+export function checkStart(key: string, { offset, leaderEpoch }: Pick<Assignment, 'offset' | 'leaderEpoch'>): void {
+  if (offset !== undefined) checkPosition(key, offset)
+  if (leaderEpoch === undefined) return
+  const isPlain = typeof offset === 'number' && offset >= 0
+  if (Number.isSafeInteger(leaderEpoch) && leaderEpoch >= 0 && isPlain) return
+  throw new ConfigError(key, `${key}: expected a leaderEpoch from 0, with an offset from 0`)
 }
 
 /** Throws `ConfigError` unless `position` is one. */
-export function checkPosition(key: string, position: StartPosition): StartPosition {
+function checkPosition(key: string, position: StartPosition): StartPosition {
   const isOffset = typeof position === 'number' && Number.isSafeInteger(position)
   const isTime = typeof position === 'object' && position !== null && Number.isSafeInteger(position.timestampMs)
   if (position === 'start' || position === 'end' || isOffset || isTime) return position

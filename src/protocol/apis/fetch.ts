@@ -15,7 +15,7 @@ import { array, field, int32, int64, nullable, oneOf, string, struct } from '../
 export const fetch = defineApi({
   key: 1,
   name: 'Fetch',
-  versions: [0, 1],
+  versions: [0, 2],
   doc: 'A long poll: answers as soon as minBytes are there, or an error is, or maxWaitMs is over. Only records below the high watermark are returned. The first batch is returned whole even if it is larger than the limits; the first batch of an answer may begin before fetchOffset.',
   request: struct({
     maxWaitMs: field(int32, 'Longest wait for minBytes.'),
@@ -32,6 +32,11 @@ export const fetch = defineApi({
           leaderEpoch: leaderEpochField,
           fetchOffset: field(int64, 'First offset wanted.'),
           maxBytes: field(int32, 'Limit for this partition.'),
+          lastFetchedEpoch: field(
+            int32,
+            'Leader epoch of the record before fetchOffset, as the reader got it; -1: unknown. With it the reader learns when its records are not the log any more.',
+            { since: 2, whenAbsent: -1 },
+          ),
         }),
         { countMax: limits.items },
       ),
@@ -59,6 +64,19 @@ export const fetch = defineApi({
             since: 1,
             whenAbsent: -1,
           }),
+          divergingEpoch: field(
+            nullable(
+              struct({
+                epoch: field(
+                  int32,
+                  'Newest leader epoch, at or below lastFetchedEpoch, of what the log has before fetchOffset; -1 for none.',
+                ),
+                endOffset: field(int64, 'Where it ends (exclusive).'),
+              }),
+            ),
+            'Instead of records: what the reader has before fetchOffset is not in the log, cut off after an unclean election (KIP-595). It goes on where the two were still the same, not above endOffset. nil: nothing is wrong.',
+            { since: 2, whenAbsent: null },
+          ),
         }),
         { countMax: limits.responseItems },
       ),

@@ -1,0 +1,58 @@
+/**
+ * Of which leader epochs the records are that a consumer has fetched of a partition: by this its leader tells whether the log
+ * still has them (KIP-320). Epochs rise along a log, so one entry stands for all batches of an epoch.
+ */
+
+/** How many leaders back a trail reaches: more than pass between two fetches, so that where logs part is found at once. */
+const entriesMax = 32
+
+/** No epoch: the record before a place is not known. */
+export const noEpoch = -1
+
+/** Where an epoch of the leader's log ends, as a divergence names it. */
+export interface EpochEnd {
+  readonly epoch: number
+  /** Exclusive. */
+  readonly endOffset: number
+}
+
+export class EpochTrail {
+  /** Ascending in both; an epoch lasts until the next entry. */
+  #entries: Array<{ readonly epoch: number; readonly startOffset: number }> = []
+
+  /**
+   * Goes on at `offset`, with the epoch of the record before it; `noEpoch`: not known. What is known of before stays if that
+   * record is the same.
+   */
+  restart(offset: number, epoch: number): void {
+    this.cut(offset)
+    if (epoch >= 0 && epoch === this.epochBefore(offset)) return
+    this.#entries = epoch >= 0 && offset > 0 ? [{ epoch, startOffset: offset - 1 }] : []
+  }
+
+  /** A batch of `epoch` was fetched that begins at `baseOffset`. */
+  append(epoch: number, baseOffset: number): void {
+    const last = this.#entries.at(-1)
+    if (last?.epoch === epoch) return
+    // No log has epochs that fall: there is nothing to compare with what was read before.
+    if (last !== undefined && last.epoch > epoch) this.#entries = []
+    this.#entries.push({ epoch, startOffset: baseOffset })
+    if (this.#entries.length > entriesMax) this.#entries.shift()
+  }
+
+  /** Forgets what begins at `endOffset` or above. */
+  cut(endOffset: number): void {
+    while (this.#entries.length > 0 && this.#entries.at(-1)!.startOffset >= endOffset) this.#entries.pop()
+  }
+
+  /** Leader epoch of the last record before `offset`; `noEpoch` if it is not known. */
+  epochBefore(offset: number): number {
+    return this.#entries.findLast(entry => entry.startOffset < offset)?.epoch ?? noEpoch
+  }
+
+  /** Where, below `offset`, the leader's log of which it says `end` leaves this one, as far as the two can tell (exclusive). */
+  commonEnd(offset: number, { epoch, endOffset }: EpochEnd): number {
+    const other = this.#entries.find(entry => entry.epoch > epoch)
+    return Math.max(0, Math.min(offset - 1, endOffset, other?.startOffset ?? offset))
+  }
+}
