@@ -11,6 +11,7 @@ import {
   encodeResponse,
 } from '../../src/protocol/frame.ts'
 import { prescan, requestFrameLimits, responseFrameLimits } from '../../src/protocol/prescan.ts'
+import { joinBytes } from '../../src/util/bytes.ts'
 import { type Case, once, type Reference, type Room } from './case.ts'
 import { copyOf, objects } from './references.ts'
 
@@ -45,8 +46,8 @@ function requestCases(size: string, batchBytes: number, referenceFor: (frame: Ui
 function responseCases(): Case[] {
   const produced = producedResponse()
   const described = metadataResponse()
-  const producedFrame = encodeResponse(produce, 0, 5, produced)
-  const describedFrame = encodeResponse(metadata, 0, 5, described)
+  const producedFrame = joinBytes(encodeResponse(produce, 0, 5, produced))
+  const describedFrame = joinBytes(encodeResponse(metadata, 0, 5, described))
   const bodyOf = (frame: Uint8Array): unknown => decodeResponseEnvelope(fresh(frame), responseFrameLimits).body
   const decodeProduced = (): unknown => produce.response.decode(bodyOf(producedFrame), 0, 'ProduceResponse')
   const decodeDescribed = (): unknown => metadata.response.decode(bodyOf(describedFrame), 0, 'MetadataResponse')

@@ -35,7 +35,7 @@ export async function examineDamage(
 ): Promise<DamageFacts> {
   const nextSoundAt = await findSoundBatch(file, sizeBytes, from, expectedOffset)
   const until = nextSoundAt ?? sizeBytes
-  const span = await readSpan(file, from, Math.min(until, from + spanBytesMax))
+  const span = await file.read(from, Math.min(until - from, spanBytesMax))
   // With the length that its neighbour implies the CRC matches: only the length field has changed.
   if (isCompleteBatch(span)) return { nextSoundAt, isTorn: isHeadEmpty(span, from, expectedOffset) }
   return { nextSoundAt, isTorn: isIncomplete || hasEmptyPart(span, from, expectedOffset, nextSoundAt !== null) }
@@ -90,20 +90,15 @@ async function findSoundBatch(
   expectedOffset: Offset,
 ): Promise<number | null> {
   for (let start = from + 1; start + batchHeaderBytes <= sizeBytes; start += windowBytes) {
-    const window = await readSpan(file, start, Math.min(start + windowBytes + batchHeaderBytes, sizeBytes))
+    const window = await file.read(start, Math.min(windowBytes + batchHeaderBytes, sizeBytes - start))
     for (let at = 0; at + batchHeaderBytes <= window.length; at++) {
       if (window[at + position.magic] !== batchMagic) continue
       const header = readBatchHeader(window, at)
       if (headerFault(header, null) !== null || header.baseOffset <= expectedOffset) continue
       if (start + at + header.sizeBytes > sizeBytes) continue
-      const batch = await readSpan(file, start + at, start + at + header.sizeBytes)
+      const batch = await file.read(start + at, header.sizeBytes)
       if (crc32c(batch, crcRangeStart, batch.length) === header.crc) return start + at
     }
   }
   return null
-}
-
-async function readSpan(file: DiskFile, from: number, to: number): Promise<Uint8Array> {
-  const bytes = new Uint8Array(to - from)
-  return bytes.subarray(0, await file.read(bytes, from))
 }

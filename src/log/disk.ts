@@ -31,9 +31,9 @@ export interface DiskFile {
   sizeBytes(): number
   /** One gathered write at `position`. All bytes or a `StorageError`; after an error the file's tail is unknown. */
   write(buffers: readonly Uint8Array[], position: number): void
-  /** Reads up to `into.length` bytes; fewer only at the end of the file. May use the thread pool. */
-  read(into: Uint8Array, position: number): Promise<number>
-  /** The same, at once: for small reads at start-up and index look-ups. */
+  /** The bytes from `position` in memory of their own; fewer than `length` only at the end of the file. May use the thread pool. */
+  read(position: number, length: number): Promise<Uint8Array>
+  /** Reads up to `into.length` bytes at once, and says how many: for small reads at start-up and index look-ups. */
   readSync(into: Uint8Array, position: number): number
   /** `fdatasync`. Rejects with `StorageError`; then the file must not be trusted or synced again by this process. */
   sync(): Promise<void>

@@ -144,7 +144,7 @@ async function inspectBatch(
   expected: Offset,
 ): Promise<InspectedBatch> {
   const head = new Uint8Array(batchHeaderBytes)
-  await file.read(head, position)
+  head.set(await file.read(position, batchHeaderBytes))
   const header = readBatchHeader(head, 0)
   const none = new Uint8Array(0)
   if (position + batchHeaderBytes > sizeBytes) {
@@ -155,8 +155,7 @@ async function inspectBatch(
   if (position + header.sizeBytes > sizeBytes) {
     return { position, header, isCrcValid: false, bytes: none, fault: 'the file ends inside the batch' }
   }
-  const bytes = new Uint8Array(header.sizeBytes)
-  await file.read(bytes, position)
+  const bytes = await file.read(position, header.sizeBytes)
   const isCrcValid = crc32c(bytes, crcRangeStart, bytes.length) === header.crc
   const fault = isCrcValid ? headerFault(header, expected) : 'the CRC does not match'
   return { position, header, isCrcValid, bytes, fault }

@@ -109,11 +109,9 @@ async function readSegment(core: LogCore, request: ReadRequest): Promise<Uint8Ar
 
 /** Up to `wantedBytes` of the segment from `position`, less only at the end of what is written. */
 export async function readBytes(core: LogCore, segment: Segment, position: number, wantedBytes: number) {
-  const bytes = new Uint8Array(Math.min(wantedBytes, segment.writtenBytes - position))
   const pinned = core.env.files.pin(segment.logPath)
   try {
-    const found = await pinned.file.read(bytes, position)
-    return found === bytes.length ? bytes : bytes.subarray(0, found)
+    return await pinned.file.read(position, Math.min(wantedBytes, segment.writtenBytes - position))
   } finally {
     pinned.release()
   }

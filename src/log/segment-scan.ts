@@ -78,9 +78,8 @@ export class SegmentScanner {
   async #need(count: number): Promise<void> {
     const at = this.#position - this.#windowStart
     if (at >= 0 && at + count <= this.#window.length) return
-    const wanted = new Uint8Array(Math.min(Math.max(count, windowBytes), this.#sizeBytes - this.#position))
-    const found = await this.#file.read(wanted, this.#position)
-    this.#window = wanted.subarray(0, found)
+    const wanted = Math.min(Math.max(count, windowBytes), this.#sizeBytes - this.#position)
+    this.#window = await this.#file.read(this.#position, wanted)
     this.#windowStart = this.#position
   }
 }

@@ -154,8 +154,9 @@ class MemoryFile implements DiskFile {
     }
   }
 
-  read(into: Uint8Array, position: number): Promise<number> {
-    return Promise.resolve(this.#bytes.read(into, position))
+  async read(position: number, length: number): Promise<Uint8Array> {
+    const bytes = new Uint8Array(length)
+    return bytes.subarray(0, this.readSync(bytes, position))
   }
 
   readSync(into: Uint8Array, position: number): number {

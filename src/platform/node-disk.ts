@@ -49,16 +49,19 @@ class NodeFile implements DiskFile {
     attempt(this.path, 'write', () => writeAll(this.#fd, buffers, position))
   }
 
-  read(into: Uint8Array, position: number): Promise<number> {
+  read(position: number, length: number): Promise<Uint8Array> {
     return new Promise((resolve, reject) => {
+      // Every byte that is handed up is read into it: filling it with zeros first cost a tenth of a node that serves a backlog.
+      const { buffer } = Buffer.allocUnsafeSlow(length)
+      const bytes = new Uint8Array(buffer)
       const next = (done: number): void => {
-        fs.read(this.#fd, into, done, into.length - done, position + done, (error, count) => {
+        fs.read(this.#fd, bytes, done, length - done, position + done, (error, count) => {
           if (error !== null) reject(storageError(this.path, 'read', error))
-          else if (count === 0 || done + count === into.length) resolve(done + count)
+          else if (count === 0 || done + count === length) resolve(bytes.subarray(0, done + count))
           else next(done + count)
         })
       }
-      if (into.length === 0) resolve(0)
+      if (length === 0) resolve(bytes)
       else next(0)
     })
   }

@@ -41,9 +41,12 @@ export function encodeRequestInParts<Q>(
   return packInParts([api.key, version, correlationId, api.request.encode(body, version, `${api.name}Request`)])
 }
 
-/** Throws `ProtocolError` when the body is not what the schema says. The bytes are the caller's. */
-export function encodeResponse<S>(api: Api<unknown, S>, version: number, correlationId: number, body: S): Uint8Array {
-  return pack([correlationId, noError, api.response.encode(body, version, `${api.name}Response`)])
+/**
+ * In parts, to be sent one behind the other: large values are the body's own bytes. Throws `ProtocolError` when the body is
+ * not what the schema says.
+ */
+export function encodeResponse<S>(api: Api<unknown, S>, version: number, correlationId: number, body: S): Uint8Array[] {
+  return packInParts([correlationId, noError, api.response.encode(body, version, `${api.name}Response`)])
 }
 
 /** `message` is cut to what the protocol allows. */

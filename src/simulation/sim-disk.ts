@@ -314,8 +314,9 @@ class SimFile implements DiskFile {
     this.#disk.writeTo(this.#inode, this.path, buffers, position)
   }
 
-  async read(into: Uint8Array, position: number): Promise<number> {
-    return this.#disk.readFrom(this.#inode, this.path, into, position)
+  async read(position: number, length: number): Promise<Uint8Array> {
+    const bytes = new Uint8Array(length)
+    return bytes.subarray(0, this.readSync(bytes, position))
   }
 
   readSync(into: Uint8Array, position: number): number {

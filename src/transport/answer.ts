@@ -1,5 +1,6 @@
 /** An answer between the handler that gave it and the socket that takes it: encoded only when there is room. */
 import { encodeErrorResponse, encodeResponse } from '../protocol/frame.ts'
+import { sizeOfParts } from '../util/bytes.ts'
 import { failureOf, isFatal, type RequestFailure } from './failures.ts'
 import type { ServedApi } from './handler-table.ts'
 import type { ListenerCore } from './listener-core.ts'
@@ -16,22 +17,25 @@ export interface Answer {
   readonly error: unknown
 }
 
-/** The frame to send, or `null` for none. A body that does not encode is the server's failure, not the client's. */
-export function encodeAnswer(core: ListenerCore, remote: string, answer: Answer): Uint8Array | null {
+/**
+ * The parts of the frame to send, or `null` for none. A body that does not encode is the server's failure, not the
+ * client's.
+ */
+export function encodeAnswer(core: ListenerCore, remote: string, answer: Answer): readonly Uint8Array[] | null {
   const { served, version, correlationId, body } = answer
-  let frame: Uint8Array
+  let frame: readonly Uint8Array[]
   if (answer.error !== undefined) {
-    frame = encodeFailure(core, remote, answer, answer.error)
+    frame = [encodeFailure(core, remote, answer, answer.error)]
   } else if (body === null) {
     return null
   } else {
     try {
       frame = encodeResponse(served.api, version, correlationId, body)
     } catch (error) {
-      frame = encodeFailure(core, remote, answer, error)
+      frame = [encodeFailure(core, remote, answer, error)]
     }
   }
-  served.stats.bytesOut += frame.length
+  served.stats.bytesOut += sizeOfParts(frame)
   served.stats.observeLatency(core.clock.nowMs() - answer.startedMs)
   return frame
 }

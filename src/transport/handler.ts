@@ -17,6 +17,8 @@ export interface RequestContext {
  * Serves one API. Returns the response body, at once or later; `null` for a request that wants no answer. An expected
  * failure of the whole request is an `ApiError`; anything else thrown becomes `UNKNOWN_SERVER_ERROR` and a log line.
  *
+ * Large `bin` values of a body are sent from where they are: nothing may write to them any more.
+ *
  * A body that is `Disposable` is disposed of once, when its bytes have left this process or are dropped: by that a
  * handler bounds what all answers together hold.
  */

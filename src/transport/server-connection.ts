@@ -12,6 +12,7 @@ import { errorCode } from '../protocol/errors.ts'
 import { decodeRequestEnvelope, encodeErrorResponse } from '../protocol/frame.ts'
 import { requestFrameLimits } from '../protocol/prescan.ts'
 import { ProtocolError } from '../protocol/protocol-error.ts'
+import { joinBytes, sizeOfParts } from '../util/bytes.ts'
 import { type Answer, encodeAnswer, isPromise, reportFailure } from './answer.ts'
 import type { RequestContext } from './handler.ts'
 import type { ServedApi } from './handler-table.ts'
@@ -165,7 +166,7 @@ export class OpenServerConnection implements ServerConnection, BudgetMember {
       served === undefined
         ? 'This listener serves no API with this key.'
         : `${served.api.name} is served in versions ${served.api.versionMin} to ${served.api.versionMax}.`
-    this.#send(encodeErrorResponse(correlationId, errorCode('UNSUPPORTED_VERSION'), message))
+    this.#send([encodeErrorResponse(correlationId, errorCode('UNSUPPORTED_VERSION'), message)])
   }
 
   #dispatch(
@@ -231,9 +232,10 @@ export class OpenServerConnection implements ServerConnection, BudgetMember {
     this.#memory.hold(answer.body, this.#isClosed || !this.#gate.has(blocked.reader))
   }
 
-  #send(frame: Uint8Array): void {
-    this.#core.stats.bytesOut += frame.length
-    this.#socket.send(frame)
+  #send(frame: readonly Uint8Array[]): void {
+    this.#core.stats.bytesOut += sizeOfParts(frame)
+    if (frame.length > 1 && this.#socket.sendParts !== undefined) this.#socket.sendParts(frame)
+    else this.#socket.send(joinBytes(frame))
     const { bufferedBytes } = this.#socket
     if (bufferedBytes <= bufferMarks.highBytes) return
     if (bufferedBytes > this.#core.limits.bufferedBytesMax) {

@@ -16,6 +16,7 @@ import { pack, unpack } from '../../src/protocol/msgpack.ts'
 import { prescan, requestFrameLimits, responseFrameLimits } from '../../src/protocol/prescan.ts'
 import { ProtocolError } from '../../src/protocol/protocol-error.ts'
 import { array, bytes, field, int64, nullable, string, struct } from '../../src/protocol/schema.ts'
+import { joinBytes } from '../../src/util/bytes.ts'
 
 const echo = defineApi({
   key: 1999,
@@ -44,7 +45,7 @@ test('a request, byte for byte', () => {
 })
 
 test('responses, byte for byte', () => {
-  assert.deepEqual([...encodeResponse(echo, 0, 7, {})], [0x93, 7, 0, 0x90])
+  assert.deepEqual([...joinBytes(encodeResponse(echo, 0, 7, {}))], [0x93, 7, 0, 0x90])
   assert.deepEqual([...encodeErrorResponse(7, 42, 'no')], [0x93, 7, 42, 0xa2, 0x6e, 0x6f])
   assert.deepEqual([...encodeErrorResponse(-1, -1, null)], [0x93, 0xff, 0xff, 0xc0])
   assert.deepEqual(decodeResponseEnvelope(encodeErrorResponse(7, 42, 'no'), responseFrameLimits), {

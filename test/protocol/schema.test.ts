@@ -26,6 +26,7 @@ import {
   struct,
   type Type,
 } from '../../src/protocol/schema.ts'
+import { joinBytes } from '../../src/util/bytes.ts'
 import { arbitraryOf } from './arbitrary.ts'
 
 test('there are APIs, and no two share a key or a name', () => {
@@ -42,7 +43,10 @@ for (const api of [...apis, ...peerApis] as readonly Api[]) {
           const envelope = decodeRequestEnvelope(encodeRequest(api, version, 9, request), requestFrameLimits)
           assert.deepEqual([envelope.apiKey, envelope.apiVersion, envelope.correlationId], [api.key, version, 9])
           assert.deepEqual(plain(api.request.decode(envelope.body, version, api.name)), plain(request))
-          const answer = decodeResponseEnvelope(encodeResponse(api, version, 9, response), responseFrameLimits)
+          const answer = decodeResponseEnvelope(
+            joinBytes(encodeResponse(api, version, 9, response)),
+            responseFrameLimits,
+          )
           assert.equal(answer.errorCode, 0)
           assert.deepEqual(plain(api.response.decode(answer.body, version, api.name)), plain(response))
         }),

@@ -1,11 +1,16 @@
 /** Requests in, answers out: order, errors, limits on what is in flight and on what is unread, closing. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { apiVersions } from '../../src/protocol/apis/api-versions.ts'
 import { ApiError, errorCode } from '../../src/protocol/errors.ts'
+import { decodeResponseEnvelope, encodeRequest } from '../../src/protocol/frame.ts'
 import { pack } from '../../src/protocol/msgpack.ts'
+import { responseFrameLimits } from '../../src/protocol/prescan.ts'
+import { memorySocketPair } from '../../src/simulation/memory-sockets.ts'
 import { defineHandler } from '../../src/transport/handler.ts'
 import { requestOverheadBytes } from '../../src/transport/limits.ts'
 import { closeCode } from '../../src/transport/socket.ts'
+import { joinBytes } from '../../src/util/bytes.ts'
 import { AbortError, AssertionError, StorageError } from '../../src/util/errors.ts'
 import { KiB, MiB } from '../../src/util/units.ts'
 import { echoApi, type Parked, parkApi, type RawClient, rig, settle } from './support.ts'
@@ -95,6 +100,26 @@ test('a response that does not encode is the server’s error', async () => {
   assert.equal(client.answers.length, 1)
   assert.notEqual(client.answers[0]?.errorCode, 0)
   assert.ok(logged.length <= 1)
+})
+
+test('a large value of an answer leaves from where it is, if the socket can do that', async () => {
+  const data = Uint8Array.from({ length: 64 * KiB }, (_, i) => i * 7)
+  const lending = defineHandler({ ...echoApi, key: 2_002, name: 'Lend' }, () => ({ data }))
+  const { clock, listener, established } = rig({ handlers: [lending] })
+  const [near, far] = memorySocketPair(clock)
+  const parted: Array<readonly Uint8Array[]> = []
+  listener.accept(Object.assign(far, { sendParts: (parts: readonly Uint8Array[]) => parted.push(parts) }))
+  near.send(encodeRequest(apiVersions, 0, 0, { clientId: 'raw', software: 'test' }))
+  near.send(pack([2_002, 1, 7, [new Uint8Array(0), 0]]))
+  await settle(clock)
+  assert.equal(parted.length, 1)
+  assert.ok(parted[0]!.includes(data))
+  const { correlationId, body } = decodeResponseEnvelope(joinBytes(parted[0]!), responseFrameLimits)
+  assert.deepEqual([correlationId, body], [7, [data]])
+  const client = await established()
+  client.socket.send(pack([2_002, 1, 8, [new Uint8Array(0), 0]]))
+  await client.settle()
+  assert.deepEqual(client.answers[0]!.body, [data])
 })
 
 test('null wants no answer, at once or later, and holds nothing', async () => {
