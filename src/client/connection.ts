@@ -9,12 +9,13 @@ export interface Connection extends AsyncDisposable {
   readonly isClosed: boolean
   /**
    * Sends one request and resolves with the response's body. Rejects with `ApiError`. `isLent`: large byte values of the
-   * body may be sent from where they are, and must not change before it resolves; if it rejects, never again.
+   * body may be sent from where they are, and must not change before it resolves; if it rejects, never again. `isUrgent`: it
+   * leaves now, not at the end of the turn.
    */
   request<Q, S>(
     api: Api<Q, S>,
     body: Q,
-    options?: { timeoutMs?: number; signal?: AbortSignal; isLent?: boolean },
+    options?: { timeoutMs?: number; signal?: AbortSignal; isLent?: boolean; isUrgent?: boolean },
   ): Promise<S>
   /** Sends a request that has no answer. */
   requestNoResponse<Q>(api: Api<Q, unknown>, body: Q): void

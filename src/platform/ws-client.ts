@@ -1,10 +1,11 @@
 /** Sockets of a client in Node, through `ws`. */
-import type { Socket as TcpSocket } from 'node:net'
+import type { connect, NetConnectOpts, Socket as TcpSocket } from 'node:net'
 import WebSocket from 'ws'
 import { ApiError } from '../protocol/errors.ts'
 import { type SocketFactory, subprotocol } from '../transport/socket.ts'
 import { AbortError } from '../util/errors.ts'
 import { KiB, MiB, secondMs } from '../util/units.ts'
+import { LargeFrames } from './large-frames.ts'
 import { type FrameMask, WsSocket } from './ws-socket.ts'
 
 export interface WsClientOptions {
@@ -31,6 +32,8 @@ export function wsSocketFactory(options: WsClientOptions = {}): SocketFactory {
         }
         let ws: WebSocket
         let mask: FrameMask = 'random'
+        // What TLS decrypts comes from no kernel.
+        const large = /^ws:/i.test(url) ? new LargeFrames(messageBytesMax) : null
         try {
           if (zeroMask === 'always' || (zeroMask === 'loopback' && isLoopbackUrl(url))) mask = 'zero'
           ws = new WebSocket(url, subprotocol, {
@@ -42,13 +45,16 @@ export function wsSocketFactory(options: WsClientOptions = {}): SocketFactory {
             maxFragments: 256,
             maxBufferedChunks: chunksMax(messageBytesMax),
             maxPendingAutoPongs: 8,
+            ...(large === null
+              ? {}
+              : { createConnection: ((to: NetConnectOpts) => large.connect(to)) as typeof connect }),
             ...(mask === 'zero' ? { generateMask: (bytes: Buffer) => bytes.fill(0) } : {}),
           } as WebSocket.ClientOptions)
         } catch (error) {
           reject(new ApiError('NETWORK_EXCEPTION', `${url} is no WebSocket URL: ${(error as Error).message}`))
           return
         }
-        open(ws, mask, url, signal, resolve, reject)
+        open(ws, mask, large, url, signal, resolve, reject)
       }),
   }
 }
@@ -56,6 +62,7 @@ export function wsSocketFactory(options: WsClientOptions = {}): SocketFactory {
 function open(
   ws: WebSocket,
   mask: FrameMask,
+  large: LargeFrames | null,
   url: string,
   signal: AbortSignal | undefined,
   resolve: (socket: WsSocket) => void,
@@ -72,7 +79,12 @@ function open(
   })
   ws.once('open', () => {
     signal?.removeEventListener('abort', onAbort)
-    resolve(new WsSocket(ws, tcp!, mask))
+    const socket = new WsSocket(ws, tcp!, mask)
+    if (large !== null) {
+      large.onMessage = message => socket.receive(message)
+      large.begin()
+    }
+    resolve(socket)
   })
   ws.on('error', error => {
     signal?.removeEventListener('abort', onAbort)

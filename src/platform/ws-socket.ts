@@ -2,7 +2,7 @@
  * A `ws` WebSocket as the transport's `Socket`.
  *
  * Sending: the TCP socket is corked at the first message of a turn and uncorked at the end of it, so that all messages
- * of the turn leave in one system call. Receiving: a message within one read of the TCP socket is a view of the buffer
+ * of the turn leave in one system call. Receiving: what `LargeFrames` read is memory of its own. Of the rest a message within one read of the TCP socket is a view of the buffer
  * that read allocated (at most 64 KiB, shrunk to what was read, never reused); one that spans reads is a copy of its
  * own, except below 4 KiB where it may be a slice of Node's 8 KiB pool. So a view pins at most 64 KiB, as a rule what
  * arrived together with it; who keeps a small one for long copies it.
@@ -88,6 +88,10 @@ export class WsSocket implements Socket {
     process.nextTick(this.#uncork)
   }
 
+  flush(): void {
+    if (this.#isCorked) this.#uncork()
+  }
+
   #onWritten(): void {
     // This much is worth a system call of its own; and until it is made, nobody knows what the kernel would take.
     if (this.#tcp.writableLength > bufferMarks.lowBytes) this.#uncork()
@@ -135,6 +139,11 @@ export class WsSocket implements Socket {
     } else {
       this.terminate()
     }
+  }
+
+  /** A message that was read past `ws`. */
+  receive(message: Uint8Array): void {
+    if (!this.#isClosing && this.#ws.readyState === this.#ws.OPEN) this.onMessage(message)
   }
 
   #onMessage(data: Buffer, isBinary: boolean): void {

@@ -95,12 +95,13 @@ class ClientConnection implements Connection {
   request<Q, S>(api: Api<Q, S>, body: Q, options: RequestOptions = {}): Promise<S> {
     // What throws in here rejects.
     return new Promise<S>((resolve, reject) => {
-      const { timeoutMs = this.#options.requestTimeoutMs, signal, isLent = false } = options
+      const { timeoutMs = this.#options.requestTimeoutMs, signal, isLent = false, isUrgent = false } = options
       if (signal?.aborted) throw new AbortError(`${api.name} was given up before it was sent`)
       const ends = { resolve: resolve as (body: unknown) => void, reject }
       const pending = this.#prepare(api, body, { timeoutMs, isLent, ...ends })
       if (signal !== undefined) watchAbort(pending, signal, () => this.#giveUp(pending, signal.reason))
       this.#submit(pending)
+      if (isUrgent) this.#socket.flush?.()
     })
   }
 

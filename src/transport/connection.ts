@@ -28,6 +28,8 @@ export interface RequestOptions {
    * request is answered; if it is not, never again: they may still be on their way out.
    */
   readonly isLent?: boolean
+  /** Leaves now, not at the end of the turn: for one whose answer is waited for while the rest of the turn takes its time. */
+  readonly isUrgent?: boolean
 }
 
 /** What the other end said of itself. */

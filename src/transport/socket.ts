@@ -14,6 +14,8 @@ export interface Socket {
   send(message: Uint8Array): void
   /** One message in parts, none of which is copied. Only where that can be done. */
   sendParts?(parts: readonly Uint8Array[]): void
+  /** What was sent in this turn need not wait for the end of it. Only where it would. */
+  flush?(): void
   /** Stops reading: the other end feels it through its own buffers. */
   pause(): void
   resume(): void

@@ -114,13 +114,14 @@ export function upgradeHead(changes: Record<string, string | null> = {}): string
   return `GET / HTTP/1.1\r\n${lines.map(([name, value]) => `${name}: ${value}\r\n`).join('')}\r\n`
 }
 
-/** One client frame with a zero mask. */
-export function wsFrame(opcode: number, payload: Uint8Array, isFinal = true): Buffer {
+/** One frame: by default a client's, with a zero mask. */
+export function wsFrame(opcode: number, payload: Uint8Array, isFinal = true, isMasked = true): Buffer {
   const head = [(isFinal ? 0x80 : 0) | opcode]
-  if (payload.length < 126) head.push(0x80 | payload.length)
-  else if (payload.length < 65_536) head.push(0x80 | 126, payload.length >> 8, payload.length & 0xff)
-  else head.push(0x80 | 127, 0, 0, 0, 0, ...[24, 16, 8, 0].map(shift => (payload.length >>> shift) & 0xff))
-  return Buffer.concat([Buffer.from([...head, 0, 0, 0, 0]), payload])
+  const mask = isMasked ? 0x80 : 0
+  if (payload.length < 126) head.push(mask | payload.length)
+  else if (payload.length < 65_536) head.push(mask | 126, payload.length >> 8, payload.length & 0xff)
+  else head.push(mask | 127, 0, 0, 0, 0, ...[24, 16, 8, 0].map(shift => (payload.length >>> shift) & 0xff))
+  return Buffer.concat([Buffer.from(head), new Uint8Array(isMasked ? 4 : 0), payload])
 }
 
 /** A TCP socket that has been upgraded, and that no WebSocket implementation looks after. */

@@ -72,6 +72,22 @@ test('a message sent in parts arrives as one, whatever mask its frame has', asyn
   await parted.close()
 })
 
+test('what was sent leaves at the end of the turn, or with flush within it', async () => {
+  const socket = await wsSocketFactory().connect(rig.url, { timeoutMs: 5_000 })
+  socket.send(hello)
+  assert.ok(socket.bufferedBytes > 0)
+  socket.flush!()
+  assert.equal(socket.bufferedBytes, 0)
+  socket.flush!()
+  let answers = 0
+  socket.onMessage = () => answers++
+  socket.send(encodeRequest(echoApi, 1, 2, { data: nothing, answerBytes: 1 }))
+  assert.ok(socket.bufferedBytes > 0)
+  await until(() => answers === 2)
+  assert.equal(socket.bufferedBytes, 0)
+  socket.terminate()
+})
+
 test('pipelined requests are answered in order', async () => {
   const connection = await rig.connect()
   const sizes = Array.from({ length: 2_000 }, (_, i) => i)

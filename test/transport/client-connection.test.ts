@@ -42,6 +42,34 @@ test('opening introduces the client and learns who the node is', async () => {
   assert.equal(parked[0]?.context.listener, 'TEST')
 })
 
+test('an urgent request is flushed once it is sent, others wait for the end of the turn', async () => {
+  const { clock, listener } = rig()
+  const [near, far] = memorySocketPair(clock)
+  listener.accept(far)
+  const calls: string[] = []
+  const send = near.send.bind(near)
+  const spied = Object.assign(near, {
+    send: (message: Uint8Array) => {
+      calls.push('send')
+      send(message)
+    },
+    flush: () => calls.push('flush'),
+  })
+  const opening = openConnection(memoryUrl, {
+    ...clientOptions(clock),
+    socketFactory: { connect: () => Promise.resolve(spied) },
+  })
+  await settle(clock)
+  const connection = await opening
+  calls.length = 0
+  const answers = [false, true].map(isUrgent =>
+    connection.request(echoApi, { data: nothing, answerBytes: 1 }, { isUrgent }),
+  )
+  assert.deepEqual(calls, ['send', 'send', 'flush'])
+  await settle(clock)
+  await Promise.all(answers)
+})
+
 test('answers find their requests in whatever order they come', async () => {
   const { connect, clock, parked } = rig()
   const connection = await connect()

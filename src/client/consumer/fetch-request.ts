@@ -39,7 +39,9 @@ export async function sendFetch(
     })),
     rack,
   }
-  const response = await connection.request(fetch, request, { timeoutMs: requestTimeoutMs + fetchMaxWaitMs, signal })
+  // The application gets the records of the last answer in this turn, however many there are: the node reads meanwhile.
+  const options = { timeoutMs: requestTimeoutMs + fetchMaxWaitMs, signal, isUrgent: true }
+  const response = await connection.request(fetch, request, options)
   const answers = response.partitions
   const isComplete = answers.length === items.length && answers.every(answer => answer.records instanceof Uint8Array)
   if (!isComplete) throw new ApiError('UNKNOWN_SERVER_ERROR', 'the answer to Fetch is not about what was asked')
