@@ -2,7 +2,10 @@
  * A `ws` WebSocket as the transport's `Socket`.
  *
  * Sending: the TCP socket is corked at the first message of a turn and uncorked at the end of it, so that all messages
- * of the turn leave in one system call. Receiving: what `LargeFrames` read is memory of its own. Of the rest a message within one read of the TCP socket is a view of the buffer
+ * of the turn leave in one system call. The frames around messages are written here, in the order of those `ws` sends of its
+ * own: it writes at once what it is given, as nothing is compressed, and messages are never fragments.
+ *
+ * Receiving: what `LargeFrames` read is memory of its own. Of the rest a message within one read of the TCP socket is a view of the buffer
  * that read allocated (at most 64 KiB, shrunk to what was read, never reused); one that spans reads is a copy of its
  * own, except below 4 KiB where it may be a slice of Node's 8 KiB pool. So a view pins at most 64 KiB, as a rule what
  * arrived together with it; who keeps a small one for long copies it.
@@ -11,6 +14,7 @@ import type { Socket as TcpSocket } from 'node:net'
 import type WebSocket from 'ws'
 import { bufferMarks, closeCode, type Socket } from '../transport/socket.ts'
 import { concatBytes, sizeOfParts } from '../util/bytes.ts'
+import { KiB } from '../util/units.ts'
 
 /** Of the frames that leave: a server's have none, a client's one (RFC 6455, section 5.3). */
 export type FrameMask = 'none' | 'zero' | 'random'
@@ -59,26 +63,32 @@ export class WsSocket implements Socket {
   }
 
   send(message: Uint8Array): void {
-    if (this.#isClosing || this.#ws.readyState !== this.#ws.OPEN) return
+    if (!this.#maySend()) return
     this.#cork()
-    this.#ws.send(message, sendOptions)
+    if (this.#mask === 'random') this.#ws.send(message, sendOptions)
+    else if (message.length <= joinedBytesMax) this.#tcp.write(smallFrame(message, this.#mask))
+    else {
+      this.#tcp.write(frameHead(message.length, this.#mask))
+      this.#tcp.write(message)
+    }
     this.#onWritten()
   }
 
-  /**
-   * `ws` takes a message in one piece. The frame around parts is written here, in the order of its own, which writes at once
-   * what it is given: nothing of it is compressed, and messages are never fragments.
-   */
+  /** `ws` takes a message in one piece. A random mask changes every byte: then there is a copy anyway. */
   sendParts(parts: readonly Uint8Array[]): void {
     if (this.#mask === 'random') {
       this.send(concatBytes(parts))
       return
     }
-    if (this.#isClosing || this.#ws.readyState !== this.#ws.OPEN) return
+    if (!this.#maySend()) return
     this.#cork()
-    this.#tcp.write(frameHead(sizeOfParts(parts), this.#mask === 'zero'))
+    this.#tcp.write(frameHead(sizeOfParts(parts), this.#mask))
     for (const part of parts) this.#tcp.write(part)
     this.#onWritten()
+  }
+
+  #maySend(): boolean {
+    return !this.#isClosing && this.#ws.readyState === this.#ws.OPEN
   }
 
   #cork(): void {
@@ -159,16 +169,41 @@ export class WsSocket implements Socket {
   }
 }
 
-/** The head of a frame that is a whole binary message (RFC 6455, section 5.2); a mask in it is all zeros. */
-function frameHead(sizeBytes: number, isMasked: boolean): Uint8Array {
-  const lengthBytes = sizeBytes < 126 ? 0 : sizeBytes <= 0xffff ? 2 : 8
-  const head = new Uint8Array(2 + lengthBytes + (isMasked ? 4 : 0))
-  head[0] = 0x82
-  head[1] = (isMasked ? 0x80 : 0) | (lengthBytes === 0 ? sizeBytes : lengthBytes === 2 ? 126 : 127)
-  const view = new DataView(head.buffer)
-  if (lengthBytes === 2) view.setUint16(2, sizeBytes)
-  else if (lengthBytes === 8) view.setBigUint64(2, BigInt(sizeBytes))
-  return head
+/** Up to this size a message is copied behind its frame's head: it costs less than another piece for the stream and the kernel. */
+const joinedBytesMax = 2 * KiB
+const headBytesMax = 14
+
+function smallFrame(message: Uint8Array, mask: FrameMask): Uint8Array {
+  const frame = Buffer.allocUnsafe(headBytesOf(message.length, mask) + message.length)
+  frame.set(message, writeHead(frame, message.length, mask))
+  return frame
+}
+
+function frameHead(sizeBytes: number, mask: FrameMask): Uint8Array {
+  const head = Buffer.allocUnsafe(headBytesMax)
+  return head.subarray(0, writeHead(head, sizeBytes, mask))
+}
+
+function headBytesOf(sizeBytes: number, mask: FrameMask): number {
+  return 2 + (sizeBytes < 126 ? 0 : sizeBytes <= 0xffff ? 2 : 8) + (mask === 'none' ? 0 : 4)
+}
+
+/** The head of a frame that is a whole binary message (RFC 6455, section 5.2); a mask in it is all zeros. Returns where it ends. */
+function writeHead(into: Buffer, sizeBytes: number, mask: FrameMask): number {
+  const maskBit = mask === 'none' ? 0 : 0x80
+  into[0] = 0x82
+  let at = 2
+  if (sizeBytes < 126) into[1] = maskBit | sizeBytes
+  else if (sizeBytes <= 0xffff) {
+    into[1] = maskBit | 126
+    at = into.writeUInt16BE(sizeBytes, at)
+  } else {
+    into[1] = maskBit | 127
+    at = into.writeUInt32BE(Math.floor(sizeBytes / 2 ** 32), at)
+    at = into.writeUInt32BE(sizeBytes % 2 ** 32, at)
+  }
+  if (mask !== 'none') at = into.writeUInt32BE(0, at)
+  return at
 }
 
 /** Not public in Node, therefore read with care: without them the figure is merely coarser. */

@@ -38,7 +38,7 @@ test('requests and answers of every size that frames are told apart by', async (
   await connection[Symbol.asyncDispose]()
 })
 
-test('a message sent in parts arrives as one, whatever mask its frame has', async () => {
+test('a message arrives as it was sent, in one piece or in parts, whatever mask its frame has', async () => {
   const received: Uint8Array[] = []
   const parted = await wsRig({
     onSocket: socket => {
@@ -53,17 +53,18 @@ test('a message sent in parts arrives as one, whatever mask its frame has', asyn
     const socket = await wsSocketFactory({ zeroMask }).connect(parted.url, { timeoutMs: 5_000 })
     const echoed: Uint8Array[] = []
     socket.onMessage = message => echoed.push(Uint8Array.from(message))
-    const sent = [2, 125, 126, 65_535, 65_536, MiB].map(size => Uint8Array.from({ length: size }, (_, i) => i * 31))
+    const sent = [2, 125, 126, 2_048, 2_049, 65_535, 65_536, MiB].map(size =>
+      Uint8Array.from({ length: size }, (_, i) => i * 31),
+    )
     for (const message of sent) {
-      // Between whole messages: `ws` writes those.
-      socket.send(Uint8Array.of(1, 2, 3))
+      socket.send(message)
       socket.sendParts!([
         message.subarray(0, 1),
         message.subarray(1, message.length >> 1),
         message.subarray(message.length >> 1),
       ])
     }
-    const all = sent.flatMap(message => [Uint8Array.of(1, 2, 3), message])
+    const all = sent.flatMap(message => [message, message])
     await until(() => echoed.length === all.length)
     assert.deepEqual(received.splice(0), all)
     assert.deepEqual(echoed, all)
