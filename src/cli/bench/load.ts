@@ -47,10 +47,11 @@ export function makeSends(options: LoadOptions, targets: readonly TopicPartition
     const known = made[index]
     if (known !== undefined) return known
     const { topic, at } = places[index]!
-    const messages = Array.from({ length: options.batchRecords }, (): Message => {
+    const messages = new Array<Message>(options.batchRecords)
+    for (let i = 0; i < messages.length; i++) {
       const value = values[valuesUsed++ % values.length]!
-      return nextKey === null ? { value, partition: at } : { value, key: nextKey() }
-    })
+      messages[i] = nextKey === null ? { value, partition: at } : { value, key: nextKey() }
+    }
     const send = { topic, messages }
     if (areKept) made[index] = send
     return send
