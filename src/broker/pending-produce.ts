@@ -18,7 +18,7 @@ export class PendingProduce implements AppendWaiter {
   readonly #onFailed: (slot: number, failure: Failure) => void
   #unsettled: number
   #deadline: Deadline | null = null
-  #resolve: ((response: ProduceResponse) => void) | null = null
+  #onDone: ((response: ProduceResponse) => void) | null = null
   /** Partitions that were refused or failed. */
   failures = 0
 
@@ -60,7 +60,7 @@ export class PendingProduce implements AppendWaiter {
     this.#unsettled -= 1
     if (this.#unsettled > 0) return
     this.#deadline?.cancel()
-    this.#resolve?.({ partitions: this.#partitions })
+    this.#onDone?.({ partitions: this.#partitions })
   }
 
   /** What is not settled by now fails. The appends stay in the log: only their outcome is not known in time. */
@@ -70,12 +70,15 @@ export class PendingProduce implements AppendWaiter {
     }
   }
 
-  /** The answer: at once if nothing waits, else as soon as everything is settled or `startDeadline`'s time is over. */
-  answer(startDeadline: () => Deadline): ProduceResponse | Promise<ProduceResponse> {
-    if (this.isDone) return { partitions: this.#partitions }
+  /**
+   * What `finish` makes of the answer: at once if nothing waits, else as soon as everything is settled or `startDeadline`'s time
+   * is over.
+   */
+  answer<T>(startDeadline: () => Deadline, finish: (response: ProduceResponse) => T): T | Promise<T> {
+    if (this.isDone) return finish({ partitions: this.#partitions })
     this.#deadline = startDeadline()
     return new Promise(resolve => {
-      this.#resolve = resolve
+      this.#onDone = response => resolve(finish(response))
     })
   }
 

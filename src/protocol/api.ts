@@ -14,6 +14,9 @@ export interface Api<Request = unknown, Response = unknown> {
   readonly doc: string
   readonly request: StructType<Request>
   readonly response: StructType<Response>
+  /** `ProduceRequest`: where the path in an error begins. Made once, not for each message. */
+  readonly requestPath: string
+  readonly responsePath: string
 }
 
 export type RequestOf<A> = A extends Api<infer R, unknown> ? R : never
@@ -39,5 +42,7 @@ export function defineApi<Q extends StructType<unknown>, S extends StructType<un
     doc: spec.doc,
     request: spec.request as unknown as StructType<Infer<Q>>,
     response: spec.response as unknown as StructType<Infer<S>>,
+    requestPath: `${spec.name}Request`,
+    responsePath: `${spec.name}Response`,
   }
 }

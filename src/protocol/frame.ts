@@ -28,7 +28,7 @@ export interface ResponseEnvelope {
 
 /** Throws `ProtocolError` when the body is not what the schema says. The bytes are the caller's. */
 export function encodeRequest<Q>(api: Api<Q, unknown>, version: number, correlationId: number, body: Q): Uint8Array {
-  return pack([api.key, version, correlationId, api.request.encode(body, version, `${api.name}Request`)])
+  return pack([api.key, version, correlationId, api.request.encode(body, version, api.requestPath)])
 }
 
 /** The same in parts, to be sent one behind the other: large values are not copied, they are the body's own bytes. */
@@ -38,7 +38,7 @@ export function encodeRequestInParts<Q>(
   correlationId: number,
   body: Q,
 ): Uint8Array[] {
-  return packInParts([api.key, version, correlationId, api.request.encode(body, version, `${api.name}Request`)])
+  return packInParts([api.key, version, correlationId, api.request.encode(body, version, api.requestPath)])
 }
 
 /**
@@ -46,7 +46,7 @@ export function encodeRequestInParts<Q>(
  * not what the schema says.
  */
 export function encodeResponse<S>(api: Api<unknown, S>, version: number, correlationId: number, body: S): Uint8Array[] {
-  return packInParts([correlationId, noError, api.response.encode(body, version, `${api.name}Response`)])
+  return packInParts([correlationId, noError, api.response.encode(body, version, api.responsePath)])
 }
 
 /** `message` is cut to what the protocol allows. */

@@ -31,6 +31,7 @@ export function pack(value: unknown): Uint8Array {
 /** What `pack` gives, in parts to be sent one behind the other: each large `bin` is one of them, the very bytes of the value. */
 export function packInParts(value: unknown): Uint8Array[] {
   const parts = partsOf(value)
+  if (parts.length === 1) return parts
   // What stands between large values becomes one part: each costs its reader a call.
   const joined: Uint8Array[] = []
   for (let from = 0; from < parts.length; ) {

@@ -95,19 +95,20 @@ class ClientConnection implements Connection {
   request<Q, S>(api: Api<Q, S>, body: Q, options: RequestOptions = {}): Promise<S> {
     // What throws in here rejects.
     return new Promise<S>((resolve, reject) => {
-      const { timeoutMs = this.#options.requestTimeoutMs, signal, isLent = false, isUrgent = false } = options
+      const { signal } = options
       if (signal?.aborted) throw new AbortError(`${api.name} was given up before it was sent`)
-      const ends = { resolve: resolve as (body: unknown) => void, reject }
-      const pending = this.#prepare(api, body, { timeoutMs, isLent, ...ends })
+      const timeoutMs = options.timeoutMs ?? this.#options.requestTimeoutMs
+      const pending = this.#prepare(api, body, timeoutMs, options.isLent ?? false)
+      pending.resolve = resolve as (body: unknown) => void
+      pending.reject = reject
       if (signal !== undefined) watchAbort(pending, signal, () => this.#giveUp(pending, signal.reason))
       this.#submit(pending)
-      if (isUrgent) this.#socket.flush?.()
+      if (options.isUrgent === true) this.#socket.flush?.()
     })
   }
 
   requestNoResponse<Q>(api: Api<Q, unknown>, body: Q): void {
-    const ends = { resolve: null, reject: null }
-    this.#submit(this.#prepare(api, body, { timeoutMs: Number.POSITIVE_INFINITY, isLent: false, ...ends }))
+    this.#submit(this.#prepare(api, body, Number.POSITIVE_INFINITY, false))
   }
 
   whenWritable(): Promise<void> | null {
@@ -150,16 +151,8 @@ class ClientConnection implements Connection {
     return new ApiError('NETWORK_EXCEPTION', reason.message, { cause: reason })
   }
 
-  #prepare<Q>(
-    api: Api<Q, unknown>,
-    body: Q,
-    {
-      timeoutMs,
-      isLent,
-      resolve,
-      reject,
-    }: Pick<PendingRequest, 'timeoutMs' | 'resolve' | 'reject'> & { isLent: boolean },
-  ): PendingRequest {
+  /** Wants no answer yet. */
+  #prepare<Q>(api: Api<Q, unknown>, body: Q, timeoutMs: number, isLent: boolean): PendingRequest {
     if (this.#closedBy !== null) throw this.#networkError(this.#closedBy)
     const version = this.#versionOf(api as Api)
     this.#lastCorrelationId = (this.#lastCorrelationId + 1) & 0x7fff_ffff
@@ -177,8 +170,8 @@ class ClientConnection implements Connection {
       sizeBytes: sizeOfParts(message),
       message,
       receivedBefore: 0,
-      resolve,
-      reject,
+      resolve: null,
+      reject: null,
       unwatch: null,
       isSettled: false,
     }
@@ -257,7 +250,7 @@ class ClientConnection implements Connection {
     }
     let response: unknown
     try {
-      response = pending.api.response.decode(body, pending.version, `${pending.api.name}Response`)
+      response = pending.api.response.decode(body, pending.version, pending.api.responsePath)
     } catch (error) {
       this.#fail(pending, error as Error)
       return

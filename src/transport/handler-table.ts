@@ -11,8 +11,6 @@ import { ApiStats, type TransportStats } from './stats.ts'
 export interface ServedApi {
   readonly api: Api
   readonly handle: Handle<unknown, unknown>
-  /** `ProduceRequest`: the first part of the path in an error. */
-  readonly requestPath: string
   readonly stats: ApiStats
 }
 
@@ -38,7 +36,7 @@ export function createHandlerTable(
       apiStats = new ApiStats(api.name)
       stats.apis.set(api.key, apiStats)
     }
-    table.set(api.key, { api, handle, requestPath: `${api.name}Request`, stats: apiStats })
+    table.set(api.key, { api, handle, stats: apiStats })
   }
   for (const handler of handlers) add(handler)
   if (!table.has(apiVersions.key)) {

@@ -14,6 +14,7 @@ export class HeldMemory {
   }
 
   release(): void {
+    if (this.#bodies.length === 0) return
     for (const body of this.#bodies.splice(0)) body[Symbol.dispose]()
   }
 }

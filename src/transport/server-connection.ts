@@ -180,7 +180,7 @@ export class OpenServerConnection implements ServerConnection, BudgetMember {
     let body: unknown
     let error: unknown
     try {
-      const request = served.api.request.decode(wireBody, version, served.requestPath)
+      const request = served.api.request.decode(wireBody, version, served.api.requestPath)
       this.#context ??= this.#introduce((request as { clientId: string | null }).clientId)
       body = served.handle(request, this.#context)
     } catch (thrown) {

@@ -42,14 +42,14 @@ function handleProduce(
     const failure = isBehind ? notAttempted : appendOne(broker, context, item, acks, pending, slot)
     if (failure !== null) pending.onAppendSettled(slot, failure)
   }
-  const answer = pending.answer(() => broker.deadlines.add(request.timeoutMs, () => expire(broker, request, pending)))
+  const startDeadline = () => broker.deadlines.add(request.timeoutMs, () => expire(broker, request, pending))
   const finish = (response: ProduceResponse): ProduceResponse | null => {
     broker.stats.produceFailures += pending.failures
     broker.stats.produceMs.observe(broker.clock.nowMs() - startMs)
     // With acks 0 nobody is told, but the request counts as in flight until its bytes have left memory.
     return acks === 0 ? null : response
   }
-  return answer instanceof Promise ? answer.then(finish) : finish(answer)
+  return pending.answer(startDeadline, finish)
 }
 
 function appendOne(
