@@ -10,6 +10,7 @@
  */
 import { connect, type NetConnectOpts, type Socket as TcpSocket } from 'node:net'
 import { KiB } from '../util/units.ts'
+import { uncleared } from './uncleared.ts'
 
 /** From here on a frame's length takes 8 bytes (RFC 6455, section 5.2). */
 const largeBytesMin = 64 * KiB
@@ -127,9 +128,4 @@ function frameSize(view: DataView, at: number): number | null {
   if (length < 126) return 2 + maskBytes + length
   if (length === 126) return available < 4 ? null : 4 + maskBytes + view.getUint16(at + 2)
   return available < longHeadBytes ? null : longHeadBytes + maskBytes + Number(view.getBigUint64(at + 2))
-}
-
-/** Every byte of it is overwritten before it is handed up. */
-function uncleared(sizeBytes: number): Uint8Array {
-  return new Uint8Array(Buffer.allocUnsafeSlow(sizeBytes).buffer)
 }
