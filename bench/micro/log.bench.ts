@@ -114,6 +114,7 @@ async function openBench(
     codecs: { gzip: null, snappy: null, lz4: null, zstd: null },
     logger: silentLogger,
     tailCacheBytesMax,
+    readAheadBytesMax: 0,
     openFilesMax: 100,
     syncsInFlightMax: 2,
     unflushedBytesMax: 64 * MiB,

@@ -3,12 +3,16 @@
  * of the node's fetch memory. Which partition is read first is drawn anew each time: with a limit that the first one
  * uses up alone, a client that always names them in the same order would otherwise never see the last.
  */
+
+import { batchesEndOffset } from '../log/batch-fields.ts'
+import type { PartitionLog } from '../log/types.ts'
 import type { RequestOf, ResponseOf } from '../protocol/api.ts'
 import type { fetch } from '../protocol/apis/index.ts'
 import { unpackToPlain } from '../protocol/batch/plain.ts'
 import { ApiError, errorCode, type Failure, isFailure, noError } from '../protocol/errors.ts'
 import type { RequestContext } from '../transport/handler.ts'
 import { joinBytes } from '../util/bytes.ts'
+import type { Offset } from '../util/numbers.ts'
 import { partitionFailure } from './failures.ts'
 import type { WaitedPartition } from './fetch-wait.ts'
 import { nearestReplica } from './nearest-replica.ts'
@@ -29,6 +33,14 @@ export interface FetchLook {
   readonly redirects: number
   /** Those that may be waited for; none when something failed. */
   readonly waitedFor: readonly WaitedPartition[]
+  /** Where a reader that has all of this will go on. */
+  readonly goingOn: readonly GoingOn[]
+}
+
+export interface GoingOn {
+  readonly log: PartitionLog
+  readonly fromOffset: Offset
+  readonly maxBytes: number
 }
 
 const noRecords = new Uint8Array(0)
@@ -42,6 +54,7 @@ export async function lookAtPartitions(
   const count = request.partitions.length
   const partitions = new Array<PartitionResponse>(count)
   const waitedFor: WaitedPartition[] = []
+  const goingOn: GoingOn[] = []
   let bytes = 0
   let failures = 0
   let redirects = 0
@@ -76,11 +89,15 @@ export async function lookAtPartitions(
       continue
     }
     for (const batch of batches) bytes += batch.length
+    if (batches.length > 0) {
+      const fromOffset = batchesEndOffset(batches.at(-1)!, item.fetchOffset)
+      goingOn.push({ log: partition.log, fromOffset, maxBytes: limit.maxBytes })
+    }
     const records = await inFormat(broker, request, partition, item, batches)
     partitions[place] = isFailure(records) ? failed(item, records) : found(item, partition, records)
     if (isFailure(records)) failures += 1
   }
-  return { response: { partitions }, bytes, failures, redirects, waitedFor }
+  return { response: { partitions }, bytes, failures, redirects, waitedFor, goingOn }
 }
 
 function findReadable(

@@ -15,8 +15,10 @@ import type { LeaderEpoch, Offset } from '../util/numbers.ts'
 import type { Disk } from './disk.ts'
 import { EpochHistory } from './epoch-history.ts'
 import { storageFailure } from './failures.ts'
+import type { ReadEnd } from './file-chunk.ts'
 import type { FilePool } from './file-pool.ts'
 import type { OffsetCheckpoint } from './offset-checkpoint.ts'
+import type { ReadAhead } from './read-ahead.ts'
 import type { RetentionClock } from './retention-clock.ts'
 import type { Segment } from './segment.ts'
 import type { SpaceWatch } from './space-watch.ts'
@@ -33,6 +35,7 @@ export interface LogEnvironment {
   readonly files: FilePool
   readonly syncs: SyncScheduler
   readonly cache: TailCache
+  readonly ahead: ReadAhead
   readonly space: SpaceWatch
   readonly recoveryPoints: OffsetCheckpoint
   readonly retentionClock: RetentionClock
@@ -104,6 +107,8 @@ export class LogCore {
   syncHolds = 0
   /** Raised when bytes of the files may have changed under a reader. */
   generation = 0
+  /** Of the last few reads of files. */
+  readonly readEnds: ReadEnd[] = []
   /** What `startBatchOffset` found last, and of which start of the log that is true. */
   startBatch = { generation: -1, logStartOffset: 0, baseOffset: 0 }
   recovery: RecoveryReport = { wasClean: true, segmentsScanned: 0, cuts: [], indexesRebuilt: [], tookMs: 0 }

@@ -19,6 +19,7 @@ import { createFiles, writeOut } from './log-writer.ts'
 import { OffsetCheckpoint } from './offset-checkpoint.ts'
 import { StoredLog } from './partition-log.ts'
 import { deletedDirectoryName, fileName, parsePartitionDirectory, partitionDirectoryName, suffix } from './paths.ts'
+import { ReadAhead } from './read-ahead.ts'
 import { recoverLog } from './recovery.ts'
 import { RetentionClock } from './retention-clock.ts'
 import { Segment } from './segment.ts'
@@ -36,6 +37,7 @@ export interface LogManagerOptions {
   readonly codecs: Codecs
   readonly logger: Logger
   readonly tailCacheBytesMax: number
+  readonly readAheadBytesMax: number
   readonly openFilesMax: number
   readonly syncsInFlightMax: number
   /** How far a log under `sync` may write ahead of its sync; what is appended beyond it waits in memory. */
@@ -90,6 +92,7 @@ class DirectoryLogManager implements LogManager {
       syncs,
       files: new FilePool(disk, options.openFilesMax),
       cache: new TailCache(options.tailCacheBytesMax),
+      ahead: new ReadAhead(clock, options.readAheadBytesMax),
       space: new SpaceWatch({
         disk,
         clock,

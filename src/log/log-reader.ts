@@ -1,21 +1,17 @@
 /**
- * Reading batches: from the tail cache at once, else with one read of one file into one fresh buffer. What comes from
- * a file is checked before anybody sees it, CRC and offsets: damaged bytes take the log offline, they are not served.
+ * Reading batches: from the tail cache at once, else from a file, one read for one answer. For a reader that goes on where it
+ * ended, the next read is made while it takes the last one.
  */
-
-import { batchHeaderBytes, crcRangeStart, endOffsetOf, headerFault, readBatchHeader } from '../protocol/batch/header.ts'
 import { ApiError } from '../protocol/errors.ts'
-import { crc32c } from '../util/crc32c.ts'
-import { CorruptionError } from '../util/errors.ts'
 import type { Offset } from '../util/numbers.ts'
+import { batchesEndOffset } from './batch-fields.ts'
 import { closed, diskError, outOfRange, storageFailure } from './failures.ts'
+import { findReadEnd, noteReadEnd, readChunk } from './file-chunk.ts'
 import { failLog, type LogCore } from './log-core.ts'
 import { writeOut } from './log-writer.ts'
-import type { Segment } from './segment.ts'
 import { withSoundIndexes } from './segment-tail.ts'
+import { cutBatches } from './tail-cache.ts'
 import type { ReadRequest } from './types.ts'
-
-export const crcFault = 'the CRC of the batch does not match'
 
 /** See `PartitionLog.read`. */
 export function read(core: LogCore, request: ReadRequest): Uint8Array[] | Promise<Uint8Array[]> {
@@ -92,54 +88,29 @@ export function offline(core: LogCore, thrown: unknown): Error {
 
 async function readSegment(core: LogCore, request: ReadRequest): Promise<Uint8Array[]> {
   const { fromOffset, endOffset, maxBytes, minOneBatch } = request
-  const segment = core.segmentFor(fromOffset)
-  if (segment === null) throw new CorruptionError(core.directory, `no segment holds offset ${fromOffset}`)
-  const first = withSoundIndexes(core, segment, () => segment.locate(fromOffset))
-  if (first === null) {
-    // Appended and not in the file yet: the window of unsynced bytes is full. It is not durable, so nobody may have it.
-    if (fromOffset >= core.writtenEndOffset) return []
-    throw new CorruptionError(segment.logPath, `it ends before offset ${fromOffset}`)
-  }
-  if (first.header.sizeBytes > maxBytes && !minOneBatch) return []
-  const wantedBytes = Math.max(maxBytes, first.header.sizeBytes)
-  const bytes = await readBytes(core, segment, first.position, wantedBytes)
-  const end = checkedEnd(bytes, segment, first.position, endOffset, first.header.baseOffset)
-  return end === 0 ? [] : [bytes.subarray(0, end)]
+  const { generation } = core
+  const { ahead } = core.env
+  const wasAhead = ahead.take(core, fromOffset)
+  const readsBefore = findReadEnd(core, fromOffset)?.reads ?? 0
+  const chunk = (wasAhead === null ? null : await wasAhead.chunk) ?? (await readChunk(core, request))
+  if (chunk === null || generation !== core.generation) return []
+  const { segment, position, bytes } = chunk
+  const found = cutBatches(bytes, fromOffset, endOffset, maxBytes, minOneBatch)
+  const offset = batchesEndOffset(found, fromOffset)
+  const rest = { segment, position: position + found.length, bytes: bytes.subarray(found.length) }
+  if (rest.bytes.length > 0) ahead.keep(core, offset, rest)
+  if (found.length === 0) return []
+  noteReadEnd(core, { generation, offset, segment, position: rest.position, reads: readsBefore + 1 })
+  return [found]
 }
 
-/** Up to `wantedBytes` of the segment from `position`, less only at the end of what is written. */
-export async function readBytes(core: LogCore, segment: Segment, position: number, wantedBytes: number) {
-  const pinned = core.env.files.pin(segment.logPath)
-  try {
-    return await pinned.file.read(position, Math.min(wantedBytes, segment.writtenBytes - position))
-  } finally {
-    pinned.release()
-  }
-}
-
-/** Where the last whole, sound batch below `endOffset` ends in `bytes`, which begin with a batch. */
-function checkedEnd(
-  bytes: Uint8Array,
-  segment: Segment,
-  position: number,
-  endOffset: Offset,
-  firstOffset: Offset,
-): number {
-  let at = 0
-  let expected = firstOffset
-  while (at + batchHeaderBytes <= bytes.length) {
-    const header = readBatchHeader(bytes, at)
-    const fault = headerFault(header, expected)
-    if (fault !== null) throw new CorruptionError(`${segment.logPath} at byte ${position + at}`, fault)
-    expected = endOffsetOf(header)
-    if (at + header.sizeBytes > bytes.length) break
-    // Before anything is concluded from its offsets.
-    if (crc32c(bytes, at + crcRangeStart, at + header.sizeBytes) !== header.crc) {
-      throw new CorruptionError(`${segment.logPath} at byte ${position + at}`, crcFault)
-    }
-    if (expected > endOffset) return at
-    at += header.sizeBytes
-  }
-  if (at === 0) throw new CorruptionError(`${segment.logPath} at byte ${position}`, 'the file is shorter than it was')
-  return at
+/** See `PartitionLog.readAhead`. */
+export function readAhead(core: LogCore, fromOffset: Offset, maxBytes: number): void {
+  const { writtenEndOffset: endOffset } = core
+  const end = findReadEnd(core, fromOffset)
+  // Whoever has gone on once will go on again.
+  if (end === null || end.reads < 2 || fromOffset >= endOffset || core.isClosed || core.failure !== null) return
+  // Nobody gets what he may not have: the end of it is cut when it is asked for.
+  const request = { fromOffset, endOffset, maxBytes, minOneBatch: false }
+  core.env.ahead.start(core, fromOffset, maxBytes, () => readChunk(core, request))
 }

@@ -4,7 +4,7 @@ import type { LeaderEpoch, Offset } from '../util/numbers.ts'
 import { advanceRecoveryPoint, closeIndexes } from './log-checkpoint.ts'
 import type { LogCore } from './log-core.ts'
 import { advanceLogStart, applyRetention, type Freed, sizeOf } from './log-deletion.ts'
-import { read, readViews, startBatchOffset } from './log-reader.ts'
+import { read, readAhead, readViews, startBatchOffset } from './log-reader.ts'
 import { flush, holdSyncs, requestSync } from './log-syncer.ts'
 import { restartAt, truncateTo } from './log-truncation.ts'
 import { append, appendReplicated, roll } from './log-writer.ts'
@@ -101,6 +101,10 @@ export class StoredLog implements PartitionLog {
 
   readViews(request: ReadRequest): readonly Uint8Array[] | null {
     return readViews(this.#core, request)
+  }
+
+  readAhead(fromOffset: Offset, maxBytes: number): void {
+    readAhead(this.#core, fromOffset, maxBytes)
   }
 
   offsetForTimestamp(timestampMs: number, endOffset: Offset): Promise<TimestampLookup | null> {

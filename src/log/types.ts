@@ -125,6 +125,11 @@ export interface PartitionLog extends AsyncDisposable {
    * of this directory, so they are used up within the turn. Throws like `read`.
    */
   readViews(request: ReadRequest): readonly Uint8Array[] | null
+  /**
+   * A reader whose last `read` ended at `fromOffset` has time to take it in: what he will ask for next may be read meanwhile,
+   * if he reads one part after the other.
+   */
+  readAhead(fromOffset: Offset, maxBytes: number): void
   /** First record with a timestamp at or after `timestampMs` and below `endOffset`, or `null`. */
   offsetForTimestamp(timestampMs: number, endOffset: Offset): Promise<TimestampLookup | null>
   /** Leader epoch of the record at `offset`; `logStartOffset <= offset < logEndOffset`. */

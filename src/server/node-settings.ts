@@ -9,6 +9,7 @@ import type { NodeId } from '../util/numbers.ts'
 
 export interface LogManagerSettings {
   readonly tailCacheBytesMax: number
+  readonly readAheadBytesMax: number
   readonly openFilesMax: number
   readonly syncsInFlightMax: number
   readonly unflushedBytesMax: number

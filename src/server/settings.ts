@@ -23,6 +23,7 @@ export function settingsFrom(config: NodeConfig, clusterId: string | null): Node
     clusterId,
     logs: {
       tailCacheBytesMax: config.logTailCacheMaxBytes,
+      readAheadBytesMax: config.logReadAheadMaxBytes,
       openFilesMax: config.logOpenFilesMax,
       syncsInFlightMax: config.logSyncsInFlightMax,
       unflushedBytesMax: config.logUnflushedMaxBytes,

@@ -46,6 +46,8 @@ export class FakeLog implements PartitionLog {
   readFailure: Error | null = null
   /** Reads answer with a promise, as from a file. */
   readsFromDisk = false
+  /** What was asked to be read ahead: from where, and how much. */
+  readonly aheads: Array<[fromOffset: number, maxBytes: number]> = []
   reads = 0
   batches: StoredBatch[] = []
   /** What the log says it has not yet made durable; the test sets it. */
@@ -140,6 +142,10 @@ export class FakeLog implements PartitionLog {
 
   readViews(request: ReadRequest): Uint8Array[] | null {
     return this.readsFromDisk ? null : (this.read(request) as Uint8Array[])
+  }
+
+  readAhead(fromOffset: number, maxBytes: number): void {
+    this.aheads.push([fromOffset, maxBytes])
   }
 
   async offsetForTimestamp(timestampMs: number, endOffset: number): Promise<TimestampLookup | null> {

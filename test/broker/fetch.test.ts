@@ -318,6 +318,25 @@ describe('fetch memory', () => {
     assert.equal(h.broker.fetchMemoryBytes, 0)
   })
 
+  test('what follows is read ahead once the reader has taken the answer, not when he is gone', async () => {
+    const h = await openHarness()
+    await fill(h, 0, ['a', 'b'])
+    const { aheads } = h.log('t', 0)
+    const answer = (await h.call(fetch, fetchRequest(), { keepsAnswers: true })) as unknown as Disposable
+    assert.deepEqual(aheads, [])
+    answer[Symbol.dispose]()
+    assert.equal(aheads.length, 1)
+    assert.equal(aheads[0]![0], 2)
+    const gone = new AbortController()
+    const unread = (await h.call(fetch, fetchRequest(), {
+      keepsAnswers: true,
+      signal: gone.signal,
+    })) as unknown as Disposable
+    gone.abort()
+    unread[Symbol.dispose]()
+    assert.equal(aheads.length, 1)
+  })
+
   test('a fetch that waits for records holds none of it', async () => {
     const h = await openHarness()
     const answer = h.call(fetch, fetchRequest())

@@ -104,6 +104,7 @@ export class Replica implements MetadataSource {
       codecs: { gzip: null, snappy: null, lz4: null, zstd: null },
       logger: silentLogger,
       tailCacheBytesMax: options.tailCacheBytes ?? 1 << 20,
+      readAheadBytesMax: 1 << 20,
       openFilesMax: 64,
       syncsInFlightMax: 2,
       unflushedBytesMax: 1 << 24,

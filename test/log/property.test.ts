@@ -2,10 +2,10 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import fc from 'fast-check'
-import type { PartitionLog } from '../../src/log/types.ts'
+import type { PartitionLog, ReadRequest } from '../../src/log/types.ts'
 import { memoryDisk } from '../../src/platform/memory-disk.ts'
 import { splitBatches } from '../../src/protocol/batch/decoder.ts'
-import { patchBatch, readBatchHeader } from '../../src/protocol/batch/header.ts'
+import { endOffsetOf, patchBatch, readBatchHeader } from '../../src/protocol/batch/header.ts'
 import { concatBytes } from '../../src/util/bytes.ts'
 import { toLeaderEpoch } from '../../src/util/numbers.ts'
 import { runs } from '../support/depth.ts'
@@ -24,12 +24,15 @@ class Model {
   start = 0
   end = 0
   epoch = 0
+  /** Of a reader that goes on where it ended. */
+  position = 0
 }
 
 type Step =
   | { kind: 'append'; records: number; valueBytes: number; timestamp: number; count: number }
   | { kind: 'replicate'; records: readonly number[]; valueBytes: number }
   | { kind: 'read'; from: number; to: number; maxBytes: number; minOneBatch: boolean }
+  | { kind: 'readOn'; limits: readonly number[]; to: number }
   | { kind: 'lookUp'; timestamp: number }
   | { kind: 'truncate' | 'delete' | 'restartAt'; at: number }
   | { kind: 'retain' | 'epoch' | 'flush' | 'restart' | 'kill' | 'checkpoint' }
@@ -54,6 +57,11 @@ const readStep = fc.record({
   maxBytes: fc.integer({ min: 1, max: 3000 }),
   minOneBatch: fc.boolean(),
 })
+const readOnStep = fc.record({
+  kind: fc.constant('readOn' as const),
+  limits: fc.array(fc.integer({ min: 100, max: 1500 }), { minLength: 1, maxLength: 4 }),
+  to: share,
+})
 const step: fc.Arbitrary<Step> = fc.oneof(
   { arbitrary: appendStep, weight: 10 },
   { arbitrary: replicateStep, weight: 4 },
@@ -62,6 +70,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     weight: 1,
   },
   { arbitrary: readStep, weight: 6 },
+  { arbitrary: readOnStep, weight: 6 },
   {
     arbitrary: fc.record({ kind: fc.constant('lookUp' as const), timestamp: fc.integer({ min: 0, max: 5200 }) }),
     weight: 2,
@@ -106,6 +115,7 @@ async function perform({ log, manager }: OpenLog, model: Model, each: Step): Pro
   else if (each.kind === 'replicate') replicate(log, model, each)
   else if (each.kind === 'restartAt') await restartAt(log, model, Math.round(each.at * model.end))
   else if (each.kind === 'read') await read(log, model, each)
+  else if (each.kind === 'readOn') await readOn(log, model, each)
   else if (each.kind === 'lookUp') await lookUp(log, model, each.timestamp)
   else if (each.kind === 'truncate') await truncate(log, model, offsetAt(model, each.at))
   else if (each.kind === 'delete') {
@@ -161,10 +171,27 @@ async function restartAt(log: PartitionLog, model: Model, offset: number): Promi
 }
 
 async function read(log: PartitionLog, model: Model, request: Extract<Step, { kind: 'read' }>): Promise<void> {
-  const fromOffset = offsetAt(model, request.from)
+  const { from, to, maxBytes, minOneBatch } = request
+  const [fromOffset, endOffset] = [offsetAt(model, from), offsetAt(model, to)]
+  await readChecked(log, model, { fromOffset, endOffset, maxBytes, minOneBatch })
+}
+
+/** What it asks for next may have been read ahead, before all that happened since. */
+async function readOn(log: PartitionLog, model: Model, request: Extract<Step, { kind: 'readOn' }>): Promise<void> {
   const endOffset = offsetAt(model, request.to)
-  const { maxBytes, minOneBatch } = request
-  const asked = { fromOffset, endOffset, maxBytes, minOneBatch }
+  if (model.position < model.start || model.position >= model.end) model.position = model.start
+  for (const maxBytes of request.limits) {
+    const asked = { fromOffset: model.position, endOffset, maxBytes, minOneBatch: true }
+    const found = await readChecked(log, model, asked)
+    const last = found.at(-1)
+    if (last !== undefined) model.position = endOffsetOf(readBatchHeader(last, 0))
+    log.readAhead(model.position, maxBytes)
+  }
+}
+
+/** Reads, and compares with the model. */
+async function readChecked(log: PartitionLog, model: Model, asked: ReadRequest): Promise<Uint8Array[]> {
+  const { fromOffset, endOffset, maxBytes, minOneBatch } = asked
   // Before the read, which may take a turn.
   const views = log.readViews(asked)
   const viewed = views?.flatMap(view => splitBatches(view)).map(batch => batch.slice())
@@ -179,6 +206,7 @@ async function read(log: PartitionLog, model: Model, request: Extract<Step, { ki
   if (first !== undefined && fromOffset < endOffset && (minOneBatch || first.bytes.length <= maxBytes)) {
     assert.ok(found.length > 0, 'progress is made')
   }
+  return found
 }
 
 async function lookUp(log: PartitionLog, model: Model, timestamp: number): Promise<void> {

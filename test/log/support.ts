@@ -43,6 +43,7 @@ export function openManager(disk: Disk, options: Partial<LogManagerOptions> = {}
     codecs: noCodecs,
     logger: silentLogger,
     tailCacheBytesMax: 1 << 20,
+    readAheadBytesMax: 1 << 20,
     openFilesMax: 8,
     syncsInFlightMax: 2,
     unflushedBytesMax: 1 << 20,

@@ -29,7 +29,13 @@ export const simulatedSettings: NodeSettings = {
   voters: new Map(),
   rack: null,
   clusterId: null,
-  logs: { tailCacheBytesMax: 256 * 1024, openFilesMax: 64, syncsInFlightMax: 4, unflushedBytesMax: 16 * MiB },
+  logs: {
+    tailCacheBytesMax: 256 * 1024,
+    readAheadBytesMax: 256 * 1024,
+    openFilesMax: 64,
+    syncsInFlightMax: 4,
+    unflushedBytesMax: 16 * MiB,
+  },
   broker: {
     replication: defaultReplicationSettings,
     autoCreateTopics: false,

@@ -46,7 +46,7 @@ async function handleFetch(
       stats.fetchMs.observe(clock.nowMs() - startMs)
       // From here on the answer counts with what it holds, until the transport disposes of it.
       fetchMemory.correct(granted, look.bytes)
-      return { ...look.response, [Symbol.dispose]: () => fetchMemory.release(look.bytes) }
+      return { ...look.response, [Symbol.dispose]: () => onTaken(broker, look, context) }
     }
     fetchMemory.release(granted)
     if (!isDelayed) stats.fetchesDelayed += 1
@@ -55,6 +55,13 @@ async function handleFetch(
     const end = await FetchWait.until(look.waitedFor, { bytesMissing, delayMs, deadlines, signal: context.signal })
     if (end === 'expired') stats.fetchesExpired += 1
   }
+}
+
+/** The reader has the answer, or is gone. While he works on it, what follows is read. */
+function onTaken({ fetchMemory }: BrokerRuntime, look: FetchLook, { signal }: RequestContext): void {
+  fetchMemory.release(look.bytes)
+  if (signal.aborted) return
+  for (const { log, fromOffset, maxBytes } of look.goingOn) log.readAhead(fromOffset, maxBytes)
 }
 
 function sumOfLimits(request: FetchRequest): number {

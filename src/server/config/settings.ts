@@ -167,6 +167,12 @@ export const nodeSettings = {
     64 * MiB,
     'Newest batches kept in memory, for consumers and followers at the end of their logs; for all partitions together.',
   ),
+  'log.read.ahead.max.bytes': setting(
+    'log',
+    bytes(0, 64 * GiB),
+    32 * MiB,
+    'Bytes read from files in advance, for consumers that read one part of a log after the other; for all of them together.',
+  ),
   'log.open.files.max': setting('log', count(16, 1_000_000), 512, 'Files of the log held open at once.'),
   'log.syncs.in.flight.max': setting(
     'log',

@@ -6,7 +6,7 @@ import type { NodeSettings } from '../../server/node-settings.ts'
 import type { Logger } from '../../util/logger.ts'
 import type { NodeId } from '../../util/numbers.ts'
 import type { Random } from '../../util/random.ts'
-import { MiB } from '../../util/units.ts'
+import { KiB, MiB } from '../../util/units.ts'
 import type { SimProcess } from '../quorum/process.ts'
 import type { ClusterRules } from './cluster-rules.ts'
 import { clientUrlOf, type Machine, peerUrlOf } from './machine.ts'
@@ -112,7 +112,13 @@ function settingsOf({ machine, world, voters }: NodeLifeOptions): NodeSettings {
     voters,
     rack: null,
     clusterId: null,
-    logs: { tailCacheBytesMax: world.tailCacheBytesMax, openFilesMax: 64, syncsInFlightMax: 4, unflushedBytesMax: MiB },
+    logs: {
+      tailCacheBytesMax: world.tailCacheBytesMax,
+      readAheadBytesMax: 32 * KiB,
+      openFilesMax: 64,
+      syncsInFlightMax: 4,
+      unflushedBytesMax: MiB,
+    },
     broker: {
       replication: defaultReplicationSettings,
       autoCreateTopics: false,
