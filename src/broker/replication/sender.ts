@@ -5,7 +5,7 @@
  *
  * What must be read from files, for a follower far behind, gets half of the window at most: it does not hold up the tail.
  */
-import type { RequestOf, ResponseOf } from '../../protocol/api.ts'
+import type { ResponseOf } from '../../protocol/api.ts'
 import { appendEntries } from '../../protocol/apis/index.ts'
 import { limits } from '../../protocol/common.ts'
 import { ApiError, type ErrorName, errorName } from '../../protocol/errors.ts'
@@ -40,7 +40,8 @@ const pauseMsMax = 1_000
 const throttledMsMax = 1_000
 
 interface UnderWay {
-  readonly shipments: readonly Shipment[]
+  /** Without the bytes: those are let go as soon as they have left. */
+  readonly shipments: readonly Pick<Shipment, 'feed' | 'sent'>[]
   readonly bytes: number
   readonly fileBytes: number
 }
@@ -207,7 +208,7 @@ export class ReplicaSender {
       bytes += shipment.item.batches.length + itemBytes
       fileBytes += shipment.fileBytes
     }
-    const underWay = { shipments, bytes, fileBytes }
+    const underWay = { shipments: shipments.map(({ feed, sent }) => ({ feed, sent })), bytes, fileBytes }
     this.#underWay.push(underWay)
     this.#inFlightBytes += bytes
     const { nodeId, brokerEpoch, stats, requestTimeoutMs } = this.#core
@@ -215,17 +216,13 @@ export class ReplicaSender {
     stats.appendRequests++
     const body = { leaderId: nodeId, brokerEpoch: brokerEpoch() ?? -1, partitions: shipments.map(({ item }) => item) }
     connection.request(appendEntries, body, { timeoutMs: requestTimeoutMs }).then(
-      answer => this.#onAnswer(underWay, body, answer),
+      answer => this.#onAnswer(underWay, answer),
       (error: unknown) => this.#onFailed(underWay, error as Error),
     )
   }
 
-  #onAnswer(
-    underWay: UnderWay,
-    { partitions }: RequestOf<typeof appendEntries>,
-    answer: ResponseOf<typeof appendEntries>,
-  ): void {
-    if (answer.partitions.length !== partitions.length) {
+  #onAnswer(underWay: UnderWay, answer: ResponseOf<typeof appendEntries>): void {
+    if (answer.partitions.length !== underWay.shipments.length) {
       this.#link.drop(new ApiError('INVALID_REQUEST', 'A follower did not answer what it was asked.'))
       return
     }
