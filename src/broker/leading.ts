@@ -6,9 +6,10 @@ import type { PartitionLog } from '../log/types.ts'
 import type { Sent } from '../replication/follower-progress.ts'
 import { LeaderReplica, type LeaderTerms } from '../replication/leader-replica.ts'
 import type { AppendAnswer } from '../replication/types.ts'
-import type { Clock } from '../util/clock.ts'
+import type { Clock, Timer } from '../util/clock.ts'
 import type { Logger } from '../util/logger.ts'
 import type { LeaderEpoch, NodeId, Offset } from '../util/numbers.ts'
+import { secondMs } from '../util/units.ts'
 import { type FeedSource, FollowerFeed } from './replication/feed.ts'
 import type { IsrProposer } from './replication/isr-proposer.ts'
 import type { ReplicaSender } from './replication/sender.ts'
@@ -35,6 +36,9 @@ export interface LeadingOptions {
   readonly onHighWatermarkMoved: () => void
 }
 
+/** A leader that is moved away waits so long for what it has taken to be committed; what is not is refused then. */
+const handOverMsMax = secondMs
+
 export class Leading implements FeedSource {
   readonly kind = 'leading'
   readonly replica: LeaderReplica
@@ -44,6 +48,8 @@ export class Leading implements FeedSource {
   readonly #feeds = new Map<NodeId, { readonly feed: FollowerFeed; readonly sender: ReplicaSender }>()
   #terms: LeaderTerms
   #isActive = true
+  /** A move takes this leader away: exclusive end of what it had taken by then. `null`: it takes more. */
+  #handOver: { readonly endOffset: Offset; readonly timer: Timer } | null = null
   /** Exclusive end of what was ever sent to any follower. */
   #shippedEnd: Offset = 0
 
@@ -64,6 +70,12 @@ export class Leading implements FeedSource {
       rules: env.rules,
     })
     this.#meetFollowers()
+    this.#handOverIfLeaving()
+  }
+
+  /** Another one is about to lead: what was taken is settled first, and nothing more is taken. */
+  get isHandingOver(): boolean {
+    return this.#handOver !== null
   }
 
   /** This epoch is not over for this node. */
@@ -116,6 +128,7 @@ export class Leading implements FeedSource {
     // A follower that was registered anew is begun with anew, whether or not there is anything else to send.
     for (const { feed, sender } of this.#feeds.values()) if (feed.hasMore) sender.want(feed)
     if (hasMoved) this.#announce()
+    this.#handOverIfLeaving()
     this.#env.proposer.look(this)
   }
 
@@ -132,6 +145,7 @@ export class Leading implements FeedSource {
 
   end(): void {
     this.#isActive = false
+    this.#handOver?.timer.cancel()
     for (const { feed, sender } of this.#feeds.values()) sender.leave(feed)
     this.#feeds.clear()
     this.#env.proposer.forget(this)
@@ -140,6 +154,29 @@ export class Leading implements FeedSource {
   #announce(): void {
     for (const { feed, sender } of this.#feeds.values()) sender.wantNews(feed)
     this.#onHighWatermarkMoved()
+    this.#letGoIfSettled()
+  }
+
+  #handOverIfLeaving(): void {
+    if (!this.replica.isLeaving) {
+      this.#handOver?.timer.cancel()
+      this.#handOver = null
+    } else if (this.#handOver === null) {
+      const timer = this.#env.clock.setTimer(handOverMsMax, () => this.#letGo())
+      this.#handOver = { endOffset: this.log.logEndOffset, timer }
+      this.#letGoIfSettled()
+    }
+  }
+
+  /** Whoever waited has been answered. */
+  #letGoIfSettled(): void {
+    if (this.#handOver !== null && this.replica.highWatermark >= this.#handOver.endOffset) this.#letGo()
+  }
+
+  #letGo(): void {
+    this.#handOver?.timer.cancel()
+    this.replica.letGo()
+    this.#env.proposer.look(this)
   }
 
   #meetFollowers(): void {

@@ -1,6 +1,7 @@
 /** What the metadata say about a partition, put together for the replica of it that is here. */
 import { minIsrOf } from '../metadata/election.ts'
 import type { MetadataImage, PartitionImage } from '../metadata/image.ts'
+import { leaving } from '../metadata/reassignment.ts'
 import type { ResolvedTopicConfig } from '../metadata/topic-configs.ts'
 import type { LeaderTerms } from '../replication/leader-replica.ts'
 import type { BrokerEpoch, LeaderEpoch, NodeId } from '../util/numbers.ts'
@@ -32,5 +33,16 @@ export function termsOf(
 ): PartitionTerms {
   const { leaderId, leaderEpoch, partitionEpoch, replicas, isr, uncleanEpoch } = partition
   const effectiveMinIsr = minIsrOf(partition, config.minInsyncReplicas)
-  return { leaderId, leaderEpoch, partitionEpoch, replicas, isr, uncleanEpoch, effectiveMinIsr, ...brokers, config }
+  return {
+    leaderId,
+    leaderEpoch,
+    partitionEpoch,
+    replicas,
+    isr,
+    uncleanEpoch,
+    effectiveMinIsr,
+    leaving: leaving(partition, config.minInsyncReplicas),
+    ...brokers,
+    config,
+  }
 }

@@ -125,6 +125,11 @@ export class Partition {
     return (this.leading?.replica.isr.length ?? 0) > 1
   }
 
+  /** What is produced now would be taken from it by another leader. */
+  get isHandingOver(): boolean {
+    return this.leading?.isHandingOver ?? false
+  }
+
   /** Given up because records were taken back that a follower may have; until the next epoch. */
   get isGivenUp(): boolean {
     return this.#givenUpEpoch === this.leaderEpoch

@@ -12,6 +12,7 @@ import type { ClusterImage } from './cluster-image.ts'
 import { type Decision, duplicatesIn, itemDone, itemFailed } from './decision.ts'
 import { type ElectionTerms, withIsr } from './election.ts'
 import type { PartitionImage, TopicImage } from './image.ts'
+import { leaving } from './reassignment.ts'
 import type { MetadataRecord, RecordOf } from './record-types.ts'
 import type { DecisionRules } from './rules.ts'
 import { candidatesIn, electionTermsOf, newPartitionEpoch, settle, standingChange } from './settle.ts'
@@ -39,7 +40,7 @@ export function decideAlterPartition(
   const partitions = request.partitions.map((item): Answer => {
     const found = duplicates.has(nameOf(item))
       ? invalid('The request names the partition more than once.')
-      : checked(image, nodeId, item, facts.rules)
+      : checked(image, nodeId, item, facts)
     if (isFailure(found)) {
       if (found.error === 'INELIGIBLE_REPLICA' && facts.rules.refusesForGood) records.push(refusal(item))
       return refused(item, found)
@@ -87,8 +88,9 @@ function checked(
   image: ClusterImage,
   nodeId: NodeId,
   item: Item,
-  rules: DecisionRules,
+  facts: AlterPartitionFacts,
 ): { readonly topic: TopicImage; readonly partition: PartitionImage } | Failure {
+  const { rules } = facts
   const topic = image.topics.byId.get(item.topicId)
   if (topic === undefined) return { error: 'UNKNOWN_TOPIC_ID', message: `There is no topic with id ${item.topicId}.` }
   const partition = topic.partitions[item.partition]
@@ -96,7 +98,9 @@ function checked(
     const message = `Topic ${topic.name} has ${topic.partitions.length} partitions.`
     return { error: 'UNKNOWN_TOPIC_OR_PARTITION', message }
   }
-  const fault = epochFault(nodeId, item, partition, rules) ?? isrFault(image, nodeId, item, partition, rules)
+  const { minInsyncReplicas } = electionTermsOf(topic, facts)
+  const mayGo = leaving(partition, minInsyncReplicas).includes(nodeId)
+  const fault = epochFault(nodeId, item, partition, rules) ?? isrFault(image, nodeId, item, partition, rules, mayGo)
   return fault ?? { topic, partition }
 }
 
@@ -120,13 +124,14 @@ function isrFault(
   { newIsr }: Item,
   partition: PartitionImage,
   rules: DecisionRules,
+  mayGo: boolean,
 ): Failure | null {
   const { replicas, isr } = partition
   const members = newIsr.map(member => toNodeId(member.nodeId))
   if (duplicatesIn(members).size > 0) return invalid('A replica stands in the new ISR twice.')
   const stranger = members.find(id => !replicas.includes(id))
   if (stranger !== undefined) return invalid(`Broker ${stranger} is not a replica.`)
-  if (!members.includes(nodeId)) return invalid('The leader is not in the new ISR.')
+  if (!members.includes(nodeId) && !mayGo) return invalid('The leader is not in the new ISR.')
   for (const member of newIsr) {
     const id = toNodeId(member.nodeId)
     const broker = image.brokers.get(id)

@@ -14,25 +14,30 @@ export function finalReplicas({ replicas, removingReplicas }: Standing): readonl
   return replicas.filter(id => !removingReplicas.includes(id))
 }
 
-/**
- * The move is over when everyone it adds is in sync and the replicas that remain can commit without those that go. A
- * leader that goes leads no more.
- */
-export function completed<S extends Standing>(standing: S, minInsyncReplicas: number): S {
-  const { isr, addingReplicas, leaderId } = standing
-  if (!isReassigning(standing) || !addingReplicas.every(id => isr.includes(id))) return standing
+/** Everyone it adds is in sync, and the replicas that remain can commit without those that go. */
+function isReady(standing: Standing, minInsyncReplicas: number): boolean {
+  const { isr, addingReplicas } = standing
+  if (!isReassigning(standing) || !addingReplicas.every(id => isr.includes(id))) return false
   const replicas = finalReplicas(standing)
-  const inSync = isr.filter(id => replicas.includes(id))
-  if (inSync.length < effectiveMinIsr(minInsyncReplicas, replicas.length)) return standing
-  return {
-    ...standing,
-    replicas,
-    isr: inSync,
-    elr: [],
-    addingReplicas: [],
-    removingReplicas: [],
-    leaderId: leaderId !== null && replicas.includes(leaderId) ? leaderId : null,
-  }
+  return isr.filter(id => replicas.includes(id)).length >= effectiveMinIsr(minInsyncReplicas, replicas.length)
+}
+
+/**
+ * Those that go as soon as their leader, who is one of them, has ended what it has under way: nobody else could tell the
+ * producers that wait what became of their records. Of a move that is not ready, or that the leader survives: nobody.
+ */
+export function leaving(standing: Standing, minInsyncReplicas: number): readonly NodeId[] {
+  const { leaderId, removingReplicas } = standing
+  const isLeaderGoing = leaderId !== null && removingReplicas.includes(leaderId)
+  return isLeaderGoing && isReady(standing, minInsyncReplicas) ? removingReplicas : []
+}
+
+/** The move is over when it is ready, and its leader has let go or stays. */
+export function completed<S extends Standing>(standing: S, minInsyncReplicas: number): S {
+  if (!isReady(standing, minInsyncReplicas) || leaving(standing, minInsyncReplicas).length > 0) return standing
+  const replicas = finalReplicas(standing)
+  const isr = standing.isr.filter(id => replicas.includes(id))
+  return { ...standing, replicas, isr, elr: [], addingReplicas: [], removingReplicas: [] }
 }
 
 /**

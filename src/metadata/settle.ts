@@ -12,7 +12,9 @@ import { noLeader, type RecordOf } from './record-types.ts'
 
 export function settle<S extends Standing>(standing: S, candidates: Candidates, terms: ElectionTerms): S {
   const moved = completed(standing, terms.minInsyncReplicas)
-  return elect(withoutUnfit(moved, candidates.isFit, terms), candidates, terms)
+  const led = elect(withoutUnfit(moved, candidates.isFit, terms), candidates, terms)
+  // Where the leader was the last to go.
+  return completed(led, terms.minInsyncReplicas)
 }
 
 /** Only the fit are in sync, if others that have every committed record are fit. */

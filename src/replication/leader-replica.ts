@@ -20,6 +20,8 @@ export interface LeaderTerms {
   readonly isr: readonly NodeId[]
   /** In-sync replicas below which nothing commits; never more than there are replicas. */
   readonly effectiveMinIsr: number
+  /** Replicas that go, this one among them, as soon as it lets go; none while no move is so far, or it stays. */
+  readonly leaving: readonly NodeId[]
   /** Registration of each broker that may be in sync: not fenced, not about to stop. */
   readonly brokerEpochs: ReadonlyMap<NodeId, BrokerEpoch>
 }
@@ -63,6 +65,8 @@ export class LeaderReplica {
   #terms: LeaderTerms
   /** Asked for, and perhaps committed already. */
   #proposal: IsrProposal | null = null
+  /** What was taken in this epoch is settled: another replica may lead. */
+  #hasLetGo = false
   #durableEndOffset: Offset
   #highWatermark: Offset
 
@@ -103,6 +107,16 @@ export class LeaderReplica {
     return this.#terms.isr.length >= this.#terms.effectiveMinIsr
   }
 
+  /** Another replica shall lead once this one lets go. */
+  get isLeaving(): boolean {
+    return this.#terms.leaving.includes(this.localId)
+  }
+
+  /** From now on the ISR is asked for without those that leave; until that is granted, or the move is given up, this one leads. */
+  letGo(): void {
+    this.#hasLetGo = true
+  }
+
   get followers(): ReadonlyMap<NodeId, FollowerProgress> {
     return this.#followers
   }
@@ -130,6 +144,7 @@ export class LeaderReplica {
     if (terms.partitionEpoch < this.#terms.partitionEpoch) return false
     if (this.#proposal !== null && terms.partitionEpoch > this.#proposal.partitionEpoch) this.#proposal = null
     this.#terms = terms
+    if (!this.isLeaving) this.#hasLetGo = false
     this.#meet(terms, logEndOffset, nowMs)
     return this.#maybeAdvance()
   }
@@ -199,13 +214,14 @@ export class LeaderReplica {
   }
 
   /**
-   * The change of the ISR that is due, or `null`. Members that have not had everything for `lagMsMax` leave; replicas that
-   * have everything that may be committed join.
+   * The change of the ISR that is due, or `null`. Members that have not had everything for `lagMsMax` leave, and those that
+   * were let go; replicas that have everything that may be committed join.
    */
   proposeIsr(nowMs: number, lagMsMax: number, log: LogView): IsrProposal | null {
     if (this.#proposal !== null) return null
-    const { isr, replicas, brokerEpochs } = this.#terms
+    const { isr, replicas, leaving, brokerEpochs } = this.#terms
     const isr2 = replicas.filter(id => {
+      if (this.#hasLetGo && leaving.includes(id)) return false
       if (id === this.localId) return true
       // Whoever is cut off has all that is committed while nothing commits: it would join and leave in turn, for ever.
       return !this.#isLagging(id, nowMs, lagMsMax, log) && (isr.includes(id) || this.#mayJoin(id))
@@ -217,7 +233,7 @@ export class LeaderReplica {
         (isr.includes(nodeId) ? null : this.#followers.get(nodeId)?.brokerEpoch) ?? brokerEpochs.get(nodeId)
       return brokerEpoch === undefined ? [] : [{ nodeId, brokerEpoch }]
     })
-    if (!members.some(({ nodeId }) => nodeId === this.localId)) return null
+    if (!this.#hasLetGo && !members.some(({ nodeId }) => nodeId === this.localId)) return null
     this.#proposal = { partitionEpoch: this.#terms.partitionEpoch, isr: members }
     return this.#proposal
   }

@@ -106,6 +106,48 @@ test('what nobody else can lead goes on being led, and a follower that is silent
   await cluster.stop()
 })
 
+test('a leader that is moved away refuses what is new, and lets go when what it has taken is committed and answered', async () => {
+  const cluster = await Replicas.open({ latencyMs: 20 })
+  const [one, two] = [cluster.node(1), cluster.node(2)]
+  const taken = one.produce(['a', 'b', 'c'])
+  cluster.change({ replicas: ids(2, 3, 1), removingReplicas: ids(1) })
+  assert.deepEqual(await one.produce(['d']), ['NOT_LEADER_OR_FOLLOWER'])
+  assert.ok(one.partition().isLeader)
+  assert.deepEqual(await cluster.until(taken), [null, null, null])
+  await cluster.run(10)
+  assert.deepEqual(cluster.partitionImage().replicas, ids(2, 3), 'it asked for those that stay')
+  assert.deepEqual(await cluster.until(two.produce(['d'])), [null])
+  await cluster.run(1_000)
+  assert.equal((await cluster.assertAlike([2, 3])).length, 4)
+  await cluster.stop()
+})
+
+test('a leader that is moved away waits for a silent replica no longer than a second, and takes more when the move is given up', async () => {
+  const cluster = await Replicas.open()
+  const one = cluster.node(1)
+  cluster.node(3).cutOff()
+  const waiting = one.produce(['a'])
+  const move = { replicas: ids(2, 3, 1), removingReplicas: ids(1) }
+  cluster.change(move)
+  await cluster.run(500)
+  assert.deepEqual(await one.produce(['b']), ['NOT_LEADER_OR_FOLLOWER'])
+  cluster.change({ replicas: ids(1, 2, 3), removingReplicas: [] })
+  const more = one.produce(['c'])
+  await cluster.run(2_000)
+  assert.equal(await isSettled(waiting), false)
+  assert.ok(one.partition().isLeader)
+  cluster.change(move)
+  await cluster.run(900)
+  assert.ok(one.partition().isLeader)
+  await cluster.run(200)
+  assert.deepEqual(cluster.partitionImage().replicas, ids(2, 3))
+  assert.deepEqual([await cluster.until(waiting), await cluster.until(more)].flat(), [
+    'NOT_LEADER_OR_FOLLOWER',
+    'NOT_LEADER_OR_FOLLOWER',
+  ])
+  await cluster.stop()
+})
+
 test('acks=1 is the promise of a disk that leads: it ends with the leadership', async () => {
   const cluster = await Replicas.open()
   const one = cluster.node(1)

@@ -328,6 +328,10 @@ export class Replicas {
           if (!before.isr.includes(broker.nodeId) && !isEligible) return { ...refused, errorCode: 107 }
         }
         const isr = before.replicas.filter(id => newIsr.some(member => member.nodeId === id))
+        if (!isr.includes(toNodeId(nodeId))) {
+          this.change({ replicas: isr, isr, leaderId: isr[0]!, addingReplicas: [], removingReplicas: [] }, partition)
+          return { ...refused, errorCode: 95 }
+        }
         this.change({ isr }, partition)
         const { partitionEpoch: after } = this.partitionImage(partition)
         return { ...place, errorCode: 0, leaderId: nodeId, leaderEpoch, isr, partitionEpoch: after }

@@ -32,13 +32,16 @@ function state(it: Cluster): string {
   return `${it.standing('t')} +${addingReplicas} -${removingReplicas}`
 }
 
-test('added, in sync one after the other, then the others go: in the order that was asked for', () => {
+test('added, in sync one after the other; then the leader lets go, and the others go with it', () => {
   const it = cluster()
   assert.equal(move(it, [5, 4, 6]), null)
   assert.equal(state(it), '5,4,6,1,2,3|1,2,3||1@0 +5,4,6 -1,2,3')
   assert.equal(it.alter('t', [1, 2, 3, 4]), null)
   assert.equal(it.alter('t', [1, 2, 3, 4, 5]), null)
-  assert.equal(it.alter('t', [1, 2, 3, 4, 5, 6]), 'INVALID_UPDATE_VERSION', 'the metadata say who leads now')
+  assert.equal(it.alter('t', [2, 3, 4, 5]), 'INVALID_REQUEST', 'a leader does not go before everyone is in sync')
+  assert.equal(it.alter('t', [1, 2, 3, 4, 5, 6]), null)
+  assert.equal(state(it), '5,4,6,1,2,3|5,4,6,1,2,3||1@0 +5,4,6 -1,2,3', 'what it has taken it settles first')
+  assert.equal(it.alter('t', [4, 5, 6]), 'INVALID_UPDATE_VERSION', 'the metadata say who leads now')
   assert.equal(state(it), '5,4,6|5,4,6||5@1 + -')
 })
 
@@ -49,12 +52,14 @@ test('a leader that stays goes on in its epoch', () => {
   assert.equal(state(it), '4,1|4,1||1@0 + -')
 })
 
-test('what is in sync already moves at once', () => {
+test('what is in sync already moves as soon as its leader lets go, at once when that stays', () => {
   const it = cluster()
   move(it, [3, 2, 1])
   assert.equal(state(it), '3,2,1|1,2,3||1@0 + -')
   move(it, [3, 2])
-  assert.equal(state(it), '3,2|2,3||3@1 + -')
+  assert.equal(state(it), '3,2,1|1,2,3||1@0 + -1')
+  it.alter('t', [2, 3])
+  assert.equal(state(it), '3,2|3,2||3@1 + -')
   const { partitionEpoch } = it.partition('t')
   assert.equal(move(it, [3, 2]), null)
   assert.equal(it.partition('t').partitionEpoch, partitionEpoch, 'as it is already')
@@ -70,6 +75,7 @@ test('the others go only when those that remain can commit without them', () => 
   move(it, [1, 2])
   assert.equal(state(it), '1,2,3|3|2|3@2 + -3')
   it.alter('t', [2, 3])
+  it.alter('t', [2])
   assert.equal(state(it), '1,2|2||2@3 + -', 'one of two is enough, and the leader is gone')
 })
 
@@ -156,7 +162,28 @@ test('a replica that was added and comes back without its logs has to catch up a
   it.alter('t', [1, 2, 3, 5, 6])
   assert.equal(state(it), '4,5,6,1,2,3|5,6,1,2,3||1@0 +4,5,6 -1,2,3')
   it.alter('t', [1, 2, 3, 4, 5, 6])
+  it.alter('t', [4, 5, 6])
   assert.equal(state(it), '4,5,6|4,5,6||4@1 + -')
+})
+
+test('a leader that is to go, and is gone, holds nothing up', () => {
+  for (const leave of ['fence', 'drain', 'shutDown'] as const) {
+    const it = cluster()
+    move(it, [4, 5])
+    it.alter('t', [1, 2, 3, 4, 5])
+    it[leave](1)
+    assert.equal(state(it), '4,5|4,5||4@1 + -', leave)
+  }
+})
+
+test('a leader that has let go of a replica which has lagged meanwhile leads no more, and the move goes on', () => {
+  const it = cluster()
+  move(it, [4, 5, 2])
+  it.alter('t', [1, 2, 3, 4, 5])
+  it.alter('t', [2, 4])
+  assert.equal(state(it), '4,5,2,1,3|4,2||4@1 +4,5 -1,3')
+  it.alter('t', [2, 4, 5])
+  assert.equal(state(it), '4,5,2|4,5,2||4@1 + -')
 })
 
 test('a topic may grow and go while a partition of it moves', () => {

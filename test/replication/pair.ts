@@ -15,6 +15,7 @@ export function termsOf(changes: Partial<LeaderTerms> = {}): LeaderTerms {
     replicas: [one, two, three],
     isr: [one, two, three],
     effectiveMinIsr: 2,
+    leaving: [],
     brokerEpochs: new Map([one, two, three].map((id: NodeId) => [id, toBrokerEpoch(100 + id)])),
     ...changes,
   }

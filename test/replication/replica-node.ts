@@ -119,6 +119,7 @@ function termsOf(image: ClusterImage, partition: PartitionImage, minInsyncReplic
     replicas,
     isr,
     effectiveMinIsr: minIsrOf(partition, minInsyncReplicas),
+    leaving: [],
     brokerEpochs: new Map(able.map(({ nodeId, epoch }) => [nodeId, epoch])),
   }
 }

@@ -66,7 +66,7 @@ function appendOne(
   const partition = broker.partitions.find(item.topic, item.topicId, item.partition, item.leaderEpoch)
   if (isFailure(partition)) return partition
   // Whoever is told nothing would not send it again.
-  if (acks !== 0 && broker.isHandingOver() && partition.hasHeirs) return handedOver
+  if (acks !== 0 && (partition.isHandingOver || (broker.isHandingOver() && partition.hasHeirs))) return handedOver
   if (acks === -1 && !partition.hasMinIsr) {
     return { error: 'NOT_ENOUGH_REPLICAS', message: `min.insync.replicas is ${partition.config.minInsyncReplicas}.` }
   }
@@ -100,7 +100,7 @@ function expire(broker: BrokerRuntime, request: ProduceRequest, pending: Pending
 
 const handedOver: Failure = {
   error: 'NOT_LEADER_OR_FOLLOWER',
-  message: 'This node is stopping: another one is about to lead.',
+  message: 'Another node is about to lead.',
 }
 
 const notAttempted: Failure = {
