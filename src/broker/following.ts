@@ -156,9 +156,8 @@ export class Following {
     }
     const { highWatermark } = this.#replica
     const endOffset = this.#replica.onTaken(item, this.#log)
-    const { rules } = this.#options
-    if (endOffset <= this.#log.durableEndOffset || !rules.answersWaitForDisk)
-      waiter.onReplicated(slot, this.#acknowledgement())
+    const isDurable = endOffset <= this.#log.durableEndOffset
+    if (isDurable || !this.#options.rules.onlyDurableIsAcknowledged) waiter.onReplicated(slot, this.#acknowledgement())
     else this.#undurable.push({ endOffset, waiter, slot })
     if (this.#replica.highWatermark > highWatermark) this.#options.onHighWatermarkMoved(item.logStartOffset)
     // An append without records is sent from the end of the leader's log. What is behind it here goes when others come.

@@ -7,8 +7,6 @@ import { type ReplicationRules, soundReplicationRules } from '../replication/rul
 export interface BrokerRules extends ReplicationRules {
   /** A produce with `acks` all is answered when the high watermark has passed it. */
   readonly acksWaitForReplicas: boolean
-  /** A follower answers an append when its disk has it. */
-  readonly answersWaitForDisk: boolean
   /** A leader whose disk took records back that a follower may have gives up its epoch. */
   readonly givesUpWhatWasSent: boolean
   /** Batches that were on their way behind a refused one are refused. */
@@ -28,7 +26,6 @@ export interface BrokerRules extends ReplicationRules {
 export const soundBrokerRules: BrokerRules = {
   ...soundReplicationRules,
   acksWaitForReplicas: true,
-  answersWaitForDisk: true,
   givesUpWhatWasSent: true,
   keepsSendOrder: true,
   readsStopAtHighWatermark: true,

@@ -13,6 +13,10 @@ export interface LogManagerSettings {
   readonly openFilesMax: number
   readonly syncsInFlightMax: number
   readonly unflushedBytesMax: number
+  /** Appends are refused when less is free, … */
+  readonly reserveBytes?: number
+  /** … which is looked at so often. */
+  readonly spaceCheckIntervalMs?: number
 }
 
 export interface NodeSettings {

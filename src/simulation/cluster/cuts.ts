@@ -8,6 +8,11 @@ export function isolating(id: NodeId): Cut {
   return (from, to) => from === id || to === id
 }
 
+/** The two do not hear each other, while everybody else hears both; `null`: nobody is meant. */
+export function between(one: NodeId, other: NodeId | null): Cut {
+  return (from, to) => (from === one && to === other) || (from === other && to === one)
+}
+
 export function splitting(ids: readonly NodeId[], random: Random): Cut {
   const left = new Set(ids.filter(() => random.nextInt(2) === 0))
   return (from, to) => left.has(from) !== left.has(to)

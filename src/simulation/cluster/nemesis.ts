@@ -31,6 +31,7 @@ export class ClusterNemesis {
       crash: (id: NodeId, isSilent: boolean) => this.#crash(id, isSilent),
       pause: (id: NodeId) => this.#pause(id),
       cut: (isCut: Cut) => this.#cut(isCut),
+      clog: (from: NodeId, to: NodeId, ms: number) => this.#cluster.links.clog(from, to, ms),
     }
     this.#strikes = new Strikes(cluster, blows, forkRandom(random))
     for (const [fault, rate] of Object.entries(cluster.world.faults) as Array<[ClusterFault, number]>)
@@ -66,6 +67,8 @@ export class ClusterNemesis {
     strikeLeader: () => this.#strikes.leader(),
     strikeFollower: () => this.#strikes.follower(),
     strikeNewcomer: () => this.#strikes.newcomer(),
+    strikeHeir: () => this.#strikes.heir(),
+    strikeProposal: () => this.#strikes.proposal(),
     split: () => this.#cut(splitting([...this.#cluster.ids, ...this.#clientIds], this.#random)),
     bridge: () => this.#cut(bridging(this.#cluster.ids, this.#any(), this.#random)),
     cutOneWay: () => this.#cut(oneWay(this.#leaderOrAny(), this.#random.nextInt(2) ? this.#any() : null, this.#random)),
@@ -184,8 +187,14 @@ export class ClusterNemesis {
     const leader = this.#cluster.leader()
     if (leader === null) return false
     const { controller } = leader.node!
+    const others = [...this.#cluster.machines.values()].filter(
+      ({ id, isController }) => isController && id !== leader.id,
+    )
+    // Half of the time to one that stands still by then: the leader takes nothing meanwhile, and leads on.
+    const to = this.#random.nextInt(2) === 0 ? null : (others[this.#random.nextInt(others.length)]?.id ?? null)
+    if (to !== null) this.#pause(to)
     leader.process.receive(() => {
-      controller.request(transferLeadership, { to: null, timeoutMs: 2_000 }).catch(() => undefined)
+      controller.request(transferLeadership, { to, timeoutMs: 2_000 }).catch(() => undefined)
     })
     return true
   }

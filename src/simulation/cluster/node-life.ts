@@ -118,9 +118,15 @@ function settingsOf({ machine, world, voters }: NodeLifeOptions): NodeSettings {
       openFilesMax: 64,
       syncsInFlightMax: 4,
       unflushedBytesMax: MiB,
+      reserveBytes: world.space.reserveBytes,
+      spaceCheckIntervalMs: world.space.checkIntervalMs,
     },
     broker: {
-      replication: defaultReplicationSettings,
+      replication: {
+        ...defaultReplicationSettings,
+        lagMsMax: world.lagMsMax,
+        inFlightBytesMax: world.replicationBytesMax,
+      },
       autoCreateTopics: false,
       fetchBytesMax: MiB,
       fetchWaitMsMax: 60_000,

@@ -1,9 +1,10 @@
 /** Kinds of simulated clusters: each makes something happen often that is rare elsewhere. */
+import { toNodeId } from '../../util/numbers.ts'
 import { type Random, seededRandom } from '../../util/random.ts'
-import type { DataTopic } from './data-world.ts'
+import type { DataTopic, DataWorld } from './data-world.ts'
 import { type ClusterFault, type ClusterWorld, drawClusterWorld } from './world.ts'
 
-export const clusterProfileNames = ['cluster', 'replicas', 'replicasOnOs'] as const
+export const clusterProfileNames = ['cluster', 'replicas', 'replicasOnOs', 'leaders'] as const
 export type ClusterProfileName = (typeof clusterProfileNames)[number]
 
 /** Draws from `random` as often in every profile as its world needs. */
@@ -16,6 +17,43 @@ export function drawProfile(profile: ClusterProfileName, random: Random): Cluste
       return withFewReplicas(world, 'sync', random)
     case 'replicasOnOs':
       return withFewReplicas(world, 'os', random)
+    case 'leaders':
+      return withCalmController(withFewReplicas(world, random.nextInt(2) === 0 ? 'sync' : 'os', random), random)
+  }
+}
+
+/** How much is under way when something breaks: now and then a batch, or always several of each producer. */
+const loads: readonly Pick<DataWorld, 'lanes' | 'thinkMs' | 'inFlightMax'>[] = [
+  { lanes: 2, thinkMs: 300, inFlightMax: 1 },
+  { lanes: 3, thinkMs: 80, inFlightMax: 2 },
+  { lanes: 5, thinkMs: 50, inFlightMax: 5 },
+]
+
+/**
+ * The same with a controller of its own that nothing happens to: whoever is struck is replaced within a second, and while
+ * that is decided the others are at work.
+ */
+function withCalmController(world: ClusterWorld, random: Random): ClusterWorld {
+  const own = seededRandom(random.nextInt(2 ** 31))
+  const faults: Partial<Record<ClusterFault, number>> = {
+    mend: 150,
+    reset: 20,
+    strikeLeader: 80,
+    strikeFollower: 50,
+    strikeNewcomer: 50,
+    strikeHeir: 80,
+    strikeProposal: 50,
+    ...(world.isCautious ? {} : { logDiskFull: 20 }),
+  }
+  return {
+    ...world,
+    machines: [1, 2, 3, 4].map(id => ({ id: toNodeId(id), isController: id === 1, isBroker: id > 1 })),
+    driftMax: 0,
+    brokerSessionTimeoutMs: 1_000,
+    brokerHeartbeatIntervalMs: 200,
+    data: { ...world.data, ...loads[own.nextInt(loads.length)]! },
+    faults,
+    awayMeanMs: [50, 300, 1_000][own.nextInt(3)]!,
   }
 }
 

@@ -6,6 +6,7 @@
 import { bufferMarks, type Socket } from '../../transport/socket.ts'
 import type { NodeId } from '../../util/numbers.ts'
 import { KiB } from '../../util/units.ts'
+import type { Channel } from '../quorum/links.ts'
 import type { SimProcess } from '../quorum/process.ts'
 
 /** Whose end it is. */
@@ -17,7 +18,7 @@ export interface SocketOwner {
 /** What the ends need of the network between them. */
 export interface SocketWires {
   isCut(from: NodeId, to: NodeId): boolean
-  carry(from: NodeId, to: NodeId, arrive: () => void): void
+  carry(from: NodeId, to: NodeId, arrive: () => void, channel: Channel): void
   /** Somebody can answer there, if only that this connection is none. */
   hasPower(id: NodeId): boolean
   onGone(socket: SimSocket): void
@@ -38,6 +39,8 @@ const windowBytes = 64 * KiB
 export class SimSocket implements Socket {
   readonly remote: string
   readonly owner: SocketOwner
+  /** What leaves here arrives in order; nothing is said of what leaves by another connection. */
+  readonly channel: Channel = { lastArrivalMs: 0 }
   onMessage: (message: Uint8Array) => void = () => {}
   onDrain: () => void = () => {}
   onClose: (code: number, reason: string) => void = () => {}
@@ -110,7 +113,8 @@ export class SimSocket implements Socket {
   /** Tells the other end, if the wire carries it: nobody repeats it. */
   hangUp(): void {
     const { id } = this.owner
-    if (!this.isForgotten) this.#wires.carry(id, this.peer.owner.id, () => this.peer.#arrive({ kind: 'reset' }))
+    if (!this.isForgotten)
+      this.#wires.carry(id, this.peer.owner.id, () => this.peer.#arrive({ kind: 'reset' }), this.channel)
   }
 
   /** The wire is whole again: what waited leaves. */
@@ -132,7 +136,7 @@ export class SimSocket implements Socket {
     const [from, to] = [this.owner.id, this.peer.owner.id]
     if (this.isForgotten) return
     if (this.#unsent.length > 0 || this.#wires.isCut(from, to)) this.#unsent.push(frame)
-    else this.#wires.carry(from, to, () => this.peer.#arrive(frame))
+    else this.#wires.carry(from, to, () => this.peer.#arrive(frame), this.channel)
   }
 
   #arrive(frame: Frame): void {

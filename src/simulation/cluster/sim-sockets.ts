@@ -8,7 +8,7 @@ import type { Socket, SocketFactory } from '../../transport/socket.ts'
 import { AbortError } from '../../util/errors.ts'
 import type { NodeId } from '../../util/numbers.ts'
 import type { Random } from '../../util/random.ts'
-import type { Links } from '../quorum/links.ts'
+import type { Channel, Links } from '../quorum/links.ts'
 import { SimSocket, type SocketOwner, type SocketWires } from './sim-socket.ts'
 
 /** Pause before a knock at a door behind a cut is repeated, as TCP repeats its SYN. */
@@ -88,8 +88,8 @@ export class SimSockets implements SocketWires {
     return this.#links.isCut(from, to)
   }
 
-  carry(from: NodeId, to: NodeId, arrive: () => void): void {
-    this.#links.carry(from, to, arrive)
+  carry(from: NodeId, to: NodeId, arrive: () => void, channel: Channel): void {
+    this.#links.carry(from, to, arrive, channel)
   }
 
   hasPower(id: NodeId): boolean {
@@ -134,7 +134,10 @@ export class SimSockets implements SocketWires {
     const knock = (): void => {
       if (isOver) return
       if (this.isCut(owner.id, to)) owner.process.setTimer(knockAgainMs, knock)
-      else this.carry(owner.id, to, () => this.#answerDoor(owner, url, to, socket => end(() => resolve(socket)), fail))
+      else
+        this.carry(owner.id, to, () => this.#answerDoor(owner, url, to, socket => end(() => resolve(socket)), fail), {
+          lastArrivalMs: 0,
+        })
     }
     knock()
   }
@@ -150,13 +153,14 @@ export class SimSockets implements SocketWires {
     const there = this.#listening.get(url)
     if (there === undefined) {
       this.counts.refused++
-      this.carry(to, from.id, () => inProcess(from, () => refused('refused')))
+      this.carry(to, from.id, () => inProcess(from, () => refused('refused')), { lastArrivalMs: 0 })
       return
     }
     inProcess(there.owner, () => {
       const [near, far] = this.#pair(from, there.owner)
       there.accept(far)
-      this.carry(to, from.id, () => inProcess(from, () => opened(near)))
+      // Whatever comes from there comes after the news that there is a connection.
+      this.carry(to, from.id, () => inProcess(from, () => opened(near)), far.channel)
     })
   }
 

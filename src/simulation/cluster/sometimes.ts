@@ -33,6 +33,8 @@ export const clusterSometimesNames = [
   'leaderStruck',
   'followerStruck',
   'newcomerStruck',
+  'heirStruck',
+  'proposalStruck',
   'closedSegmentRotted',
   'activeSegmentRotted',
   'unsyncedRotted',

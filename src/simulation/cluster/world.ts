@@ -2,7 +2,7 @@
 import type { QuorumTiming } from '../../quorum/options.ts'
 import { type NodeId, toNodeId } from '../../util/numbers.ts'
 import type { Random } from '../../util/random.ts'
-import { KiB } from '../../util/units.ts'
+import { KiB, MiB } from '../../util/units.ts'
 import type { LinkConditions } from '../quorum/links.ts'
 import { type DataWorld, drawDataWorld, topicsOf } from './data-world.ts'
 import { drawOperations, type OperationRates } from './operations.ts'
@@ -19,6 +19,8 @@ export type ClusterFault =
   | 'strikeLeader'
   | 'strikeFollower'
   | 'strikeNewcomer'
+  | 'strikeHeir'
+  | 'strikeProposal'
   | 'split'
   | 'bridge'
   | 'cutOneWay'
@@ -57,6 +59,12 @@ export interface ClusterWorld {
   readonly syncDelayMs: number
   readonly brokerSessionTimeoutMs: number
   readonly brokerHeartbeatIntervalMs: number
+  /** On their way to one follower. */
+  readonly replicationBytesMax: number
+  /** Who has not had everything for so long leaves the in-sync replicas. */
+  readonly lagMsMax: number
+  /** What is kept free on the disks with the partitions, and how often that is looked at. */
+  readonly space: { readonly reserveBytes: number; readonly checkIntervalMs: number }
   readonly clientCount: number
   /** Between two operations of one client, on average. */
   readonly thinkMs: number
@@ -102,8 +110,17 @@ export function drawClusterWorld(random: Random): ClusterWorld {
     snapshots: { entriesMax: between(5, 100), retainedEntries: between(0, 10) },
     writeDelayMeanMs: upTo(15),
     syncDelayMs: [0, 1, 2, 20][random.nextInt(4)]!,
-    brokerSessionTimeoutMs: 3000,
-    brokerHeartbeatIntervalMs: 500,
+    ...(random.nextInt(2) === 0
+      ? { brokerSessionTimeoutMs: 3_000, brokerHeartbeatIntervalMs: 500 }
+      : { brokerSessionTimeoutMs: 1_000, brokerHeartbeatIntervalMs: 200 }),
+    // A request to a follower holds one batch or many, and what it lacks takes one or all.
+    replicationBytesMax: [KiB, 16 * MiB][random.nextInt(2)]!,
+    lagMsMax: [500, 2_000, 10_000][random.nextInt(3)]!,
+    // Where nothing is kept free, a disk that has filled up takes what is small enough again before others know of it.
+    space:
+      random.nextInt(2) === 0
+        ? { reserveBytes: 32 * MiB, checkIntervalMs: 5_000 }
+        : { reserveBytes: 0, checkIntervalMs: 20 },
     clientCount: between(2, 4),
     thinkMs: between(50, 400),
     topicNameCount: between(2, 4),
@@ -170,6 +187,8 @@ const faultRates: Partial<Record<ClusterFault, number>> = {
   strikeLeader: 12,
   strikeFollower: 12,
   strikeNewcomer: 12,
+  strikeHeir: 12,
+  strikeProposal: 12,
   split: 8,
   bridge: 4,
   cutOneWay: 8,

@@ -13,18 +13,22 @@ export interface LinkConditions {
   readonly delayMeanMs: number
   readonly lossRate: number
   readonly duplicateRate: number
-  /** Later ones never overtake earlier ones, as on one connection. */
+  /** Later ones never overtake earlier ones of the same channel. */
   readonly isOrdered: boolean
   /** Carried at one time; what is more is lost. */
   readonly capacity: number
 }
 
-interface Link {
+/** What keeps the order of what is carried: a connection; for a link without them the link itself. */
+export interface Channel {
+  lastArrivalMs: number
+}
+
+interface Link extends Channel {
   isCut: boolean
   /** Nothing arrives before. */
   cloggedUntilMs: number
   readonly delayMeanMs: number
-  lastArrivalMs: number
   carried: number
 }
 
@@ -42,17 +46,17 @@ export class Links {
   }
 
   /** `arrive` is called once, or never, or twice. */
-  carry(from: NodeId, to: NodeId, arrive: () => void): void {
+  carry(from: NodeId, to: NodeId, arrive: () => void, channel?: Channel): void {
     const link = this.#link(from, to)
     const { lossRate, duplicateRate, capacity } = this.#conditions
     if (link.isCut || link.carried >= capacity || this.#random.nextFloat() < lossRate) {
       this.counts.lost++
       return
     }
-    this.#send(link, arrive)
+    this.#send(link, channel ?? link, arrive)
     if (this.#random.nextFloat() >= duplicateRate) return
     this.counts.duplicated++
-    this.#send(link, arrive)
+    this.#send(link, channel ?? link, arrive)
   }
 
   isCut(from: NodeId, to: NodeId): boolean {
@@ -78,12 +82,12 @@ export class Links {
     for (const link of this.#links.values()) link.cloggedUntilMs = 0
   }
 
-  #send(link: Link, arrive: () => void): void {
+  #send(link: Link, channel: Channel, arrive: () => void): void {
     const { nowMs } = this.#timeline
     const spreadMs = -Math.log(1 - this.#random.nextFloat()) * link.delayMeanMs
     let atMs = Math.max(nowMs + this.#conditions.delayMinMs + spreadMs, link.cloggedUntilMs)
-    if (this.#conditions.isOrdered) atMs = Math.max(atMs, link.lastArrivalMs)
-    link.lastArrivalMs = Math.max(atMs, link.lastArrivalMs)
+    if (this.#conditions.isOrdered) atMs = Math.max(atMs, channel.lastArrivalMs)
+    channel.lastArrivalMs = Math.max(atMs, channel.lastArrivalMs)
     link.carried++
     this.counts.carried++
     this.#timeline.after(atMs - nowMs, () => {
