@@ -2,8 +2,9 @@
  * What may be taken from which machine so that loss stays a bug: of everything that is committed one good copy is left,
  * on a replica that runs and may lead. Otherwise what is lost says nothing about the code.
  */
-import { minIsrOf } from '../../metadata/election.ts'
+import { effectiveMinIsr, minIsrOf } from '../../metadata/election.ts'
 import type { MetadataImage, PartitionImage } from '../../metadata/image.ts'
+import { finalReplicas } from '../../metadata/reassignment.ts'
 import type { NodeId } from '../../util/numbers.ts'
 import type { NodeCluster } from './cluster.ts'
 import { type DataTopic, topicsOf } from './data-world.ts'
@@ -56,6 +57,9 @@ function hasOthers(
   if (!isr.includes(id) && !elr.includes(id)) return true
   // With less the others may be fenced, and eligible no more, before anybody knows what became of this one (KIP-966).
   if (minIsrOf(partition, minInsyncReplicas) < 2) return false
+  // A move may be over before anybody knows: then those that it leaves are all there are.
+  const final = finalReplicas(partition)
+  if (effectiveMinIsr(minInsyncReplicas, final.length) < 2) return false
   const isTrusted = (other: NodeId): boolean => {
     const { life, distrusted, disowned, flippedBits } = machines.get(other)!
     const { incarnationId } = brokers.get(other)!
@@ -63,5 +67,5 @@ function hasOthers(
     return life?.isServing === true && hasAll
   }
   const others = [...isr, ...elr].filter(other => other !== id)
-  return isr.some(other => other !== id) && others.every(isTrusted)
+  return isr.some(other => other !== id && final.includes(other)) && others.every(isTrusted)
 }

@@ -15,6 +15,8 @@ import type { Operation } from './operations.ts'
 /** Between two attempts to leave things as they should be. */
 const againMs = 500
 const replicasMax = 4
+/** Where a machine may lose what it has: to that one alone nothing is moved, whether or not its loss is known already. */
+const replicasMinInDoubt = 2
 
 /** Answers that say that there is nothing to do, or nobody to do it with. */
 const expected: readonly ErrorName[] = [
@@ -151,12 +153,14 @@ export class Operator {
   }
 
   #someBrokers(): NodeId[] {
-    const { random } = this.#machine
+    const { random, cluster } = this.#machine
+    const { isCautious, faults } = cluster.world
+    const least = isCautious || faults.wipe !== undefined || faults.rot !== undefined ? replicasMinInDoubt : 1
     const shuffled = this.#brokers()
       .map(id => ({ id, order: random.nextFloat() }))
       .sort((a, b) => a.order - b.order)
       .map(({ id }) => id)
-    return shuffled.slice(0, 1 + random.nextInt(Math.min(replicasMax, shuffled.length)))
+    return shuffled.slice(0, Math.max(least, 1 + random.nextInt(Math.min(replicasMax, shuffled.length))))
   }
 
   #oneOf<T>(among: readonly T[]): T {
