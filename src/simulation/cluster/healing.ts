@@ -157,7 +157,11 @@ export class ClusterHealing {
     const machines = [...this.#cluster.machines.values()]
     const misfit = machines.map(machine => standing(machine, image)).find(fault => fault !== null)
     const isWhole = up.length === machines.length
-    return misfit ?? unhealedPartition(image, this.#cluster.machines) ?? (isWhole ? unfinishedMove(image) : null)
+    return (
+      misfit ??
+      unhealedPartition(image, this.#cluster.machines) ??
+      (isWhole ? unfinishedMove(image, this.#cluster.machines) : null)
+    )
   }
 
   /** Every node tells the same, and it is what the metadata say. */
@@ -245,10 +249,13 @@ function unhealedPartition(image: MetadataImage, machines: ReadonlyMap<NodeId, M
   return null
 }
 
-function unfinishedMove(image: MetadataImage): string | null {
+function unfinishedMove(image: MetadataImage, machines: ReadonlyMap<NodeId, Machine>): string | null {
   for (const { name, partitions } of image.topics.byId.values()) {
-    const partition = partitions.findIndex(isReassigning)
-    if (partition !== -1) return `${name}-${partition} is being moved`
+    for (const [partition, found] of partitions.entries()) {
+      // Who is to have it had it before, and it was damaged there: that waits for whoever repairs it.
+      const isHeldUp = found.addingReplicas.some(id => isOffline(machines.get(id)!, name, partition))
+      if (isReassigning(found) && !isHeldUp) return `${name}-${partition} is being moved`
+    }
   }
   return null
 }
