@@ -1,6 +1,7 @@
 /**
  * The limit probe of consuming: a process that sends a file from the page cache over `ws` in pieces, and one that receives
- * them; no fetches, no records. No consumer over `ws` on this machine can be faster.
+ * them; no fetches, no records. No consumer that receives through `ws` can be faster on this machine; one that reads large frames
+ * past it can.
  */
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
