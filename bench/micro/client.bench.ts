@@ -4,6 +4,7 @@
  */
 import type { Connect, Connection } from '../../src/client/connection.ts'
 import { Consumer } from '../../src/client/consumer/consumer.ts'
+import type { FetchAnswer } from '../../src/client/consumer/fetch-request.ts'
 import { defaultPartitioner } from '../../src/client/partitioner.ts'
 import { Producer } from '../../src/client/producer/producer.ts'
 import type { Message } from '../../src/client/producer/types.ts'
@@ -81,9 +82,11 @@ function answer(api: Api<never, never>, body: unknown): unknown {
     highWatermark: 2 ** 50,
     lastStableOffset: 2 ** 50,
     logStartOffset: 0,
+    preferredReadReplica: -1,
+    divergingEpoch: null,
   }
   return {
-    partitions: partitions.map(({ topic, partition, fetchOffset }) => {
+    partitions: partitions.map(({ topic, partition, fetchOffset }): FetchAnswer => {
       return { topic, partition, ...item, records: fetchedAt(fetchOffset) }
     }),
   }
