@@ -6,7 +6,7 @@
 import type { Partition } from '../../broker/partition.ts'
 import { minIsrOf } from '../../metadata/election.ts'
 import type { MetadataImage } from '../../metadata/image.ts'
-import { isReassigning } from '../../metadata/reassignment.ts'
+import { finalReplicas, isReassigning } from '../../metadata/reassignment.ts'
 import { halfOfReplicas } from '../../metadata/topic-configs.ts'
 import type { Node } from '../../server/node.ts'
 import type { NodeId } from '../../util/numbers.ts'
@@ -252,8 +252,8 @@ function unhealedPartition(image: MetadataImage, machines: ReadonlyMap<NodeId, M
 function unfinishedMove(image: MetadataImage, machines: ReadonlyMap<NodeId, Machine>): string | null {
   for (const { name, partitions } of image.topics.byId.values()) {
     for (const [partition, found] of partitions.entries()) {
-      // Who is to have it had it before, and it was damaged there: that waits for whoever repairs it.
-      const isHeldUp = found.addingReplicas.some(id => isOffline(machines.get(id)!, name, partition))
+      // One of those that shall have it had it before, and it was damaged there: that waits for whoever repairs it.
+      const isHeldUp = finalReplicas(found).some(id => isOffline(machines.get(id)!, name, partition))
       if (isReassigning(found) && !isHeldUp) return `${name}-${partition} is being moved`
     }
   }
