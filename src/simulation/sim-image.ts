@@ -121,6 +121,8 @@ export class SimDirectory {
   names = new Map<string, Inode>()
   durable = new Map<string, Inode>()
   unsynced: NameChange[] = []
+  #syncsBegun = 0
+  #syncsDone = 0
 
   change(change: NameChange): void {
     this.unsynced.push(change)
@@ -130,8 +132,13 @@ export class SimDirectory {
   captureSync(): () => void {
     const covered = new Set(this.unsynced)
     const names = new Map(this.names)
+    const sequence = ++this.#syncsBegun
     return () => {
-      this.durable = names
+      // As with files: one that began earlier and ends later undoes nothing.
+      if (sequence > this.#syncsDone) {
+        this.#syncsDone = sequence
+        this.durable = names
+      }
       this.unsynced = this.unsynced.filter(change => !covered.has(change))
     }
   }

@@ -66,6 +66,26 @@ test('a sync covers what was written before it began, and takes virtual time', a
   assert.equal(disk.durable().sizeOf('f'), 512)
 })
 
+test('a sync that began earlier and ends later takes nothing back, of a file or a directory', async () => {
+  const clock = new VirtualClock()
+  const delaysMs = [1, 20, 20, 5, 5]
+  const disk = new SimDisk({ clock, syncDelayMs: () => delaysMs.shift()! })
+  const file = disk.open('f', { create: true })
+  const first = disk.syncDirectory('.')
+  clock.advance(1)
+  await first
+  const early = [file.sync(), disk.syncDirectory('.')]
+  file.write([sectors(1, 1)], 0)
+  disk.open('g', { create: true })
+  const late = [file.sync(), disk.syncDirectory('.')]
+  clock.advance(5)
+  await Promise.all(late)
+  clock.advance(20)
+  await Promise.all(early)
+  const durable = disk.durable()
+  assert.deepEqual([durable.list(''), durable.sizeOf('f')], [['f', 'g'], 512])
+})
+
 test('a crash at the n-th operation carries it out, or not, and nothing after it', () => {
   const disk = new SimDisk()
   disk.crashAtOperation = 3
