@@ -79,7 +79,7 @@ export async function openBroker(options: BrokerOptions): Promise<Broker> {
   const proposer = new IsrProposer({ nodeId, clock, logger, controller: options.controller, brokerEpoch, lagMsMax })
   owned.defer(() => proposer.close())
   const rules = options.rules ?? soundBrokerRules
-  const env = { nodeId, clock, logger, stats, senders, proposer, rules }
+  const env = { nodeId, clock, logger, stats, senders, proposer, highWatermarks: logs.highWatermarks, rules }
   const parts = { nodeId, incarnationId, metadata, logs, logger, topicDefaults, onFatal, env }
   const partitions = new PartitionRegistry(parts)
   owned.defer(() => partitions.close())

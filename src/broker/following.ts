@@ -35,6 +35,8 @@ export interface ReplicaAppend {
 export interface FollowingOptions extends FollowerReplicaOptions {
   readonly rules: BrokerRules
   readonly log: PartitionLog
+  /** Before the log is cut at `offset`: resolves when nothing from there on will be taken for committed after a crash. */
+  readonly forgetHighWatermark: (offset: Offset) => Promise<void>
   /** `leaderStart`: where the leader's log begins; below it nothing was compared. */
   readonly onHighWatermarkMoved: (leaderStart: Offset) => void
   /** What this log had at and above `fromOffset` when the epoch began is not in the leader's. */
@@ -177,6 +179,7 @@ export class Following {
     let failure: Failure | null = null
     const attempt = async (): Promise<void> => {
       try {
+        await this.#options.forgetHighWatermark(offset)
         await work()
       } catch (error) {
         failure = failureOf(error)

@@ -2,7 +2,7 @@
  * A partition in the role of leader, for one leader epoch: the core that decides, the feeds of its followers, and the ISR
  * it asks the controller for.
  */
-import type { PartitionLog } from '../log/types.ts'
+import type { HighWatermarks, PartitionLog } from '../log/types.ts'
 import type { Sent } from '../replication/follower-progress.ts'
 import { LeaderReplica, type LeaderTerms } from '../replication/leader-replica.ts'
 import type { AppendAnswer } from '../replication/types.ts'
@@ -25,6 +25,7 @@ export interface ReplicaEnvironment {
   readonly stats: BrokerStats
   readonly senders: ReplicaSenders
   readonly proposer: IsrProposer
+  readonly highWatermarks: HighWatermarks
   readonly rules: BrokerRules
 }
 

@@ -304,12 +304,15 @@ export class PartitionRegistry {
     if (slot.wanted?.id.topicId !== id.topicId || this.#isClosed) return
     try {
       const log = await logs.openLog(id, terms.config)
+      const highWatermark = logs.highWatermarks.get(id)
       if (log.failure !== null) logger.error({ ...id, error: log.failure }, 'a partition is damaged and offline')
+      // What grows in the place of what was lost is not committed because that was.
+      else await logs.highWatermarks.lower(id, log.logEndOffset)
       slot.partition = new Partition({
         env,
         log,
         terms,
-        highWatermark: logs.highWatermarks.get(id),
+        highWatermark,
         onFailure: (partition, error) => this.#onLogFailure(partition, error),
         onFatal,
       })

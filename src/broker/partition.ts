@@ -287,8 +287,9 @@ export class Partition {
     this.#endRole(this.#superseded())
     const { log } = this
     const { env } = this.#options
-    // It may have lost records that were committed; with whoever still has them it would be in sync.
-    this.#highWatermark = Math.min(this.#highWatermark, log.logEndOffset)
+    // It may have lost records that were committed, or, elected though it was not in sync, may lose them yet; with whoever
+    // still has them it would be in sync.
+    this.#highWatermark = Math.min(this.#highWatermark, log.durableEndOffset)
     const highWatermark = this.#highWatermark
     this.#role = new Leading({ env, log, terms, highWatermark, onHighWatermarkMoved: () => this.#onLeaderProgress() })
     this.#onLeaderProgress()
@@ -304,8 +305,14 @@ export class Partition {
       return
     }
     this.#resign()
+    const { env } = this.#options
+    if (this.#highWatermarkEpoch < uncleanEpoch && env.rules.uncleanElectionsVoidHighWatermarks) {
+      // How much of that its leader had, nobody here knows before the logs were compared.
+      this.#highWatermark = Math.min(this.#highWatermark, this.log.logStartOffset)
+      this.wakeFetches()
+    }
     this.#role = new Following({
-      rules: this.#options.env.rules,
+      rules: env.rules,
       leaderEpoch,
       uncleanEpoch,
       highWatermark: this.#highWatermark,
@@ -314,6 +321,7 @@ export class Partition {
       onHighWatermarkMoved: leaderStart => this.#onFollowerProgress(leaderStart),
       onDivergence: fromOffset => this.#waiters.takeBack(fromOffset, this.#notLed()),
       exclusively: (work, done) => this.#exclusively(work, done),
+      forgetHighWatermark: offset => env.highWatermarks.lower(this.id, offset),
     })
   }
 

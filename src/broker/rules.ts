@@ -13,6 +13,8 @@ export interface BrokerRules extends ReplicationRules {
   readonly keepsSendOrder: boolean
   /** Nobody is handed what is at or above the high watermark. */
   readonly readsStopAtHighWatermark: boolean
+  /** What a follower knew to be committed before an unclean election it knows no more. */
+  readonly uncleanElectionsVoidHighWatermarks: boolean
   /** A reader learns that what it read is not in the log any more (KIP-595). */
   readonly readersLearnOfTruncation: boolean
   /** A process leads under its own registration: what an earlier one was given is not its to lead. */
@@ -29,6 +31,7 @@ export const soundBrokerRules: BrokerRules = {
   givesUpWhatWasSent: true,
   keepsSendOrder: true,
   readsStopAtHighWatermark: true,
+  uncleanElectionsVoidHighWatermarks: true,
   readersLearnOfTruncation: true,
   leadsOnlyWhenRegistered: true,
   lostRecordsAreNotCommitted: true,

@@ -9,6 +9,7 @@
 import type { Offset } from '../util/numbers.ts'
 import { checkedLines, replaceFile, withCrc } from './atomic-file.ts'
 import type { Disk } from './disk.ts'
+import { diskFull, isNoSpace } from './failures.ts'
 import type { SyncScheduler } from './sync-scheduler.ts'
 import type { TopicPartition } from './types.ts'
 
@@ -49,6 +50,17 @@ export class OffsetCheckpoint {
     if (this.#offsets.get(keyOf(id)) === offset) return
     this.#offsets.set(keyOf(id), offset)
     this.#isChanged = true
+  }
+
+  /** Resolves when neither the file nor its successors name more than `offset` for this log. */
+  async lower(id: TopicPartition, offset: Offset): Promise<void> {
+    if (this.get(id) > offset) this.set(id, offset)
+    try {
+      // What the file says and what was set since are one thing only when nothing is left to be written.
+      await this.save()
+    } catch (error) {
+      throw isNoSpace(error) ? diskFull() : error
+    }
   }
 
   delete(id: TopicPartition): void {

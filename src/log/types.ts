@@ -185,6 +185,8 @@ export interface HighWatermarks {
   /** What was last set, in this process or an earlier one; 0 for a partition not seen before. May be above the log end. */
   get(id: TopicPartition): Offset
   set(id: TopicPartition, offset: Offset): void
+  /** Resolves when, durably, nothing above `offset` is kept for this partition: at once when nothing is. Without room on the disk an `ApiError` `DISK_FULL`. */
+  lower(id: TopicPartition, offset: Offset): Promise<void>
   /** Resolves when everything set before the call is durable. The end of the manager saves, too. */
   save(): Promise<void>
 }

@@ -65,7 +65,10 @@ export function decideRegisterBroker(
   const after = candidatesIn(image, broker)
   const changes = changesOf(image, facts, broker, true, (partition, terms) => {
     const leave = isTrusted ? leaveIsr : distrust
-    const without = settle(leave(partition, nodeId, terms.minInsyncReplicas), before, terms)
+    // What it has it brings along: without it nobody may lead yet who would lose that.
+    const isWaitedFor = isTrusted && facts.rules.whoHasAllComesFirst
+    const meanwhile = isWaitedFor ? { ...terms, isUncleanAllowed: false } : terms
+    const without = settle(leave(partition, nodeId, terms.minInsyncReplicas), before, meanwhile)
     const next = settle(without, after, terms)
     // It is all there is, and may lack what others know to be committed.
     return !isTrusted && next.leaderId === nodeId ? { ...next, isUnclean: true } : next

@@ -11,6 +11,8 @@ export interface DecisionRules {
   readonly refusesForGood: boolean
   /** A broker whose logs may lack what it acknowledged is neither in sync nor eligible (KIP-966). */
   readonly distrustsLostLogs: boolean
+  /** While a broker that has everything registers, nobody is elected who may lack some of it. */
+  readonly whoHasAllComesFirst: boolean
   /** A leader must know of a higher min.insync.replicas before its ISR may shrink. */
   readonly tellsHigherMinIsr: boolean
   /** Nobody is eligible outside an ISR that can commit (KIP-966). */
@@ -22,6 +24,7 @@ export const soundDecisionRules: DecisionRules = {
   checksReplicaEpochs: true,
   refusesForGood: true,
   distrustsLostLogs: true,
+  whoHasAllComesFirst: true,
   tellsHigherMinIsr: true,
   eligibilityEnds: true,
 }

@@ -228,6 +228,10 @@ export class FakeHighWatermarks implements HighWatermarks {
     this.offsets.set(`${topic}-${partition}`, offset)
   }
 
+  async lower(id: TopicPartition, offset: number): Promise<void> {
+    this.set(id, Math.min(this.get(id), offset))
+  }
+
   async save(): Promise<void> {
     this.saves++
   }

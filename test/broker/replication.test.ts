@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { describeReplicas, fetch } from '../../src/protocol/apis/index.ts'
 import { splitBatches } from '../../src/protocol/batch/decoder.ts'
+import { ApiError } from '../../src/protocol/errors.ts'
 import { noEpoch } from '../../src/replication/types.ts'
 import { StorageError } from '../../src/util/errors.ts'
 import { toLeaderEpoch, toNodeId } from '../../src/util/numbers.ts'
@@ -246,6 +247,67 @@ test('a reader of records that an unclean election cut off is told by the leader
     assert.equal(await at(node, 4, 1), null)
   }
   await cluster.stop()
+})
+
+/** Three replicas of which the third was cut off and has three records; the others have five, which are committed. */
+async function openWithOneBehind(configs: Record<string, string> = {}): Promise<Replicas> {
+  const cluster = await Replicas.open({ replication: { lagMsMax: 1000 }, configs })
+  await cluster.until(cluster.node(1).produce(values(3)))
+  cluster.node(3).cutOff()
+  await cluster.until(cluster.node(1).produce(values(2)))
+  await cluster.run(6000)
+  assert.deepEqual(cluster.partitionImage().isr, ids(1, 2))
+  return cluster
+}
+
+test('after an unclean election a follower knows nothing to be committed until it has compared its log', async () => {
+  const cluster = await openWithOneBehind()
+  const [two, three] = [cluster.node(2), cluster.node(3)]
+  assert.equal(two.partition().highWatermark, 5)
+  two.cutOff()
+  cluster.change({ leaderId: three.id, isr: [three.id], uncleanEpoch: toLeaderEpoch(1) })
+  assert.equal(two.partition().highWatermark, 0)
+  const read = fetchRequest({ rack: 'rack-2', partitions: [{ fetchOffset: 1 }] })
+  assert.deepEqual(errorsOf(await two.call(fetch, read)), ['OFFSET_NOT_AVAILABLE'])
+  two.listen()
+  three.listen()
+  await cluster.run(3000)
+  for (const id of [1, 2, 3]) assert.equal(cluster.node(id).partition().highWatermark, 3)
+  await cluster.stop()
+})
+
+test('what grows in the place of what an unclean election cut off is not committed because that was, nor after a crash', async () => {
+  // Its new records wait for a second replica, which nobody lets in.
+  const cluster = await openWithOneBehind({ 'min.insync.replicas': '2' })
+  const [two, three] = [cluster.node(2), cluster.node(3)]
+  cluster.refuse = () => {
+    throw new ApiError('NOT_CONTROLLER')
+  }
+  three.listen()
+  cluster.change({ leaderId: three.id, isr: [three.id], uncleanEpoch: toLeaderEpoch(1) })
+  await cluster.until(three.produce(values(3), { acks: 1 }))
+  await cluster.run(1000)
+  assert.equal(Math.max(3, two.partition().highWatermark), 3)
+  three.cutOff()
+  two.kill()
+  cluster.informAll()
+  await cluster.until(two.start())
+  assert.equal(two.partition().log.logEndOffset, 6)
+  assert.equal(Math.max(3, two.partition().highWatermark), 3)
+  await cluster.stop()
+})
+
+test('an unclean leader takes nothing for committed that its disk has not', async () => {
+  const cluster = await Replicas.open({ replication: { lagMsMax: 1000 } })
+  const three = cluster.node(3)
+  three.disk.intercept = ({ kind, path }) => (kind === 'sync' && path.endsWith('.log') ? 'hang' : null)
+  const answers = cluster.node(1).produce(values(5))
+  await cluster.run(3000)
+  assert.deepEqual(await cluster.until(answers), new Array(5).fill(null), 'the others do without it')
+  const { log } = three.partition()
+  assert.deepEqual([log.logEndOffset, log.durableEndOffset, three.partition().highWatermark], [5, 0, 5])
+  cluster.change({ leaderId: three.id, isr: [three.id], uncleanEpoch: toLeaderEpoch(1) })
+  assert.equal(three.partition().highWatermark, 0)
 })
 
 test('the leader says how far each replica has come', async () => {

@@ -354,6 +354,20 @@ test('high watermarks outlive a kill, not their topic', async () => {
   assert.equal(second.highWatermarks.get(id), 0)
 })
 
+test('what is lowered is so on the disk, also after what was being written meanwhile', async () => {
+  const disk = new SimDisk()
+  const { manager } = await openOne(disk)
+  const { highWatermarks } = manager
+  highWatermarks.set(id, 42)
+  const earlier = highWatermarks.save()
+  await highWatermarks.lower(id, 7)
+  await earlier
+  const operations = disk.operationCount
+  await highWatermarks.lower(id, 9)
+  assert.equal(disk.operationCount, operations, 'nothing to be done')
+  assert.equal((await openManager(disk.durable())).highWatermarks.get(id), 7)
+})
+
 test('a log that is removed is gone for good, and a topic of the same name starts anew', async () => {
   const disk = new SimDisk()
   const { log, manager } = await openOne(disk)

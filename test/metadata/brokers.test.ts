@@ -133,6 +133,23 @@ test('the eligible are waited for rather than a broker that is back without its 
   assert.equal(it.standing('t'), '1,2|2||2@2')
 })
 
+test('while who has everything registers, nobody else is elected who may lack some of it', () => {
+  const configs = [{ key: 'unclean.leader.election.enable', value: 'true' }]
+  const it = new Cluster(1, 2)
+  it.create('t', { assignments: [[1, 2]], configs })
+  it.fence(2)
+  it.register(2)
+  assert.equal(it.standing('t'), '1,2|1||1@0', 'one in sync, and one that may lack something')
+  it.restart(1)
+  assert.equal(it.standing('t'), '1,2|1||1@1')
+  assert.equal(it.partition('t').uncleanEpoch, -1)
+  it.register(1, 'wiped')
+  assert.equal(it.standing('t'), '1,2|2||2@2', 'who may have lost everything brings nothing')
+  assert.equal(it.partition('t').uncleanEpoch, 2)
+  it.fence(2)
+  assert.equal(it.standing('t'), '1,2|1||1@3', 'who stays away is not waited for: that was asked for')
+})
+
 test('what a broker says of its logs counts only for the epoch it was registered in last', () => {
   const it = new Cluster(1, 2)
   const first = it.broker(1).epoch
