@@ -51,6 +51,11 @@ export function topicFacts(seed: number, limits: Partial<MetadataLimits> = {}): 
   }
 }
 
+/** Two operations of a history may have one seed: what they create must not have one id. */
+function unusedIds({ lastOffset }: ClusterImage): readonly string[] {
+  return topicFacts(lastOffset).topicIds
+}
+
 /** A topic of a request, everything left to the defaults. */
 export function topicRequest(name: string, rest: Partial<Topic> = {}): Topic {
   return { name, numPartitions: -1, replicationFactor: -1, assignments: null, configs: [], ...rest }
@@ -176,7 +181,11 @@ function decideOperation(image: ClusterImage, op: Operation) {
     case 'create': {
       const request = { ...createRequest(...op.topics), session: op.session }
       return once(image, createTopics, op.session, () =>
-        decideCreateTopics(image, request, { ...topicFacts(op.seed), limits: historyLimits }),
+        decideCreateTopics(image, request, {
+          ...topicFacts(op.seed),
+          topicIds: unusedIds(image),
+          limits: historyLimits,
+        }),
       )
     }
     case 'delete': {
