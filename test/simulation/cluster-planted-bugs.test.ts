@@ -33,6 +33,9 @@ const found: Partial<Record<keyof ClusterRules, readonly [profile: ClusterProfil
   proposedMembersCount: ['leaders', 2],
   minIsrIsStrict: ['replicas', 4],
   restartsAreForgetting: ['leaders', 1],
+  whoHasAllComesFirst: ['unclean', 26],
+  uncleanElectionsVoidHighWatermarks: ['unclean', 15],
+  readersLearnOfTruncation: ['unclean', 9],
 }
 
 for (const [rule, [profile, firstSeed]] of Object.entries(found)) {

@@ -264,6 +264,15 @@ test('without idempotence a value that was written twice is told and allowed', (
   )
 })
 
+test('where logs are cut, values change their places, and still nothing is read that was not sent', () => {
+  const story = new Story().sent('p', [1], [0]).read('c', [[0, 1]])
+  const cut = { ...strict, isComplete: false, isCut: true }
+  const { operations } = story.sent('p', [2], [0]).read('c', [[0, 2]])
+  assert.equal(checkRecords(operations, { ...cut, isCut: false }).isValid, false)
+  assert.equal(checkRecords(operations, cut).isValid, true)
+  assert.equal(checkRecords(story.read('c', [[1, 3]]).operations, cut).isValid, false, 'nobody sent it')
+})
+
 test('a value that a retry wrote again behind another one stands where it was written first', () => {
   const { operations } = new Story()
     .sent('p', [1], [2])

@@ -87,8 +87,10 @@ export class DataLoad {
 
   /** Reads everything, when all is well again. */
   async readAll(): Promise<void> {
-    for (const reader of this.#readers) reader.retire()
     if (this.#areTopicsThere) await this.#last.readAll()
+    // What was cut off they must have been told by then.
+    if (this.#areTopicsThere) await Promise.all(this.#readers.map(reader => reader.untilAlike(this.#last.view)))
+    for (const reader of this.#readers) reader.retire()
   }
 
   /** Throws `Violation`. */
@@ -99,6 +101,7 @@ export class DataLoad {
       isIdempotent: false,
       isOrderedInFlight: true,
       isDense: true,
+      isCut: this.#cluster.world.data.topics.some(({ isUncleanAllowed }) => isUncleanAllowed),
     })
     if (verdict.anomalies.some(({ name }) => name === 'duplicate')) this.#cluster.sometimes.producedTwice++
     if (!verdict.isValid) throw new Violation(`records:\n${accountOf(verdict)}`)

@@ -89,7 +89,7 @@ export class DataProducer {
       partition: `${topic.name}-${partition}`,
       values,
       offsets: null,
-      isPromised: acks === 'all',
+      isPromised: acks === 'all' && !topic.isUncleanAllowed,
     }
     const invocation = history.invoke(name, [step])
     this.#inFlight++
@@ -98,7 +98,7 @@ export class DataProducer {
       const answer = await producer.send({ topic: topic.name, messages })
       const offsets = answer.map(({ offset }) => offset)
       invocation.ok([{ ...step, offsets: acks === 0 ? null : offsets }])
-      if (step.isPromised) this.#onAcknowledged(topic, partition, offsets)
+      if (acks === 'all') this.#onAcknowledged(topic, partition, offsets)
     } catch (error) {
       // What passes for a while and then does not is unknown; nothing here is refused for what it is.
       if (!(error instanceof ApiError)) throw error

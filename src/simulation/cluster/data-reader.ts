@@ -1,5 +1,6 @@
 /** Reads all data topics with the production client, sometimes goes back, sometimes begins anew, and notes what it sees. */
 import { Consumer } from '../../client/consumer/consumer.ts'
+import { LogTruncatedError } from '../../client/consumer/log-truncated-error.ts'
 import type { Assignment, ConsumerBatch } from '../../client/consumer/types.ts'
 import { socketConnect } from '../../client/socket-connect.ts'
 import { ApiError } from '../../protocol/errors.ts'
@@ -9,12 +10,15 @@ import { pollOf } from '../records/poll-of.ts'
 import type { ClientMachine } from './client-machine.ts'
 import type { DataWorld } from './data-world.ts'
 import type { PartitionWatch } from './partition-watch.ts'
+import { ReaderView } from './reader-view.ts'
 
 /** An answer to one fetch is not waited for longer. */
 const attemptMs = 2_000
 const fetchMaxWaitMs = 300
 /** Before it is tried again after an error. */
 const recoverMs = 100
+/** When all is well, whoever reads has everything by then. */
+const alikeMsMax = 20_000
 /** Some batches of records, so that a reader far behind needs several fetches. */
 const partitionMaxBytes = 4_000
 
@@ -32,6 +36,9 @@ export class DataReader {
   #consumer: Consumer
   #name: string
   #isRetired = false
+  /** It goes on to the end now, without going back or beginning anew. */
+  #isSteady = false
+  readonly view = new ReaderView()
 
   constructor(options: DataReaderOptions) {
     this.#options = options
@@ -54,15 +61,28 @@ export class DataReader {
     this.#isRetired = true
     this.#name = this.#options.newName()
     const consumer = this.#newConsumer({ until: 'end' })
-    while (!(await this.#readOne(consumer.batches()))) await this.#recover(consumer)
+    while (!(await this.#readOne(consumer))) await this.#recover(consumer)
     await consumer.close()
+  }
+
+  /** Reads on until it holds what `end` does. */
+  async untilAlike(end: ReaderView): Promise<void> {
+    const { timeline } = this.#options.machine.cluster
+    this.#isSteady = true
+    const lastMs = timeline.nowMs + alikeMsMax
+    for (;;) {
+      const difference = this.view.differenceFrom(end)
+      if (difference === null) return
+      if (timeline.nowMs > lastMs) throw new Violation(`${this.#name} was not told: ${difference}`)
+      await new Promise<void>(resolve => void timeline.after(recoverMs, resolve))
+    }
   }
 
   #readOn(consumer: Consumer): void {
     const { cluster } = this.#options.machine
     const read = async (): Promise<void> => {
       while (this.#consumer === consumer && !this.#isRetired) {
-        await this.#readOne(consumer.batches())
+        await this.#readOne(consumer)
         await this.#recover(consumer)
       }
     }
@@ -70,8 +90,9 @@ export class DataReader {
   }
 
   /** Until the iteration ends: with an error that passes, or, then true, because all has been read. */
-  async #readOne(batches: AsyncIterator<ConsumerBatch, undefined>): Promise<boolean> {
+  async #readOne(consumer: Consumer): Promise<boolean> {
     const { history, machine } = this.#options
+    const batches = consumer.batches()
     const name = this.#name
     for (;;) {
       const invocation = history.invoke(name, [])
@@ -81,12 +102,18 @@ export class DataReader {
           invocation.ok([])
           return true
         }
-        invocation.ok([pollOf(value)])
-        this.#onRead(value)
+        const polled = pollOf(value)
+        invocation.ok([polled])
+        this.view.onRead(name, polled)
+        this.#onRead(consumer, value)
         if (this.#name !== name) return false
       } catch (error) {
         invocation.fail()
         if (!(error instanceof ApiError)) throw error
+        if (error instanceof LogTruncatedError && this.#mayBeCut(error.topic)) {
+          this.#onTruncated(consumer, error)
+          return false
+        }
         if (!error.isRetriable) throw new Violation(`${name} reads: ${error.message}`, { cause: error })
         machine.cluster.sometimes.readFailed++
         return false
@@ -97,15 +124,29 @@ export class DataReader {
   /** An error of a partition lasts until somebody seeks: here to where it was. */
   async #recover(consumer: Consumer): Promise<void> {
     await new Promise<void>(resolve => void this.#options.machine.cluster.timeline.after(recoverMs, resolve))
-    for (const { topic, partition, position } of consumer.progress()) {
-      if (position !== null) consumer.seek({ topic, partition, offset: position })
+    for (const { topic, partition, position, leaderEpoch } of consumer.progress()) {
+      if (position !== null)
+        consumer.seek({ topic, partition, offset: position, leaderEpoch: leaderEpoch ?? undefined })
     }
   }
 
-  #onRead({ topic, partition, records }: ConsumerBatch): void {
+  #mayBeCut(topic: string): boolean {
+    return this.#options.world.topics.some(({ name, isUncleanAllowed }) => name === topic && isUncleanAllowed)
+  }
+
+  #onTruncated(consumer: Consumer, error: LogTruncatedError): void {
+    const { topic, partition, position, divergingOffset, leaderEpoch } = error
+    this.#options.machine.cluster.sometimes.truncationTold++
+    this.view.onTold(this.#name, `${topic}-${partition}`, position, divergingOffset)
+    consumer.seek({ topic, partition, offset: divergingOffset, leaderEpoch: leaderEpoch ?? undefined })
+  }
+
+  #onRead(consumer: Consumer, { topic, partition, records }: ConsumerBatch): void {
     const { machine, watch } = this.#options
+    const { position, leaderEpoch } = consumer.progress().find(p => p.topic === topic && p.partition === partition)!
+    this.view.note(`${topic}-${partition}`, { offset: position!, leaderEpoch })
     watch.read(topic, partition, records.at(-1)!.offset + 1)
-    if (this.#isRetired) return
+    if (this.#isRetired || this.#isSteady) return
     const fate = machine.random.nextInt(100)
     if (fate === 0) this.#restart()
     else if (fate < 3) this.#goBack(topic, partition, records.at(-1)!.offset)
@@ -113,8 +154,14 @@ export class DataReader {
 
   #goBack(topic: string, partition: number, from: number): void {
     const { machine, history } = this.#options
-    const offset = machine.random.nextInt(from + 1)
-    this.#consumer.seek({ topic, partition, offset })
+    const marks = this.view.marksOf(`${topic}-${partition}`)
+    const anywhere = machine.random.nextInt(from + 1)
+    // Whoever goes back to an offset of which he does not know the epoch takes what is there.
+    const { offset, leaderEpoch } = this.#mayBeCut(topic)
+      ? marks[anywhere % marks.length]!
+      : { offset: anywhere, leaderEpoch: null }
+    this.#consumer.seek({ topic, partition, offset, leaderEpoch: leaderEpoch ?? undefined })
+    this.view.goTo(`${topic}-${partition}`, offset)
     const partitions = this.#assignments().map(({ topic: name, partition: number }) => ({
       partition: `${name}-${number}`,
       offset: name === topic && number === partition ? offset : null,
@@ -128,10 +175,11 @@ export class DataReader {
     const progress = machine.random.nextInt(2) === 0 ? this.#consumer.progress() : []
     machine.restart()
     this.#name = newName()
-    const starts = new Map(progress.map(({ topic, partition, position }) => [`${topic}-${partition}`, position]))
+    const starts = new Map(progress.map(at => [`${at.topic}-${at.partition}`, at]))
     const assignments = this.#assignments().map(({ topic, partition }) => {
-      const position = starts.get(`${topic}-${partition}`) ?? null
-      return { topic, partition, offset: position ?? 0 }
+      const { position, leaderEpoch } = starts.get(`${topic}-${partition}`) ?? { position: null, leaderEpoch: null }
+      this.view.goTo(`${topic}-${partition}`, position ?? 0)
+      return { topic, partition, offset: position ?? 0, leaderEpoch: leaderEpoch ?? undefined }
     })
     const partitions = assignments.map(({ topic, partition, offset }) => ({
       partition: `${topic}-${partition}`,

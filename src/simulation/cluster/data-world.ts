@@ -9,6 +9,8 @@ export interface DataTopic {
   readonly minInsyncReplicas: number
   readonly flushPolicy: FlushPolicy
   readonly segmentBytes: number
+  /** Whoever is there may lead, and what it lacks is lost. */
+  readonly isUncleanAllowed: boolean
 }
 
 export interface DataWorld {
@@ -51,12 +53,14 @@ export function configsOf({
   minInsyncReplicas,
   flushPolicy,
   segmentBytes,
+  isUncleanAllowed,
 }: DataTopic): Record<string, string | number> {
   return {
     'min.insync.replicas': minInsyncReplicas,
     'flush.policy': flushPolicy,
     'segment.bytes': segmentBytes,
     'index.interval.bytes': 500,
+    ...(isUncleanAllowed ? { 'unclean.leader.election.enable': 'true' } : {}),
   }
 }
 
@@ -79,5 +83,6 @@ function drawTopic(random: Random, name: string, brokerCount: number): DataTopic
     flushPolicy: random.nextInt(3) === 0 ? 'os' : 'sync',
     // So that there are closed segments to lose, to find again and to cut.
     segmentBytes: [2_000, 8_000, 1_000_000][random.nextInt(3)]!,
+    isUncleanAllowed: false,
   }
 }

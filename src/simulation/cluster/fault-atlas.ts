@@ -48,11 +48,13 @@ export function mayRot(
 
 function hasOthers(
   partition: PartitionImage,
-  { minInsyncReplicas }: DataTopic,
+  { minInsyncReplicas, isUncleanAllowed }: DataTopic,
   id: NodeId,
   machines: ReadonlyMap<NodeId, Machine>,
   { brokers }: MetadataImage,
 ): boolean {
+  // There loss is allowed, if it is told.
+  if (isUncleanAllowed) return true
   const { isr, elr } = partition
   if (!isr.includes(id) && !elr.includes(id)) return true
   // With less the others may be fenced, and eligible no more, before anybody knows what became of this one (KIP-966).

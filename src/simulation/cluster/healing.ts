@@ -229,7 +229,8 @@ function unhealedPartition(image: MetadataImage, machines: ReadonlyMap<NodeId, M
       }
       const what = `${name}-${partition} with ISR ${isr} and ELR ${elr}`
       if (leaderId === null) {
-        if ([...isr, ...elr].some(isUp)) return `${what} has no leader`
+        const mayLead = configs.get('unclean.leader.election.enable') === 'true' ? replicas : [...isr, ...elr]
+        if (mayLead.some(isUp)) return `${what} has no leader`
         continue
       }
       if (!isUp(leaderId)) {

@@ -17,6 +17,8 @@ export class MetadataHistory {
   readonly #acknowledgedIds = new Set<string>()
   /** Hears of every image that is newer than all before, within the event that showed it. */
   onAdvance: (image: MetadataImage, before: MetadataImage) => void = () => {}
+  /** By topic id and partition: leader epochs that began with an unclean election, ascending. */
+  readonly #uncleanEpochs = new Map<string, number[]>()
   /** The one with the highest offset. */
   #latest: MetadataImage | null = null
 
@@ -33,6 +35,8 @@ export class MetadataHistory {
     if (before !== null) {
       hold(image.lastOffset >= before.lastOffset, 'images go forward', () => `node ${by} went back`)
     }
+    for (const { id, partitions } of image.topics.byId.values())
+      for (const [partition, { uncleanEpoch }] of partitions.entries()) this.#noteUnclean(id, partition, uncleanEpoch)
     const digest = digestOf(image)
     const known = this.#digests.get(image.lastOffset)
     if (known === undefined) this.#digests.set(image.lastOffset, { digest, by })
@@ -41,6 +45,11 @@ export class MetadataHistory {
       hold(known.digest === digest, 'one image for an offset', account)
     }
     if (image.lastOffset > (this.#latest?.lastOffset ?? -1)) this.#advance(image)
+  }
+
+  /** The last leader epoch at or below `leaderEpoch` that began with an unclean election; -1 for none. */
+  uncleanEpochAt(topicId: string, partition: number, leaderEpoch: number): number {
+    return this.#uncleanEpochs.get(`${topicId} ${partition}`)?.findLast(epoch => epoch <= leaderEpoch) ?? -1
   }
 
   /** A client was told that it has created this topic. */
@@ -72,6 +81,17 @@ export class MetadataHistory {
       if (now.isFenced && !broker.isFenced) this.#sometimes.brokerFenced++
       if (!now.isFenced && broker.isFenced) this.#sometimes.brokerBack++
     }
+  }
+
+  #noteUnclean(topicId: string, partition: number, uncleanEpoch: number): void {
+    if (uncleanEpoch < 0) return
+    const key = `${topicId} ${partition}`
+    const epochs = this.#uncleanEpochs.get(key) ?? []
+    this.#uncleanEpochs.set(key, epochs)
+    if (epochs.includes(uncleanEpoch)) return
+    epochs.push(uncleanEpoch)
+    epochs.sort((a, b) => a - b)
+    this.#sometimes.uncleanElected++
   }
 
   #noteTopic(id: string, name: string): void {

@@ -4,6 +4,9 @@
  * on every member of the ISR and of the ELR as durably as the flush policy says (StrongIsr of the replication protocol's
  * published models; KIP-966), nothing else is acknowledged with `acks` all, and nothing else is read.
  *
+ * An unclean election begins another line of what is committed, with what the new leader has of the one before; only by
+ * that may anything committed be lost, or a high watermark go back.
+ *
  * That one statement holds the others: that the high watermark is never above what enough replicas have, that nothing
  * below it is truncated, that its offsets are dense and never given again, that disks come before answers.
  */
@@ -15,12 +18,16 @@ import { hold } from '../quorum/invariants/invariant.ts'
 import type { NodeCluster } from './cluster.ts'
 import { topicsOf } from './data-world.ts'
 import type { Machine } from './machine.ts'
+import { holdNotNeedless } from './needless-election.ts'
 import {
+  commonBatches,
   endOf,
   isSame,
+  type Line,
   matchDurable,
   matchSeen,
   memberAccount,
+  noteContents,
   stampText,
   type Watched,
   WatchedReplica,
@@ -31,6 +38,9 @@ const farBehindBatches = 10
 
 /** What a replica of one life showed last. */
 interface Shown {
+  role: object | null
+  /** Of the line that it is in. */
+  uncleanEpoch: number
   highWatermark: number
   logEndOffset: number
   /** In which it led; -1: it did not. */
@@ -55,10 +65,15 @@ export class PartitionWatch {
     // A leader that moves its high watermark because the ISR has shrunk knows the image in which it did.
     const { latest } = this.#cluster.history
     const isNew = latest !== null && latest !== this.#latest
+    const before = this.#latest
     this.#latest = latest
     if (isNew) {
       this.#meetTopics(latest)
-      for (const watched of this.#watched.values()) this.#onImage(watched, latest)
+      for (const watched of this.#watched.values()) {
+        const line = lineIn(watched)
+        if (line !== null && before !== null) holdNotNeedless(this.#cluster, watched, { line, before, after: latest })
+        this.#onImage(watched, latest)
+      }
     }
     for (const { life } of this.#cluster.machines.values()) {
       if (life === null || life.node === null) continue
@@ -75,15 +90,19 @@ export class PartitionWatch {
   /** A producer was told that what is below `endOffset` is on all in-sync replicas. */
   acknowledged(topic: string, partition: number, endOffset: number): void {
     const watched = this.#byName.get(`${topic}-${partition}`)!
-    const account = (): string => `${watched.name} up to ${endOffset}, committed up to ${endOf(watched)}`
-    hold(endOffset <= endOf(watched), 'only what is committed is acknowledged', account)
+    this.#holdCommitted(watched, endOffset, 'only what is committed is acknowledged')
+    watched.acknowledgedEnd = Math.max(watched.acknowledgedEnd, endOffset)
   }
 
   /** A consumer was handed what is below `endOffset`. */
   read(topic: string, partition: number, endOffset: number): void {
-    const watched = this.#byName.get(`${topic}-${partition}`)!
-    const account = (): string => `${watched.name} up to ${endOffset}, committed up to ${endOf(watched)}`
-    hold(endOffset <= endOf(watched), 'only what is committed is read', account)
+    this.#holdCommitted(this.#byName.get(`${topic}-${partition}`)!, endOffset, 'only what is committed is read')
+  }
+
+  /** In any line: he who heard it may have heard it from one who does not know yet that another has begun. */
+  #holdCommitted({ name, lines }: Watched, endOffset: number, what: string): void {
+    const end = Math.max(...lines.map(endOf))
+    hold(endOffset <= end, what, () => `${name} up to ${endOffset}, committed up to ${end}`)
   }
 
   /** A topic that was created anew under its name is another one. */
@@ -93,7 +112,9 @@ export class PartitionWatch {
       if (topicId === undefined || this.#watched.has(`${topicId} 0`)) continue
       for (let partition = 0; partition < topic.partitions; partition++) {
         const name = `${topic.name}-${partition}`
-        const watched = { name, topic, topicId, partition, committed: [], replicas: new Map(), image: null }
+        const lines = [{ uncleanEpoch: -1, committed: [] }]
+        const found = { contents: new Map(), acknowledgedEnd: 0, replicas: new Map(), image: null }
+        const watched: Watched = { name, topic, topicId, partition, lines, ...found }
         this.#watched.set(`${topicId} ${partition}`, watched)
         this.#byName.set(name, watched)
       }
@@ -101,15 +122,19 @@ export class PartitionWatch {
   }
 
   #sample(id: NodeId, partition: Partition): void {
-    const { highWatermark, leaderEpoch, isLeader } = partition
+    const { role, highWatermark, leaderEpoch, isLeader } = partition
     const { logEndOffset } = partition.log
     let shown = this.#shown.get(partition)
     if (shown === undefined)
-      this.#shown.set(partition, (shown = { highWatermark: 0, logEndOffset: 0, leaderEpoch: -1 }))
+      this.#shown.set(
+        partition,
+        (shown = { role: null, uncleanEpoch: -1, highWatermark: 0, logEndOffset: 0, leaderEpoch: -1 }),
+      )
     const epoch = isLeader ? leaderEpoch : -1
-    const isAsShown = shown.highWatermark === highWatermark && shown.leaderEpoch === epoch
-    if (isAsShown && shown.logEndOffset === logEndOffset) return
+    const isAsShown = shown.highWatermark === highWatermark && shown.logEndOffset === logEndOffset
+    if (isAsShown && shown.role === role) return
     const before = { ...shown }
+    shown.role = role
     shown.highWatermark = highWatermark
     shown.logEndOffset = logEndOffset
     shown.leaderEpoch = epoch
@@ -121,26 +146,55 @@ export class PartitionWatch {
       const account = (): string => `${name} of ${id} in ${epoch}: ${before.highWatermark}, then ${highWatermark}`
       hold(highWatermark >= before.highWatermark, 'a high watermark never goes back in an epoch', account)
     }
-    if (isLeader) this.#commit(watched, id, highWatermark)
-    const account = (): string => `${name} of ${id}: ${highWatermark}, committed ${endOf(watched)}`
-    hold(highWatermark <= endOf(watched), 'followers take nothing for committed that is not', account)
-    matchSeen(watched, this.#replica(watched, id), this.#cluster.machine(id), highWatermark)
+    // Before it has a role it serves nobody, and what it knows may be of an older line.
+    if (watched.topic.isUncleanAllowed && role === null) return
+    const line = this.#lineOf(watched, id, partition)
+    const { uncleanEpoch } = line
+    shown.uncleanEpoch = uncleanEpoch
+    if (isLeader) this.#commit(watched, line, id, highWatermark)
+    const account = (): string => `${name} of ${id}: ${highWatermark}, committed ${endOf(line)} in line ${uncleanEpoch}`
+    hold(highWatermark <= endOf(line), 'followers take nothing for committed that is not', account)
+    matchSeen(watched, line, this.#replica(watched, id), this.#cluster.machine(id), highWatermark)
+    if (!watched.topic.isUncleanAllowed) return
+    noteContents(watched, this.#replica(watched, id))
+    const isBack = highWatermark < before.highWatermark && uncleanEpoch === before.uncleanEpoch
+    hold(!isBack, 'only an unclean election takes back what was committed', account)
+  }
+
+  /** In which this replica is by what it knows. The first leader of a line says what is left in it of the one before. */
+  #lineOf(watched: Watched, id: NodeId, { leaderEpoch, isLeader }: Partition): Line {
+    const { topicId, partition, lines } = watched
+    const uncleanEpoch = this.#cluster.history.uncleanEpochAt(topicId, partition, leaderEpoch)
+    const known = lines.find(line => line.uncleanEpoch === uncleanEpoch)
+    if (known !== undefined) return known
+    if (!isLeader) return { uncleanEpoch, committed: [] }
+    const { files } = this.#replica(watched, id).durable
+    files.update(this.#cluster.machine(id).logDisk)
+    const before = lines.findLast(line => line.uncleanEpoch < uncleanEpoch)!
+    const line = { uncleanEpoch, committed: commonBatches(before.committed, files.batches) }
+    lines.push(line)
+    lines.sort((a, b) => a.uncleanEpoch - b.uncleanEpoch)
+    if (endOf(line) < endOf(before)) this.#cluster.sometimes.committedLost++
+    if (endOf(line) < watched.acknowledgedEnd) this.#cluster.sometimes.acknowledgedLost++
+    watched.acknowledgedEnd = Math.min(watched.acknowledgedEnd, endOf(line))
+    return line
   }
 
   /** What this leader has below its high watermark is committed for all from now on. */
-  #commit(watched: Watched, id: NodeId, highWatermark: number): void {
-    if (highWatermark <= endOf(watched)) return
+  #commit(watched: Watched, line: Line, id: NodeId, highWatermark: number): void {
+    if (highWatermark <= endOf(line)) return
     const { seen } = this.#replica(watched, id)
     seen.update(this.#cluster.machine(id).logDisk)
-    const { committed, name } = watched
+    const { name } = watched
+    const { committed } = line
     for (let at = committed.length; at < seen.batches.length; at++) {
       const batch = seen.batches[at]!
       if (batch.baseOffset >= highWatermark) break
-      hold(batch.baseOffset === endOf(watched), 'offsets are dense', () => `${name} of ${id}: ${stampText(batch)}`)
+      hold(batch.baseOffset === endOf(line), 'offsets are dense', () => `${name} of ${id}: ${stampText(batch)}`)
       committed.push(batch)
     }
     const account = (): string => `${name} of ${id} has ${seen.endOffset}, its high watermark is ${highWatermark}`
-    hold(endOf(watched) >= highWatermark, 'what is committed is written', account)
+    hold(endOf(line) >= highWatermark, 'what is committed is written', account)
     this.#checkMembers(watched)
   }
 
@@ -156,15 +210,16 @@ export class PartitionWatch {
       before.addingReplicas.every(id => image.replicas.includes(id))
     )
       sometimes.moveDone++
+    const committedCount = lineIn(watched)?.committed.length ?? 0
     for (const id of before.isr) {
       if (image.isr.includes(id)) continue
       sometimes.isrShrank++
-      this.#replica(watched, id).leftAt = watched.committed.length
+      this.#replica(watched, id).leftAt = committedCount
     }
     for (const id of image.isr) {
       if (before.isr.includes(id)) continue
       sometimes.isrExpanded++
-      if (watched.committed.length - this.#replica(watched, id).leftAt > farBehindBatches) sometimes.caughtUpFromFar++
+      if (committedCount - this.#replica(watched, id).leftAt > farBehindBatches) sometimes.caughtUpFromFar++
     }
     const { leaderId, leaderEpoch } = image
     if (leaderEpoch === before.leaderEpoch || leaderId === null) return
@@ -185,11 +240,13 @@ export class PartitionWatch {
 
   /** Everybody who may lead has everything, on its disk. */
   #checkMembers(watched: Watched): void {
-    if (watched.image === null || watched.committed.length === 0) return
-    for (const id of [...watched.image.isr, ...watched.image.elr]) this.#checkMember(watched, this.#cluster.machine(id))
+    const line = lineIn(watched)
+    if (watched.image === null || line === null || line.committed.length === 0) return
+    const { isr, elr } = watched.image
+    for (const id of [...isr, ...elr]) this.#checkMember(watched, line, this.#cluster.machine(id))
   }
 
-  #checkMember(watched: Watched, machine: Machine): void {
+  #checkMember(watched: Watched, line: Line, machine: Machine): void {
     const replica = this.#replica(watched, machine.id)
     const { topic } = watched
     // It is not counted on until it has registered anew, and was asked what it has.
@@ -197,7 +254,7 @@ export class PartitionWatch {
     const hasLost =
       machine.disowned === incarnationId || (topic.flushPolicy === 'os' && machine.distrusted === incarnationId)
     if (incarnationId !== undefined && hasLost) return
-    const missing = matchDurable(watched, replica, machine)
+    const missing = matchDurable(line, replica, machine)
     if (missing === null) return
     const account = (): string => memberAccount(watched, machine.id, missing)
     hold(isSame(missing.due, missing.found), 'in-sync replicas have what is committed', account)
@@ -208,4 +265,9 @@ export class PartitionWatch {
     if (replica === undefined) watched.replicas.set(id, (replica = new WatchedReplica(watched)))
     return replica
   }
+}
+
+/** The line that the newest metadata are about; `null` before anybody led in it. */
+function lineIn({ image, lines }: Watched): Line | null {
+  return lines.find(({ uncleanEpoch }) => uncleanEpoch === image?.uncleanEpoch) ?? null
 }

@@ -4,7 +4,7 @@ import { type Random, seededRandom } from '../../util/random.ts'
 import type { DataTopic, DataWorld } from './data-world.ts'
 import { type ClusterFault, type ClusterWorld, drawClusterWorld } from './world.ts'
 
-export const clusterProfileNames = ['cluster', 'replicas', 'replicasOnOs', 'leaders'] as const
+export const clusterProfileNames = ['cluster', 'replicas', 'replicasOnOs', 'leaders', 'unclean'] as const
 export type ClusterProfileName = (typeof clusterProfileNames)[number]
 
 /** Draws from `random` as often in every profile as its world needs. */
@@ -19,6 +19,8 @@ export function drawProfile(profile: ClusterProfileName, random: Random): Cluste
       return withFewReplicas(world, 'os', random)
     case 'leaders':
       return withCalmController(withFewReplicas(world, random.nextInt(2) === 0 ? 'sync' : 'os', random), random)
+    case 'unclean':
+      return withUncleanElections(withFewReplicas(world, 'sync', random), random)
   }
 }
 
@@ -57,6 +59,36 @@ function withCalmController(world: ClusterWorld, random: Random): ClusterWorld {
   }
 }
 
+const uncleanFaults: Partial<Record<ClusterFault, number>> = {
+  strikeLeader: 40,
+  strikeFollower: 40,
+  strikeNewcomer: 20,
+  pause: 30,
+  isolate: 30,
+  crash: 10,
+  powerLoss: 10,
+  wipe: 6,
+}
+
+/** The same, but whoever is there may lead, and nothing keeps the last good copy from harm. */
+function withUncleanElections(world: ClusterWorld, random: Random): ClusterWorld {
+  const own = seededRandom(random.nextInt(2 ** 31))
+  const flushPolicy = own.nextInt(3) === 0 ? 'os' : 'sync'
+  const topics = world.data.topics.map(topic => ({ ...topic, flushPolicy, isUncleanAllowed: true }) as const)
+  return {
+    ...world,
+    // Lives long enough to know something, and away long enough for somebody else to be elected meanwhile.
+    faultyMs: (18 + own.nextInt(12)) * 1000,
+    awayMeanMs: 1_000 + own.nextInt(3_000),
+    brokerSessionTimeoutMs: 1_500,
+    brokerHeartbeatIntervalMs: 300,
+    // What a lost cache leaves of a log that was cut may be damaged, and a damaged leader keeps its partition.
+    losesCaches: flushPolicy === 'sync',
+    data: { ...world.data, topics, shortLived: null },
+    faults: { ...uncleanFaults, mend: 40, reset: 10 },
+  }
+}
+
 /** Three nodes, one or two partitions, and blows at who keeps them: leaders change as often as they can. */
 function withFewReplicas(world: ClusterWorld, flushPolicy: DataTopic['flushPolicy'], random: Random): ClusterWorld {
   const own = seededRandom(random.nextInt(2 ** 31))
@@ -69,6 +101,7 @@ function withFewReplicas(world: ClusterWorld, flushPolicy: DataTopic['flushPolic
     minInsyncReplicas: isOs ? 2 : between(1, 2),
     flushPolicy,
     segmentBytes: [2_000, 1_000_000][own.nextInt(2)]!,
+    isUncleanAllowed: false,
   }
   const faults: Partial<Record<ClusterFault, number>> = isOs
     ? { powerLoss: 60, strikeLeader: 60, strikeFollower: 40, strikeNewcomer: 20 }

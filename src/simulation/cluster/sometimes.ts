@@ -48,9 +48,12 @@ export const clusterSometimesNames = [
   'shortLivedAcknowledged',
   'shortLivedRead',
 ] as const
-export type ClusterSometimesName = (typeof clusterSometimesNames)[number]
+/** Only where unclean elections are allowed. */
+export const uncleanSometimesNames = ['uncleanElected', 'committedLost', 'acknowledgedLost', 'truncationTold'] as const
+export type ClusterSometimesName = (typeof clusterSometimesNames)[number] | (typeof uncleanSometimesNames)[number]
 export type ClusterSometimesCounts = Record<ClusterSometimesName, number>
 
 export function noClusterCounts(): ClusterSometimesCounts {
-  return Object.fromEntries(clusterSometimesNames.map(name => [name, 0])) as ClusterSometimesCounts
+  const names = [...clusterSometimesNames, ...uncleanSometimesNames]
+  return Object.fromEntries(names.map(name => [name, 0])) as ClusterSometimesCounts
 }

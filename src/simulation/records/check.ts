@@ -6,7 +6,7 @@
  * Readers are expected to begin at the start of a partition, or where somebody else read: a value that everybody began
  * behind is not missed, one between two that were read is.
  */
-import { type Anomaly, Findings } from './anomalies.ts'
+import { type Anomaly, type AnomalyName, Findings } from './anomalies.ts'
 import type { PartitionName, PollStep, RecordsOperation, SendStep } from './operations.ts'
 import { nameOf, PartitionLog } from './partition-log.ts'
 import { checkPolls } from './polls.ts'
@@ -24,6 +24,11 @@ export interface RecordsCheckOptions {
   readonly isOrderedInFlight: boolean
   /** There are no holes: no transactions, no compaction. */
   readonly isDense: boolean
+  /**
+   * Unclean elections cut logs: what stands at an offset may change, and readers go back. What is left is that everything
+   * that was read was sent and committed. Default false.
+   */
+  readonly isCut?: boolean
 }
 
 export interface RecordsVerdict {
@@ -45,9 +50,11 @@ export interface RecordsCounts {
   read: number
 }
 
+const badInAnyLog: readonly AnomalyName[] = ['aborted-read', 'unsent-read', 'read-before-send', 'above-high-watermark']
+
 export function checkRecords(
   operations: readonly RecordsOperation[],
-  { isComplete, isIdempotent, isOrderedInFlight, isDense }: RecordsCheckOptions,
+  { isComplete, isIdempotent, isOrderedInFlight, isDense, isCut = false }: RecordsCheckOptions,
 ): RecordsVerdict {
   const history = [...operations].sort((a, b) => a.invokedAt - b.invokedAt)
   const findings = new Findings()
@@ -56,7 +63,9 @@ export function checkRecords(
   checkPolls(history, logs, findings, isDense)
   checkSends(history, logs, findings, isOrderedInFlight)
   for (const log of logs.values()) checkSeen(log, counts, findings, isComplete)
-  const anomalies = findings.anomalies(name => name === 'duplicate' && !isIdempotent)
+  const isAllowed = (name: AnomalyName): boolean =>
+    isCut ? !badInAnyLog.includes(name) : name === 'duplicate' && !isIdempotent
+  const anomalies = findings.anomalies(isAllowed)
   return { isValid: !anomalies.some(({ isBad }) => isBad), anomalies, counts }
 }
 
