@@ -148,9 +148,21 @@ test('truncation: until the end, a log that was cut ends earlier', async () => {
 
 test('truncation: a leader epoch goes with a plain offset', () => {
   const { consumer } = filled(0)
-  for (const wrong of [{ leaderEpoch: 1 }, { offset: -1, leaderEpoch: 1 }, { offset: 1, leaderEpoch: -1 }]) {
+  for (const wrong of [{ leaderEpoch: 1 }, { offset: -1, leaderEpoch: 1 }, { offset: 1, leaderEpoch: -2 }]) {
     const isConfigError = { name: 'ConfigError', key: 'assignments' }
     assert.throws(() => consumer({ assignments: [{ ...at, ...wrong }] }), isConfigError)
+  }
+})
+
+test('truncation: what progress and listOffsets say may be passed on, known or not', async () => {
+  const { clock, consumer } = filled(3)
+  for (const leaderEpoch of [null, -1, undefined]) {
+    const c = consumer({ assignments: [{ ...at, offset: 1, leaderEpoch }] })
+    assert.equal(c.progress()[0]!.leaderEpoch, null)
+    assert.deepEqual(valuesOf(await clock.run(take(c, 2))), names(1, 1, 3))
+    c.seek({ ...at, offset: 0, leaderEpoch })
+    assert.equal(valuesOf(await clock.run(take(c, 3))).length, 3)
+    await clock.run(c.close())
   }
 })
 
@@ -246,7 +258,7 @@ test('truncation: over random elections, what a consumer holds in the end is the
             const { partition, divergingOffset, leaderEpoch, position } = error
             assert.equal(position, seen[partition]!.length)
             cut(partition, divergingOffset)
-            c.seek({ topic: 't', partition, offset: divergingOffset, leaderEpoch: leaderEpoch ?? undefined })
+            c.seek({ topic: 't', partition, offset: divergingOffset, leaderEpoch })
           }
         }
       }

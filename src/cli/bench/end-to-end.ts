@@ -124,13 +124,11 @@ async function openAtTheEnd(
   targets: readonly TopicPartitions[],
   count: number,
 ): Promise<Consumer[]> {
-  const listed = await admin.listOffsets({
+  const ends = await admin.listOffsets({
     partitions: targets.flatMap(({ topic, partitions }) =>
       Array.from({ length: partitions }, (_, partition) => ({ topic, partition, at: 'end' as const })),
     ),
   })
-  // Their epochs are of no use: an empty partition has none.
-  const ends = listed.map(({ topic, partition, offset }) => ({ topic, partition, offset }))
   const consumerCount = Math.min(count, ends.length)
   return Promise.all(
     Array.from({ length: consumerCount }, (_, at) =>

@@ -118,7 +118,9 @@ export class Consumer<K = Uint8Array | null, V = Uint8Array | null>
    * The next record of the partition is the one at `offset`, or where `offset` says. Clears an error of the partition. With
    * `leaderEpoch`, as `progress` gave it, a log that was cut since then is noticed.
    */
-  seek(to: TopicPartition & { readonly offset: StartPosition; readonly leaderEpoch?: number | undefined }): void {
+  seek(
+    to: TopicPartition & { readonly offset: StartPosition; readonly leaderEpoch?: number | null | undefined },
+  ): void {
     checkStart('offset', to)
     const known = this.#partitions.get(nameOf(to))
     if (known !== undefined) this.#jump(known, to)

@@ -6,6 +6,7 @@ import { KiB, MiB } from '../../util/units.ts'
 import type { TopicPartition } from '../by-leader.ts'
 import type { OffsetSpec } from '../offsets.ts'
 import { type ClientOptions, type ClientSettings, integer, oneOf, resolveClient, type WithPorts } from '../options.ts'
+import { noEpoch } from './epoch-trail.ts'
 
 /**
  * Where to begin: the start, the end, the first record at or after a time (the end if there is none), an offset, or,
@@ -24,9 +25,9 @@ export interface Assignment extends TopicPartition {
   readonly offset?: StartPosition | undefined
   /**
    * Leader epoch of the record before `offset`, which is a plain one, as `progress` gave it. With it a log that was cut
-   * since then, by an unclean election, is noticed (KIP-320).
+   * since then, by an unclean election, is noticed (KIP-320). `null`, and -1 as `listOffsets` says: not known.
    */
-  readonly leaderEpoch?: number | undefined
+  readonly leaderEpoch?: number | null | undefined
 }
 
 /** Turns the bytes of a key or a value into what the application wants. Throwing ends the iteration with that error. */
@@ -177,7 +178,7 @@ export function checkAssignment(assignment: Assignment): void {
 /** Throws `ConfigError` unless `offset` is a position, and `leaderEpoch` one that goes with it. */
 export function checkStart(key: string, { offset, leaderEpoch }: Pick<Assignment, 'offset' | 'leaderEpoch'>): void {
   if (offset !== undefined) checkPosition(key, offset)
-  if (leaderEpoch === undefined) return
+  if (leaderEpoch === undefined || leaderEpoch === null || leaderEpoch === noEpoch) return
   const isPlain = typeof offset === 'number' && offset >= 0
   if (Number.isSafeInteger(leaderEpoch) && leaderEpoch >= 0 && isPlain) return
   throw new ConfigError(key, `${key}: expected a leaderEpoch from 0, with an offset from 0`)
