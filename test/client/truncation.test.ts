@@ -33,22 +33,22 @@ test('truncation: a position above it is an error that says where to go on, unti
   const { clock, cluster, consumer } = filled(12)
   const c = consumer({ topics: ['t'], from: 'start' })
   await clock.run(take(c, 12))
-  assert.equal(c.progress()[0]!.leaderEpoch, 1)
+  assert.equal(c.progress()[0]!.epochBefore, 1)
   cluster.truncate('t', 0, 6, 2)
   write(cluster, 9)
   for (let attempt = 0; attempt < 2; attempt++) {
     await assert.rejects(clock.run(take(c, 1)), (error: LogTruncatedError) => {
       assert.ok(error instanceof LogTruncatedError)
       assert.equal(error.code, 'LOG_TRUNCATED')
-      const { topic, partition, position, divergingOffset, leaderEpoch } = error
-      assert.deepEqual([topic, partition, position, divergingOffset, leaderEpoch], ['t', 0, 12, 6, 1])
+      const { topic, partition, position, divergingOffset, epochBefore } = error
+      assert.deepEqual([topic, partition, position, divergingOffset, epochBefore], ['t', 0, 12, 6, 1])
       assert.match(error.message, /t-0: the records from offset 6 to 12 \(exclusive\) .*; seek to 6/)
       return true
     })
   }
-  c.seek({ ...at, offset: 6, leaderEpoch: 1 })
+  c.seek({ ...at, offset: 6, epochBefore: 1 })
   assert.deepEqual(valuesOf(await clock.run(take(c, 9))), names(2, 6, 15))
-  assert.equal(c.progress()[0]!.leaderEpoch, 2)
+  assert.equal(c.progress()[0]!.epochBefore, 2)
   await clock.run(c.close())
 })
 
@@ -110,11 +110,11 @@ test('truncation: whoever resumes with the epoch of his position is told, whoeve
   cluster.truncate('t', 0, 6, 2)
   write(cluster, 9)
   const begin = (assignment: Partial<Assignment>) => consumer({ assignments: [{ ...at, offset: 9, ...assignment }] })
-  const told = begin({ leaderEpoch: 1 })
+  const told = begin({ epochBefore: 1 })
   await assert.rejects(clock.run(take(told, 1)), { code: 'LOG_TRUNCATED', position: 9, divergingOffset: 6 })
-  told.assign([{ ...at, offset: 6, leaderEpoch: 1 }])
+  told.assign([{ ...at, offset: 6, epochBefore: 1 }])
   assert.deepEqual(valuesOf(await clock.run(take(told, 2))), names(2, 6, 8))
-  const current = begin({ leaderEpoch: 2 })
+  const current = begin({ epochBefore: 2 })
   const blind = begin({})
   for (const c of [current, blind]) assert.deepEqual(valuesOf(await clock.run(take(c, 2))), names(2, 9, 11))
   await clock.run(Promise.all([told, blind, current].map(c => c.close())))
@@ -125,7 +125,7 @@ test('truncation: a position above the end of what is left is a truncation, not 
   const c = consumer({ topics: ['t'], from: 'start' })
   await clock.run(take(c, 12))
   cluster.truncate('t', 0, 0, 2)
-  await assert.rejects(clock.run(take(c, 1)), { code: 'LOG_TRUNCATED', divergingOffset: 0, leaderEpoch: null })
+  await assert.rejects(clock.run(take(c, 1)), { code: 'LOG_TRUNCATED', divergingOffset: 0, epochBefore: null })
   await clock.run(c.close())
 })
 
@@ -146,23 +146,33 @@ test('truncation: until the end, a log that was cut ends earlier', async () => {
   }
 })
 
-test('truncation: a leader epoch goes with a plain offset', () => {
-  const { consumer } = filled(0)
-  for (const wrong of [{ leaderEpoch: 1 }, { offset: -1, leaderEpoch: 1 }, { offset: 1, leaderEpoch: -2 }]) {
-    const isConfigError = { name: 'ConfigError', key: 'assignments' }
-    assert.throws(() => consumer({ assignments: [{ ...at, ...wrong }] }), isConfigError)
+test('truncation: an epoch that is not known may be passed on', async () => {
+  const { clock, consumer } = filled(3)
+  for (const epochBefore of [null, undefined]) {
+    const c = consumer({ assignments: [{ ...at, offset: 1, epochBefore }] })
+    assert.equal(c.progress()[0]!.epochBefore, null)
+    assert.deepEqual(valuesOf(await clock.run(take(c, 2))), names(1, 1, 3))
+    c.seek({ ...at, offset: 0, epochBefore })
+    assert.equal(valuesOf(await clock.run(take(c, 3))).length, 3)
+    await clock.run(c.close())
   }
 })
 
-test('truncation: what progress and listOffsets say may be passed on, known or not', async () => {
-  const { clock, consumer } = filled(3)
-  for (const leaderEpoch of [null, -1, undefined]) {
-    const c = consumer({ assignments: [{ ...at, offset: 1, leaderEpoch }] })
-    assert.equal(c.progress()[0]!.leaderEpoch, null)
-    assert.deepEqual(valuesOf(await clock.run(take(c, 2))), names(1, 1, 3))
-    c.seek({ ...at, offset: 0, leaderEpoch })
-    assert.equal(valuesOf(await clock.run(take(c, 3))).length, 3)
-    await clock.run(c.close())
+test('truncation: what listOffsets says can be assigned, though its epoch is that of the record there', async () => {
+  const { clock, cluster, consumer } = filled(12)
+  cluster.truncate('t', 0, 6, 2)
+  write(cluster, 3)
+  const listed = { ...at, offset: 6, timestamp: 1_000, leaderEpoch: 2 }
+  const c = consumer({ assignments: [listed] })
+  assert.deepEqual(valuesOf(await clock.run(take(c, 3))), names(2, 6, 9))
+  await clock.run(c.close())
+})
+
+test('truncation: a leader epoch goes with a plain offset', () => {
+  const { consumer } = filled(0)
+  for (const wrong of [{ epochBefore: 1 }, { offset: -1, epochBefore: 1 }, { offset: 1, epochBefore: -1 }]) {
+    const isConfigError = { name: 'ConfigError', key: 'assignments' }
+    assert.throws(() => consumer({ assignments: [{ ...at, ...wrong }] }), isConfigError)
   }
 })
 
@@ -233,9 +243,8 @@ test('truncation: over random elections, what a consumer holds in the end is the
         isQuiet && partitions.every(({ records }, i) => records.map(r => text(r.value)).join() === seen[i]!.join())
       /** As a process does that ends and begins again with what it has noted. */
       const resume = (): void => {
-        for (const { partition, position, leaderEpoch } of c.progress()) {
-          if (position !== null && leaderEpoch !== null)
-            c.seek({ topic: 't', partition, offset: position, leaderEpoch })
+        for (const { partition, position, epochBefore } of c.progress()) {
+          if (position !== null) c.seek({ topic: 't', partition, offset: position, epochBefore })
         }
       }
       const read = async (): Promise<void> => {
@@ -255,10 +264,10 @@ test('truncation: over random elections, what a consumer holds in the end is the
             if (s.seeks && chance(0.5)) resume()
           } catch (error) {
             if (!(error instanceof LogTruncatedError)) throw error
-            const { partition, divergingOffset, leaderEpoch, position } = error
+            const { partition, divergingOffset, epochBefore, position } = error
             assert.equal(position, seen[partition]!.length)
             cut(partition, divergingOffset)
-            c.seek({ topic: 't', partition, offset: divergingOffset, leaderEpoch })
+            c.seek({ topic: 't', partition, offset: divergingOffset, epochBefore })
           }
         }
       }

@@ -24,7 +24,7 @@ export interface PartitionFetch {
 export interface Start {
   readonly offset: StartPosition
   /** With a plain offset: leader epoch of the record before it. */
-  readonly leaderEpoch?: number | null | undefined
+  readonly epochBefore?: number | null | undefined
 }
 
 /** Bytes that wait in all partitions of a consumer together. */
@@ -84,7 +84,7 @@ export class AssignedPartition {
   }
 
   /** Forgets what is buffered and continues at `start`. */
-  jump({ offset: start, leaderEpoch }: Start): void {
+  jump({ offset: start, epochBefore }: Start): void {
     this.forget()
     this.failure = null
     this.failures = 0
@@ -95,7 +95,7 @@ export class AssignedPartition {
     this.start = isOffset ? null : start
     this.position = isOffset ? start : -1
     this.fetchOffset = this.position
-    this.trail.restart(this.position, leaderEpoch ?? noEpoch)
+    this.trail.restart(this.position, epochBefore ?? noEpoch)
   }
 
   /** `start` was looked up. */

@@ -116,10 +116,10 @@ export class Consumer<K = Uint8Array | null, V = Uint8Array | null>
 
   /**
    * The next record of the partition is the one at `offset`, or where `offset` says. Clears an error of the partition. With
-   * `leaderEpoch`, as `progress` gave it, a log that was cut since then is noticed.
+   * `epochBefore`, as `progress` gave it, a log that was cut since then is noticed.
    */
   seek(
-    to: TopicPartition & { readonly offset: StartPosition; readonly leaderEpoch?: number | null | undefined },
+    to: TopicPartition & { readonly offset: StartPosition; readonly epochBefore?: number | null | undefined },
   ): void {
     checkStart('offset', to)
     const known = this.#partitions.get(nameOf(to))
@@ -162,7 +162,7 @@ export class Consumer<K = Uint8Array | null, V = Uint8Array | null>
       position: known(p.position),
       highWatermark: known(p.highWatermark),
       logStartOffset: known(p.logStartOffset),
-      leaderEpoch: known(p.trail.epochBefore(p.position)),
+      epochBefore: known(p.trail.epochBefore(p.position)),
       isPaused: p.isPaused,
     }))
   }
@@ -279,8 +279,8 @@ export class Consumer<K = Uint8Array | null, V = Uint8Array | null>
     }
   }
 
-  #startOf({ offset = this.#settings.from, leaderEpoch }: Assignment): Start {
-    return { offset, leaderEpoch }
+  #startOf({ offset = this.#settings.from, epochBefore }: Assignment): Start {
+    return { offset, epochBefore }
   }
 
   #add({ topic, partition }: TopicPartition, start: Start): void {

@@ -4,7 +4,7 @@ import { nameOf, type TopicPartition } from '../by-leader.ts'
 
 /**
  * An unclean election has cut the log below the position, and other records may stand there by now. `seek` to
- * `divergingOffset` (with `leaderEpoch`) goes on where the log is still what was read.
+ * `divergingOffset` (with `epochBefore`) goes on where the log is still what was read.
  */
 export class LogTruncatedError extends ApiError {
   readonly topic: string
@@ -17,9 +17,9 @@ export class LogTruncatedError extends ApiError {
    */
   readonly divergingOffset: number
   /** Leader epoch of the record before it; `null` if that is not known. */
-  readonly leaderEpoch: number | null
+  readonly epochBefore: number | null
 
-  constructor(of: TopicPartition, position: number, divergingOffset: number, leaderEpoch: number | null) {
+  constructor(of: TopicPartition, position: number, divergingOffset: number, epochBefore: number | null) {
     const what = `the records from offset ${divergingOffset} to ${position} (exclusive) were handed out`
     const advice = `seek to ${divergingOffset}, or set onOffsetOutOfRange to go on there`
     super('LOG_TRUNCATED', `${nameOf(of)}: ${what}, and are not in the log any more; ${advice}`)
@@ -27,6 +27,6 @@ export class LogTruncatedError extends ApiError {
     this.partition = of.partition
     this.position = position
     this.divergingOffset = divergingOffset
-    this.leaderEpoch = leaderEpoch
+    this.epochBefore = epochBefore
   }
 }

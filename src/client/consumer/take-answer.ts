@@ -72,10 +72,10 @@ function diverged(partition: AssignedPartition, end: EpochEnd, policy: OutOfRang
     return { kind: 'dropped' }
   }
   const known = trail.epochBefore(commonEnd)
-  const leaderEpoch = known >= 0 ? known : end.epoch
-  const error = new LogTruncatedError(partition, position, commonEnd, leaderEpoch < 0 ? null : leaderEpoch)
+  const epochBefore = known >= 0 ? known : end.epoch
+  const error = new LogTruncatedError(partition, position, commonEnd, epochBefore < 0 ? null : epochBefore)
   if (policy === 'error') return { kind: 'failed', error }
-  partition.jump({ offset: commonEnd, leaderEpoch })
+  partition.jump({ offset: commonEnd, epochBefore })
   return { kind: 'reset', error }
 }
 

@@ -6,7 +6,6 @@ import { KiB, MiB } from '../../util/units.ts'
 import type { TopicPartition } from '../by-leader.ts'
 import type { OffsetSpec } from '../offsets.ts'
 import { type ClientOptions, type ClientSettings, integer, oneOf, resolveClient, type WithPorts } from '../options.ts'
-import { noEpoch } from './epoch-trail.ts'
 
 /**
  * Where to begin: the start, the end, the first record at or after a time (the end if there is none), an offset, or,
@@ -25,9 +24,9 @@ export interface Assignment extends TopicPartition {
   readonly offset?: StartPosition | undefined
   /**
    * Leader epoch of the record before `offset`, which is a plain one, as `progress` gave it. With it a log that was cut
-   * since then, by an unclean election, is noticed (KIP-320). `null`, and -1 as `listOffsets` says: not known.
+   * since then, by an unclean election, is noticed (KIP-320). Not that of the record at `offset`, as `listOffsets` says it.
    */
-  readonly leaderEpoch?: number | null | undefined
+  readonly epochBefore?: number | null | undefined
 }
 
 /** Turns the bytes of a key or a value into what the application wants. Throwing ends the iteration with that error. */
@@ -69,7 +68,7 @@ export interface PartitionProgress extends TopicPartition {
   readonly highWatermark: number | null
   readonly logStartOffset: number | null
   /** Leader epoch of the record before `position`: keep the two together. `null` when it is not known. */
-  readonly leaderEpoch: number | null
+  readonly epochBefore: number | null
   readonly isPaused: boolean
 }
 
@@ -175,13 +174,13 @@ export function checkAssignment(assignment: Assignment): void {
   checkStart('assignments', assignment)
 }
 
-/** Throws `ConfigError` unless `offset` is a position, and `leaderEpoch` one that goes with it. */
-export function checkStart(key: string, { offset, leaderEpoch }: Pick<Assignment, 'offset' | 'leaderEpoch'>): void {
+/** Throws `ConfigError` unless `offset` is a position, and `epochBefore` one that goes with it. */
+export function checkStart(key: string, { offset, epochBefore }: Pick<Assignment, 'offset' | 'epochBefore'>): void {
   if (offset !== undefined) checkPosition(key, offset)
-  if (leaderEpoch === undefined || leaderEpoch === null || leaderEpoch === noEpoch) return
+  if (epochBefore == null) return
   const isPlain = typeof offset === 'number' && offset >= 0
-  if (Number.isSafeInteger(leaderEpoch) && leaderEpoch >= 0 && isPlain) return
-  throw new ConfigError(key, `${key}: expected a leaderEpoch from 0, with an offset from 0`)
+  if (Number.isSafeInteger(epochBefore) && epochBefore >= 0 && isPlain) return
+  throw new ConfigError(key, `${key}: expected an epochBefore from 0, with an offset from 0`)
 }
 
 /** Throws `ConfigError` unless `position` is one. */

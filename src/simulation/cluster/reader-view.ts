@@ -9,7 +9,7 @@ import type { PollStep } from '../records/operations.ts'
 export interface Mark {
   readonly offset: number
   /** Of the record before it; `null` at the beginning. */
-  readonly leaderEpoch: number | null
+  readonly epochBefore: number | null
 }
 
 /** More are not needed to go back to something old now and then. */
