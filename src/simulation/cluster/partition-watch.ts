@@ -163,7 +163,9 @@ export class PartitionWatch {
 
   /** In which this replica is by what it knows. The first leader of a line says what is left in it of the one before. */
   #lineOf(watched: Watched, id: NodeId, { leaderEpoch, isLeader }: Partition): Line {
-    const { topicId, partition, lines } = watched
+    const { topic, topicId, partition, lines } = watched
+    // Where nothing may be lost an unclean election, of the one that is all there is, loses nothing.
+    if (!topic.isUncleanAllowed) return lines[0]!
     const uncleanEpoch = this.#cluster.history.uncleanEpochAt(topicId, partition, leaderEpoch)
     const known = lines.find(line => line.uncleanEpoch === uncleanEpoch)
     if (known !== undefined) return known
@@ -268,6 +270,7 @@ export class PartitionWatch {
 }
 
 /** The line that the newest metadata are about; `null` before anybody led in it. */
-function lineIn({ image, lines }: Watched): Line | null {
+function lineIn({ topic, image, lines }: Watched): Line | null {
+  if (!topic.isUncleanAllowed) return lines[0]!
   return lines.find(({ uncleanEpoch }) => uncleanEpoch === image?.uncleanEpoch) ?? null
 }
