@@ -63,7 +63,7 @@ export class WsSocket implements Socket {
   }
 
   send(message: Uint8Array): void {
-    if (!this.#maySend()) return
+    if (!this.#isOpen()) return
     this.#cork()
     if (this.#mask === 'random') this.#ws.send(message, sendOptions)
     else if (message.length <= joinedBytesMax) this.#tcp.write(smallFrame(message, this.#mask))
@@ -80,14 +80,14 @@ export class WsSocket implements Socket {
       this.send(concatBytes(parts))
       return
     }
-    if (!this.#maySend()) return
+    if (!this.#isOpen()) return
     this.#cork()
     this.#tcp.write(frameHead(sizeOfParts(parts), this.#mask))
     for (const part of parts) this.#tcp.write(part)
     this.#onWritten()
   }
 
-  #maySend(): boolean {
+  #isOpen(): boolean {
     return !this.#isClosing && this.#ws.readyState === this.#ws.OPEN
   }
 
@@ -153,7 +153,7 @@ export class WsSocket implements Socket {
 
   /** A message that was read past `ws`. */
   receive(message: Uint8Array): void {
-    if (!this.#isClosing && this.#ws.readyState === this.#ws.OPEN) this.onMessage(message)
+    if (this.#isOpen()) this.onMessage(message)
   }
 
   #onMessage(data: Buffer, isBinary: boolean): void {

@@ -137,6 +137,17 @@ export function assertKept(t: TestContext, load: RecordLoad): void {
   assert.ok(verdict.counts.acknowledged > 0, 'there was load')
 }
 
+/** After `assertKept`, where every leader that went had settled what it had taken: nothing had to be sent again that was written. */
+export function assertWrittenOnce(load: RecordLoad): void {
+  const { counts, anomalies } = load.verdict()
+  assert.equal(counts.unknown + counts.failed, 0, 'every send was acknowledged')
+  assert.deepEqual(
+    anomalies.filter(({ name }) => name === 'duplicate'),
+    [],
+    'none was written twice',
+  )
+}
+
 function disksIn(t: TestContext, directory: string, make: DiskMaker): ReadonlyMap<number, LoopDisk> {
   const disks = new Map<number, LoopDisk>()
   afterTest(t, () => {
