@@ -5,8 +5,8 @@
  * and perhaps have it twice.
  */
 import type { Failure } from '../protocol/errors.ts'
+import { Fifo } from '../util/fifo.ts'
 import type { Offset } from '../util/numbers.ts'
-import { Fifo } from './fifo.ts'
 
 /** A request that waits for one of its partitions; `slot` is the place in it. */
 export interface AppendWaiter {

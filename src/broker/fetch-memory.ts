@@ -5,7 +5,7 @@
  * batch per fetch under way.
  */
 import { assertCount } from '../util/assert.ts'
-import { Fifo } from './fifo.ts'
+import { Fifo } from '../util/fifo.ts'
 
 export class FetchMemory {
   readonly bytesMax: number
@@ -22,7 +22,7 @@ export class FetchMemory {
 
   /** Takes up to `wanted` bytes, at least one: at once when there are any, else when others have given back. */
   take(wanted: number): number | Promise<number> {
-    if (this.#waiting.size === 0 && this.#bytesUsed < this.bytesMax) return this.#grant(wanted)
+    if (this.#waiting.length === 0 && this.#bytesUsed < this.bytesMax) return this.#grant(wanted)
     return new Promise(resolve => this.#waiting.push(() => resolve(this.#grant(wanted))))
   }
 

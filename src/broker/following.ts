@@ -7,9 +7,9 @@ import type { PartitionLog } from '../log/types.ts'
 import type { StoredRange } from '../protocol/batch/ranges.ts'
 import { ApiError, type Failure } from '../protocol/errors.ts'
 import { FollowerReplica, type FollowerReplicaOptions } from '../replication/follower-replica.ts'
-import { type AppendItem, noEpoch } from '../replication/types.ts'
-import type { LeaderEpoch, Offset } from '../util/numbers.ts'
-import { Fifo } from './fifo.ts'
+import type { AppendItem } from '../replication/types.ts'
+import { Fifo } from '../util/fifo.ts'
+import { type LeaderEpoch, noEpoch, type Offset } from '../util/numbers.ts'
 import type { BrokerRules } from './rules.ts'
 
 export interface FollowerAnswer {

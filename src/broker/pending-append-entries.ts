@@ -2,7 +2,7 @@
 import type { ResponseOf } from '../protocol/api.ts'
 import type { appendEntries } from '../protocol/apis/index.ts'
 import { errorCode, type Failure, isFailure, noError } from '../protocol/errors.ts'
-import { noEpoch } from '../replication/types.ts'
+import { noEpoch } from '../util/numbers.ts'
 import type { FollowerAnswer, ReplicaWaiter } from './following.ts'
 
 type Answers = ResponseOf<typeof appendEntries>['partitions']

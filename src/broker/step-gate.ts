@@ -1,7 +1,7 @@
 /**
  * Bounds how many steps are under way at once; first come, first served. A step that finds room begins within the call.
  */
-import { Fifo } from './fifo.ts'
+import { Fifo } from '../util/fifo.ts'
 
 export class StepGate {
   readonly #underWayMax: number

@@ -2,8 +2,8 @@
  * Where two logs part: found from their histories of leader epochs, in as many round trips as there are epochs in which
  * they differ, not one for each record (KIP-101, KIP-279; Raft, end of section 5.3).
  */
-import { type LeaderEpoch, type Offset, toLeaderEpoch } from '../util/numbers.ts'
-import { type LogView, noEpoch } from './types.ts'
+import { type LeaderEpoch, noEpoch, type Offset, toLeaderEpoch } from '../util/numbers.ts'
+import type { LogView } from './types.ts'
 
 export interface Hint {
   readonly hintEpoch: number

@@ -6,10 +6,10 @@
  *   append ─decide─► refused | mismatch(hint) | restart, decide again | truncate, decide again | take ─onTaken─► acknowledged
  */
 import { assert, assertAtMost, assertCount } from '../util/assert.ts'
-import type { LeaderEpoch, Offset } from '../util/numbers.ts'
+import { type LeaderEpoch, noEpoch, type Offset } from '../util/numbers.ts'
 import { epochBefore, type Hint, hintBelow } from './divergence.ts'
 import { type ReplicationRules, soundReplicationRules } from './rules.ts'
-import { type AppendItem, type LogView, noEpoch } from './types.ts'
+import type { AppendItem, LogView } from './types.ts'
 
 export interface FollowerReplicaOptions {
   readonly leaderEpoch: LeaderEpoch

@@ -4,11 +4,11 @@
  * answers and metadata, sends, and acts on moves. Invariants L1 to L9 are in SPEC.md.
  */
 import { assert, assertAtMost, assertCount } from '../util/assert.ts'
-import type { BrokerEpoch, LeaderEpoch, NodeId, Offset } from '../util/numbers.ts'
+import { type BrokerEpoch, type LeaderEpoch, type NodeId, noEpoch, type Offset } from '../util/numbers.ts'
 import { epochBefore, nextAfter } from './divergence.ts'
 import { FollowerProgress, type Sent } from './follower-progress.ts'
 import { type ReplicationRules, soundReplicationRules } from './rules.ts'
-import { type AppendAnswer, type IsrMember, type LogView, noEpoch } from './types.ts'
+import type { AppendAnswer, IsrMember, LogView } from './types.ts'
 
 /** What the metadata say of the partition, as this node has them. */
 export interface LeaderTerms {

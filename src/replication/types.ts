@@ -1,9 +1,6 @@
 /** What the two sides of a partition's replication say to each other, and what they must know of the log below them. */
 import type { BrokerEpoch, LeaderEpoch, NodeId, Offset } from '../util/numbers.ts'
 
-/** `prevEpoch` and `hintEpoch` when there is none. */
-export const noEpoch = -1
-
 /** The log of a replica as it is now, including what is appended and not yet durable. */
 export interface LogView {
   /** First offset that may be read. */

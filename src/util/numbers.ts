@@ -14,6 +14,8 @@ type Branded<Name extends string> = number & { readonly [brand]: Name }
 export type Offset = number
 /** Counts the leaders of a partition. */
 export type LeaderEpoch = Branded<'LeaderEpoch'>
+/** In place of a leader epoch, in memory and on the wire: there is none, or it is not known. */
+export const noEpoch = -1
 /** Raft's logical time. Only inside `raft/`, `raft-storage/` and `quorum/`; outside it is an epoch. */
 export type Term = Branded<'Term'>
 /** Position in a Raft log, from 1; 0 is before the first entry. */

@@ -4,7 +4,7 @@ import { rmSync } from 'node:fs'
 import path from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { freePorts } from '../../examples/bank/cluster.ts'
+import { freePorts } from '../../src/cli/bench/free-ports.ts'
 import {
   ApiError,
   ConfigError,

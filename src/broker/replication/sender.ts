@@ -15,10 +15,10 @@ import type { Connection } from '../../transport/connection.ts'
 import { assertCount } from '../../util/assert.ts'
 import { joinBytes } from '../../util/bytes.ts'
 import type { Timer } from '../../util/clock.ts'
+import { Fifo } from '../../util/fifo.ts'
 import { type NodeId, toBrokerEpoch } from '../../util/numbers.ts'
 import { removeFrom } from '../../util/remove-from.ts'
 import { MiB } from '../../util/units.ts'
-import { Fifo } from '../fifo.ts'
 import { type FollowerFeed, type Shipment, takeOrNothing } from './feed.ts'
 import { FollowerLink } from './link.ts'
 import type { SenderCore } from './sender-core.ts'
@@ -159,7 +159,7 @@ export class ReplicaSender {
   #pump(): void {
     const connection = this.#link.connection
     if (connection === null) return
-    while (this.#hasRoom && this.#ready.size > 0) {
+    while (this.#hasRoom && this.#ready.length > 0) {
       const shipments = this.#load()
       if (shipments.length > 0) this.#send(connection, shipments)
     }
@@ -174,7 +174,7 @@ export class ReplicaSender {
     const { throttle } = this.#core
     const shipments: Shipment[] = []
     let roomBytes = requestBytesMax
-    for (let turn = this.#ready.size; turn > 0 && roomBytes > 0 && shipments.length < limits.items; turn--) {
+    for (let turn = this.#ready.length; turn > 0 && roomBytes > 0 && shipments.length < limits.items; turn--) {
       const feed = this.#ready.shift()!
       feed.isQueued = false
       if (feed.isEnded) continue

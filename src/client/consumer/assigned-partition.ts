@@ -8,8 +8,9 @@
  */
 import { readBatchHeader } from '../../protocol/batch/header.ts'
 import { assert } from '../../util/assert.ts'
-import { Deque } from '../deque.ts'
-import { EpochTrail, noEpoch } from './epoch-trail.ts'
+import { Fifo } from '../../util/fifo.ts'
+import { noEpoch } from '../../util/numbers.ts'
+import { EpochTrail } from './epoch-trail.ts'
 import type { StartPosition } from './types.ts'
 
 /** A fetch that is on its way, for one partition. */
@@ -55,7 +56,7 @@ export class AssignedPartition {
   leaderOnlyUntilMs = 0
   /** It is in the line of partitions that have something for the application. */
   isReady = false
-  readonly batches = new Deque<Uint8Array>()
+  readonly batches = new Fifo<Uint8Array>()
   bufferedBytes = 0
   /** Exclusive; -1 until known. */
   highWatermark = -1

@@ -2,12 +2,10 @@
  * Of which leader epochs the records are that a consumer has fetched of a partition: by this its leader tells whether the log
  * still has them (KIP-320). Epochs rise along a log, so one entry stands for all batches of an epoch.
  */
+import { noEpoch } from '../../util/numbers.ts'
 
 /** How many leaders back a trail reaches: more than pass between two fetches, so that where logs part is found at once. */
 const entriesMax = 32
-
-/** No epoch: the record before a place is not known. */
-export const noEpoch = -1
 
 /** Where an epoch of the leader's log ends, as a divergence names it. */
 export interface EpochEnd {

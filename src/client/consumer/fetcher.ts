@@ -8,10 +8,10 @@
  * the new leader is asked as soon as it is known.
  */
 import { ApiError, type ErrorName, errorName } from '../../protocol/errors.ts'
+import { Fifo } from '../../util/fifo.ts'
 import { KiB } from '../../util/units.ts'
 import { type Cluster, isRetriable } from '../cluster.ts'
 import type { Connection } from '../connection.ts'
-import { Deque } from '../deque.ts'
 import { answerLateMs } from '../options.ts'
 import { Staleness } from '../staleness.ts'
 import { backoffDelayMs, catchUpDelayMs } from '../wait.ts'
@@ -54,7 +54,7 @@ export class Fetcher {
   readonly #onNews: () => void
   readonly #partitions = new Set<AssignedPartition>()
   /** Partitions with something for the application; each takes its turn with one batch. */
-  readonly #ready = new Deque<AssignedPartition>()
+  readonly #ready = new Fifo<AssignedPartition>()
   readonly #links = new Map<number, Link>()
   readonly #connecting = new Set<number>()
   readonly #timer: WakeTimer

@@ -6,9 +6,9 @@
  */
 import { ApiError } from '../../protocol/errors.ts'
 import { assert } from '../../util/assert.ts'
+import { Fifo } from '../../util/fifo.ts'
 import { KiB, MiB } from '../../util/units.ts'
 import type { Cluster } from '../cluster.ts'
-import { Deque } from '../deque.ts'
 import { recordHeaders } from './messages.ts'
 import { type PartitionQueue, SendEpochs } from './partition-queue.ts'
 import { ProducerBatch } from './producer-batch.ts'
@@ -29,7 +29,7 @@ export class Accumulator {
   readonly #lines = new Map<string, TopicLine>()
   readonly #sendEpochs = new SendEpochs()
   /** Topics whose first waiting call waits for memory, in the order they ran into it. */
-  readonly #memoryLine = new Deque<TopicLine>()
+  readonly #memoryLine = new Fifo<TopicLine>()
   /** Partitions that have something to send or in flight. The sender moves served ones to the end. */
   readonly active = new Set<PartitionQueue>()
   /** Memory of settled batches: allocating and clearing it anew is a tenth of the cost of producing. */

@@ -10,9 +10,9 @@
  * of it over there has no say any more.
  */
 import { assert } from '../../util/assert.ts'
+import { Fifo } from '../../util/fifo.ts'
 import { removeFrom } from '../../util/remove-from.ts'
 import type { Connection } from '../connection.ts'
-import { Deque } from '../deque.ts'
 import type { ProducerBatch } from './producer-batch.ts'
 
 /** Why a batch comes back, and what has to happen before it leaves again. */
@@ -37,7 +37,7 @@ export class PartitionQueue {
   readonly topic: string
   readonly partition: number
   open: ProducerBatch | null = null
-  readonly closed = new Deque<ProducerBatch>()
+  readonly closed = new Fifo<ProducerBatch>()
   /** What went wrong last: the cause when a batch is given up in the end. */
   lastError: Error | null = null
   /** A batch of this partition is being split: its parts come first. */

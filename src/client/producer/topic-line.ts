@@ -1,6 +1,7 @@
 /** A topic as the accumulator sees it: its partitions' queues, who waits to get in, and where unkeyed messages go. */
+
+import { Fifo } from '../../util/fifo.ts'
 import type { Cluster } from '../cluster.ts'
-import { Deque } from '../deque.ts'
 import { PartitionQueue, type SendEpochs } from './partition-queue.ts'
 import type { SendCall } from './send-call.ts'
 import type { Message, ProducerSettings } from './types.ts'
@@ -9,7 +10,7 @@ export class TopicLine {
   readonly name: string
   readonly partitions: PartitionQueue[] = []
   /** Calls with messages that are in no batch yet, in order. */
-  readonly waiting = new Deque<SendCall>()
+  readonly waiting = new Fifo<SendCall>()
   /** Its metadata is being fetched. */
   isLoading = false
   /** Its first waiting call waits for memory. */
