@@ -11,7 +11,7 @@ import type { fetch } from '../protocol/apis/index.ts'
 import { unpackToPlain } from '../protocol/batch/plain.ts'
 import { ApiError, errorCode, type Failure, isFailure, noError } from '../protocol/errors.ts'
 import type { RequestContext } from '../transport/handler.ts'
-import { joinBytes } from '../util/bytes.ts'
+import { joinBytes, sizeOfParts } from '../util/bytes.ts'
 import type { Offset } from '../util/numbers.ts'
 import { partitionFailure } from './failures.ts'
 import type { WaitedPartition } from './fetch-wait.ts'
@@ -28,6 +28,8 @@ export interface FetchLook {
   readonly response: FetchResponse
   /** Bytes of record batches found. */
   readonly bytes: number
+  /** Bytes of records in the response: as they are stored, or unpacked. */
+  readonly heldBytes: number
   readonly failures: number
   /** Partitions whose reader is sent elsewhere, to a nearer replica or back to what the log has: it is not kept waiting. */
   readonly redirects: number
@@ -35,6 +37,12 @@ export interface FetchLook {
   readonly waitedFor: readonly WaitedPartition[]
   /** Where a reader that has all of this will go on. */
   readonly goingOn: readonly GoingOn[]
+}
+
+interface InAnswer {
+  readonly records: PartitionResponse['records']
+  /** What they hold in memory if they were unpacked. */
+  readonly bytes: number
 }
 
 export interface GoingOn {
@@ -56,6 +64,7 @@ export async function lookAtPartitions(
   const waitedFor: WaitedPartition[] = []
   const goingOn: GoingOn[] = []
   let bytes = 0
+  let heldBytes = 0
   let failures = 0
   let redirects = 0
   const first = count > 1 ? broker.random.nextInt(count) : 0
@@ -81,23 +90,29 @@ export async function lookAtPartitions(
     }
     const { role, highWatermark, committedBytes } = partition
     waitedFor.push({ partition, role, highWatermark, committedBytes })
-    const limit = { maxBytes: Math.min(item.maxBytes, bytesMax - bytes), minOneBatch: bytes === 0 }
+    const limit = { maxBytes: Math.min(item.maxBytes, bytesMax - heldBytes), minOneBatch: bytes === 0 }
     const batches = await readBatches(broker, partition, item, limit)
     if (isFailure(batches)) {
       partitions[place] = failed(item, batches)
       failures += 1
       continue
     }
-    for (const batch of batches) bytes += batch.length
+    const storedBytes = sizeOfParts(batches)
+    bytes += storedBytes
     if (batches.length > 0) {
       const fromOffset = batchesEndOffset(batches.at(-1)!, item.fetchOffset)
       goingOn.push({ log: partition.log, fromOffset, maxBytes: limit.maxBytes })
     }
-    const records = await inFormat(broker, request, partition, item, batches)
-    partitions[place] = isFailure(records) ? failed(item, records) : found(item, partition, records)
-    if (isFailure(records)) failures += 1
+    const inAnswer = await inFormat(broker, request, partition, item, batches, limit.maxBytes)
+    if (isFailure(inAnswer)) {
+      partitions[place] = failed(item, inAnswer)
+      failures += 1
+      continue
+    }
+    partitions[place] = found(item, partition, inAnswer.records)
+    heldBytes += Math.max(storedBytes, inAnswer.bytes)
   }
-  return { response: { partitions }, bytes, failures, redirects, waitedFor, goingOn }
+  return { response: { partitions }, bytes, heldBytes, failures, redirects, waitedFor, goingOn }
 }
 
 function findReadable(
@@ -152,11 +167,12 @@ async function inFormat(
   partition: Partition,
   item: PartitionRequest,
   batches: readonly Uint8Array[],
-): Promise<PartitionResponse['records'] | Failure> {
+  bytesMax: number,
+): Promise<InAnswer | Failure> {
   // A read from the file is one piece already; only batches from the tail cache are copied together.
-  if (request.format === 'batches') return batches.length === 0 ? noRecords : joinBytes(batches)
+  if (request.format === 'batches') return { records: batches.length === 0 ? noRecords : joinBytes(batches), bytes: 0 }
   try {
-    return await unpackToPlain(batches, broker.codecs, { fromOffset: item.fetchOffset })
+    return await unpackToPlain(batches, broker.codecs, { fromOffset: item.fetchOffset, bytesMax })
   } catch (error) {
     return readFailure(broker, partition, item, error)
   }

@@ -115,7 +115,8 @@ export interface PartitionLog extends AsyncDisposable {
    */
   onAppendFailure(listener: (failure: AppendFailure) => void): void
   /**
-   * Whole batches, in memory of the reader's own (nothing changes it later); together at most `maxBytes` unless `minOneBatch`.
+   * Whole batches, one or more in each piece, in memory of the reader's own (nothing changes it later); together at most
+   * `maxBytes` unless `minOneBatch`.
    * Synchronous when the tail cache has them. Throws `ApiError` `OFFSET_OUT_OF_RANGE` below the start or above the end
    * of the log, `KAFKA_STORAGE_ERROR` (thrown or rejected) when the bytes on disk are damaged: then the log is offline.
    */

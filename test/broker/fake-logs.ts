@@ -19,6 +19,7 @@ import type {
 import { splitBatches } from '../../src/protocol/batch/decoder.ts'
 import { patchBatch, readBatchHeader } from '../../src/protocol/batch/header.ts'
 import { ApiError } from '../../src/protocol/errors.ts'
+import { joinBytes } from '../../src/util/bytes.ts'
 import { type LeaderEpoch, toLeaderEpoch } from '../../src/util/numbers.ts'
 
 interface StoredBatch {
@@ -44,7 +45,7 @@ export class FakeLog implements PartitionLog {
   refuseWith: Error | null = null
   /** Reads reject with it. */
   readFailure: Error | null = null
-  /** Reads answer with a promise, as from a file. */
+  /** Reads answer with a promise, and in one piece, as from a file. */
   readsFromDisk = false
   /** What was asked to be read ahead: from where, and how much. */
   readonly aheads: Array<[fromOffset: number, maxBytes: number]> = []
@@ -137,7 +138,8 @@ export class FakeLog implements PartitionLog {
       found.push(batch.bytes)
       size += batch.bytes.length
     }
-    return this.readsFromDisk ? Promise.resolve(found) : found
+    if (!this.readsFromDisk) return found
+    return Promise.resolve(found.length === 0 ? [] : [joinBytes(found)])
   }
 
   readViews(request: ReadRequest): Uint8Array[] | null {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { fetch, produce } from '../../src/protocol/apis/index.ts'
+import { limits } from '../../src/protocol/common.ts'
 import { CorruptionError } from '../../src/util/errors.ts'
 import { toLeaderEpoch } from '../../src/util/numbers.ts'
 import {
@@ -283,6 +284,19 @@ describe('offsets', () => {
     )
   })
 
+  test('plain records of several batches, also when they are read from a file in one piece', async () => {
+    const h = await openHarness()
+    await fill(h, 0, ['a'], ['b', 'c'])
+    h.log().readsFromDisk = true
+    const response = await h.call(fetch, fetchRequest({ format: 'records' }))
+    const { errorCode, records } = response!.partitions[0]!
+    assert.equal(errorCode, 0)
+    assert.deepEqual(
+      (records as { value: Uint8Array }[]).map(r => new TextDecoder().decode(r.value)),
+      ['a', 'b', 'c'],
+    )
+  })
+
   test('an isolation level nobody knows is refused', async () => {
     const h = await openHarness()
     await assert.rejects(h.call(fetch, fetchRequest({ isolationLevel: 2 })), { code: 'INVALID_REQUEST' })
@@ -335,6 +349,17 @@ describe('fetch memory', () => {
     gone.abort()
     unread[Symbol.dispose]()
     assert.equal(aheads.length, 1)
+  })
+
+  test('who wants records unpacked takes room for as large a batch as there is, and gives back what it did not need', async () => {
+    const h = await openHarness({ settings: { fetchMemoryBytesMax: limits.recordsBytes } })
+    await fill(h, 0, ['a', 'b'])
+    h.log('t', 0).readsFromDisk = true
+    const requests = [1, 2].map(() => h.call(fetch, fetchRequest({ format: 'records', maxBytes: 1 })))
+    assert.equal(h.broker.fetchMemoryBytes, limits.recordsBytes)
+    assert.equal(h.log('t', 0).reads, 1)
+    for (const request of requests) assert.equal((await request)!.partitions[0]!.records.length, 2)
+    assert.equal(h.broker.fetchMemoryBytes, 0)
   })
 
   test('a fetch that waits for records holds none of it', async () => {

@@ -278,6 +278,41 @@ test('GET: an answer ends at maxBytes, a record at least, and reading on finds e
   )
 })
 
+test('GET: maxRecords may end within a batch that gets large when it is unpacked', async () => {
+  await using rig = await restRig()
+  rig.gateway.append(
+    0,
+    batchWith(
+      [...Array(5_000)].map(() => ({ value: encode('same') })),
+      'gzip',
+    ),
+  )
+  const offsets: number[] = []
+  for (let offset = 0; offset < 5_000; ) {
+    const { body } = await ask(rig, `/t/partitions/0/records?offset=${offset}&maxRecords=1250`)
+    offsets.push(...(body.records as { offset: number }[]).map(record => record.offset))
+    offset = body.nextOffset as number
+  }
+  assert.deepEqual(offsets, [...Array(5_000).keys()])
+})
+
+test('GET: a record larger than a request may be is not made JSON of, but given as it is', async () => {
+  const bodyBytesMax = 64 * KiB
+  await using rig = await restRig({ bodyBytesMax })
+  const large = new Uint8Array(bodyBytesMax + 1)
+  rig.gateway.append(0, batchWith([{ value: encode('before') }, { value: large }, { value: encode('behind') }], 'gzip'))
+  const before = await ask(rig, '/t/partitions/0/records')
+  assert.deepEqual([before.status, before.body.nextOffset], [200, 1])
+  const refused = await ask(rig, '/t/partitions/0/records?offset=1')
+  assert.deepEqual([refused.status, refused.body.error], [406, 'MESSAGE_TOO_LARGE'])
+  assert.match(refused.body.message as string, /offset 1 has 65537 bytes.*octet-stream/)
+  const raw = await fetch(`${rig.url}/t/partitions/0/records?offset=1`, {
+    headers: { accept: 'application/octet-stream' },
+  })
+  assert.deepEqual([raw.status, raw.headers.get('millrace-next-offset')], [200, '2'])
+  assert.deepEqual(new Uint8Array(await raw.arrayBuffer()), large)
+})
+
 test('GET: the value of one record as it is', async () => {
   await using rig = await restRig()
   rig.gateway.append(

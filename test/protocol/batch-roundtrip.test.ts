@@ -25,6 +25,7 @@ const expected = (records: readonly TestRecord[], baseOffset: number): DecodedRe
 /** Flips every bit: enough to see that the records, and only they, go through the codec. */
 const flip = (bytes: Uint8Array): Uint8Array => bytes.map(byte => ~byte)
 const flipping: Codec = { compress: flip, decompress: flip }
+const bytesMax = 1 << 20
 const flippingLater: Codec = { compress: async b => flip(b), decompress: async b => flip(b) }
 
 test('any records, uncompressed: accepted, counted, read back', () => {
@@ -56,12 +57,12 @@ test('any records through a codec, now or later', async () => {
   )
 })
 
-test('any records as plain records', () => {
-  fc.assert(
-    fc.property(arbitraryRecords, records => {
+test('any records as plain records', async () => {
+  await fc.assert(
+    fc.asyncProperty(arbitraryRecords, async records => {
       const plain = records.map(r => ({ ...r, headers: r.headers ?? [] }))
       const batch = packPlainRecords(plain, 0)
-      assert.deepEqual(unpackToPlain([batch], noCodecs), expected(records, 0))
+      assert.deepEqual((await unpackToPlain([batch], noCodecs, { bytesMax })).records, expected(records, 0))
     }),
   )
 })
@@ -155,14 +156,55 @@ test('plain records: refused empty; cut by offset and count; control batches lef
   const second = threeRecordBatch()
   patchBatch(second, 0, 3, 0)
   const control = forged(second, (_, view) => view.setInt16(21, attribute.control))
-  const offsets = (records: unknown): number[] => (records as DecodedRecord[]).map(r => r.offset)
-  assert.deepEqual(offsets(unpackToPlain([first, second], noCodecs, { fromOffset: 2, recordsMax: 3 })), [2, 3, 4])
-  assert.deepEqual(offsets(unpackToPlain([first, control], noCodecs)), [0, 1, 2])
+  const unpack = async (batches: Uint8Array[], options = {}, codecs = noCodecs): Promise<number[]> =>
+    (await unpackToPlain(batches, codecs, { bytesMax, ...options })).records.map(record => record.offset)
+  assert.deepEqual(await unpack([first, second], { fromOffset: 2, recordsMax: 3 }), [2, 3, 4])
+  assert.deepEqual(await unpack([first, control]), [0, 1, 2])
   const packed = await buildBatch([{ key: null, value: 'z', headers: null, timestamp: 1 }], {
     compression: 'lz4',
     codec: flippingLater,
   })
-  assert.deepEqual(offsets(await unpackToPlain([packed, second], { ...noCodecs, lz4: flippingLater })), [0, 3, 4, 5])
+  assert.deepEqual(await unpack([packed, second], {}, { ...noCodecs, lz4: flippingLater }), [0, 3, 4, 5])
+  // What is read from a file is one piece, whatever the number of batches.
+  assert.deepEqual(await unpack([Buffer.concat([first, second])]), [0, 1, 2, 3, 4, 5])
+})
+
+test('plain records: unpacking ends before it is too much, but not before the first batch', async () => {
+  let unpacked = 0
+  const doubling: Codec = {
+    compress: b => b,
+    decompress: b => {
+      unpacked++
+      return Uint8Array.from(b)
+    },
+  }
+  const batches = [0, 1, 2].map(baseOffset => {
+    const record = { key: null, value: 'x'.repeat(1_000), headers: null, timestamp: 1 }
+    const batch = buildBatch([record], { compression: 'gzip', codec: doubling }) as Uint8Array
+    patchBatch(batch, 0, baseOffset, 0)
+    return batch
+  })
+  const count = async (bytesMax: number): Promise<number[]> => {
+    unpacked = 0
+    const { records, bytes } = await unpackToPlain(batches, { ...noCodecs, gzip: doubling }, { bytesMax })
+    assert.ok(bytes >= records.length * 1_000 && (bytes <= bytesMax || records.length === 1))
+    return [records.length, unpacked]
+  }
+  assert.deepEqual(await count(1), [1, 2])
+  assert.deepEqual(await count(2_100), [2, 3])
+  assert.deepEqual(await count(4_000), [3, 3])
+})
+
+test('some of a batch’s records: those before are passed over, those behind are not looked at', () => {
+  const batch = threeRecordBatch()
+  patchBatch(batch, 0, 10, 0)
+  const whole = decodeBatch(batch, noCodecs) as DecodedRecord[]
+  for (let fromOffset = 9; fromOffset <= 14; fromOffset++) {
+    for (let recordsMax = 0; recordsMax <= 4; recordsMax++) {
+      const some = decodeBatch(batch, noCodecs, { fromOffset, recordsMax })
+      assert.deepEqual(some, whole.filter(record => record.offset >= fromOffset).slice(0, recordsMax))
+    }
+  }
 })
 
 test('plain records without a timestamp get the broker’s time', () => {

@@ -4,6 +4,7 @@
  * deadline timer.
  */
 import { fetch } from '../../protocol/apis/index.ts'
+import { limits } from '../../protocol/common.ts'
 import { ApiError } from '../../protocol/errors.ts'
 import { defineHandler, type Handler, type RequestContext } from '../../transport/handler.ts'
 import { type FetchLook, type FetchRequest, type FetchResponse, lookAtPartitions } from '../fetch-read.ts'
@@ -29,11 +30,12 @@ async function handleFetch(
   const bytesMax = Math.min(request.maxBytes, settings.fetchBytesMax, sumOfLimits(request))
   const bytesMin = Math.min(request.minBytes, bytesMax)
   for (let isDelayed = false; ; ) {
-    const grant = fetchMemory.take(bytesMax)
+    // How large a batch gets when it is unpacked shows only then.
+    const grant = fetchMemory.take(request.format === 'records' ? Math.max(bytesMax, limits.recordsBytes) : bytesMax)
     const granted = typeof grant === 'number' ? grant : await grant
     let look: FetchLook
     try {
-      look = await lookAtPartitions(broker, request, context, granted)
+      look = await lookAtPartitions(broker, request, context, Math.min(granted, bytesMax))
     } catch (error) {
       fetchMemory.release(granted)
       throw error
@@ -45,7 +47,7 @@ async function handleFetch(
       stats.fetchFailures += look.failures
       stats.fetchMs.observe(clock.nowMs() - startMs)
       // From here on the answer counts with what it holds, until the transport disposes of it.
-      fetchMemory.correct(granted, look.bytes)
+      fetchMemory.correct(granted, look.heldBytes)
       return { ...look.response, [Symbol.dispose]: () => onTaken(broker, look, context) }
     }
     fetchMemory.release(granted)
@@ -59,7 +61,7 @@ async function handleFetch(
 
 /** The reader has the answer, or is gone. While he works on it, what follows is read. */
 function onTaken({ fetchMemory }: BrokerRuntime, look: FetchLook, { signal }: RequestContext): void {
-  fetchMemory.release(look.bytes)
+  fetchMemory.release(look.heldBytes)
   if (signal.aborted) return
   for (const { log, fromOffset, maxBytes } of look.goingOn) log.readAhead(fromOffset, maxBytes)
 }

@@ -82,10 +82,10 @@ export class FetchRoute {
   ): Promise<HttpAnswer> {
     const failure = partitionError(fetched)
     if (failure !== null) return failureAnswer(failure)
-    const { codecs } = this.#options
+    const { codecs, maxBytesMax } = this.#options
     try {
       if (request.headers.accept?.trim() === binaryType) return await rawAnswer(fetched, call.offset, codecs)
-      return await jsonRecords(fetched, call, wanted, codecs)
+      return await jsonRecords(fetched, call, { ...wanted, recordBytesMax: maxBytesMax }, codecs)
     } catch (error) {
       return failureAnswer(unreadable(error), 500)
     }
@@ -117,26 +117,42 @@ function offsetOf(query: Query): number | 'start' | 'end' {
   return offset
 }
 
-/** The text ends after the first record that brings it to `maxBytes`: `nextOffset` may stand within a batch. */
+/**
+ * The text ends after the first record that brings it to `maxBytes`: `nextOffset` may stand within a batch. A
+ * record that would need several times `maxBytesMax` as text is left to who takes its bytes as they are.
+ */
 async function jsonRecords(
   { records, logStartOffset, highWatermark }: FetchedPartition,
   { topic, partition, offset }: FetchCall,
-  { maxBytes, maxRecords, format }: Wanted,
+  { maxBytes, maxRecords, recordBytesMax, format }: Wanted & { readonly recordBytesMax: number },
   codecs: Codecs,
 ): Promise<HttpAnswer> {
   const texts: string[] = []
   let length = 0
+  let refusal: Failure | null = null
   const take = (record: DecodedRecord): boolean => {
-    if (texts.length >= maxRecords || length >= maxBytes) return false
+    if (length >= maxBytes) return false
+    const recordBytes = (record.key?.length ?? 0) + (record.value?.length ?? 0)
+    if (recordBytes > recordBytesMax) {
+      refusal = tooLargeAsText(record.offset, recordBytes, recordBytesMax)
+      return false
+    }
     const text = recordText(record, format)
     texts.push(text)
     length += text.length
     return true
   }
-  const nextOffset = await takeRecords(records as Uint8Array, offset, codecs, take)
+  const some = { fromOffset: offset, recordsMax: maxRecords }
+  const nextOffset = await takeRecords(records as Uint8Array, some, codecs, take)
+  if (refusal !== null && texts.length === 0) return failureAnswer(refusal, 406)
   const head = `{"topic":${JSON.stringify(topic)},"partition":${partition},"logStartOffset":${logStartOffset},"highWatermark":${highWatermark},"nextOffset":${nextOffset}`
   const body = Buffer.from(`${head},"records":[${texts.join(',')}]}\n`)
   return { status: 200, contentType: jsonType, body }
+}
+
+function tooLargeAsText(offset: number, bytes: number, bytesMax: number): Failure {
+  const message = `The record at offset ${offset} has ${bytes} bytes; as JSON there are only those of up to http.request.max.bytes, ${bytesMax}. Ask for its value with Accept: ${binaryType}.`
+  return { error: 'MESSAGE_TOO_LARGE', message }
 }
 
 /** The first record there is at the offset or behind it. */
@@ -146,8 +162,9 @@ async function rawAnswer(
   codecs: Codecs,
 ): Promise<HttpAnswer> {
   const found: DecodedRecord[] = []
-  const take = (record: DecodedRecord): boolean => found.length === 0 && found.push(record) === 1
-  const nextOffset = await takeRecords(records as Uint8Array, offset, codecs, take)
+  const take = (record: DecodedRecord): boolean => found.push(record) === 1
+  const some = { fromOffset: offset, recordsMax: 1 }
+  const nextOffset = await takeRecords(records as Uint8Array, some, codecs, take)
   const record = found[0]
   const headers = { 'millrace-next-offset': `${nextOffset}`, 'millrace-high-watermark': `${highWatermark}` }
   if (record === undefined) return { status: 204, contentType: binaryType, body: '', headers }

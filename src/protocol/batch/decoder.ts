@@ -21,19 +21,32 @@ import { recordBytesMin, VarintReader } from './varint.ts'
 /** What most records have. Frozen: it is shared. */
 const noHeaders = Object.freeze([]) as unknown as RecordHeader[]
 const noBytes = new Uint8Array(0)
+/** It is an int32. */
+const recordCountMax = 0x7fff_ffff
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
+
+export interface DecodeOptions {
+  /** Passes over records below it. Default 0. */
+  readonly fromOffset?: number
+  /** Looks at no record behind so many. A batch of a few bytes may hold millions, each of which becomes an object. */
+  readonly recordsMax?: number
+}
 
 /**
  * The records of the one batch that fills `batch`, control records included (`attribute.control` of its header says
  * so). Keys and values are views of it, or of what it was decompressed to. Verifies the CRC. Throws or rejects with
  * `ProtocolError`, or with `ApiError` `UNSUPPORTED_COMPRESSION_TYPE` for a codec that is not available here.
  */
-export function decodeBatch(batch: Uint8Array, codecs: Codecs): DecodedRecord[] | Promise<DecodedRecord[]> {
+export function decodeBatch(
+  batch: Uint8Array,
+  codecs: Codecs,
+  options: DecodeOptions = {},
+): DecodedRecord[] | Promise<DecodedRecord[]> {
   const damage = findDamage(batch)
   if (damage !== null) throw new ProtocolError('batch', 'a whole record batch', described(damage.message))
   const header = readBatchHeader(batch, 0)
   const compression = compressionOf(header.attributes)
-  if (compression === 'none') return readRecords(batch, batchHeaderBytes, header)
+  if (compression === 'none') return readRecords(batch, batchHeaderBytes, header, options)
   const codec = compression === null ? null : codecs[compression]
   if (codec === null) {
     throw new ApiError(
@@ -54,9 +67,9 @@ export function decodeBatch(batch: Uint8Array, codecs: Codecs): DecodedRecord[] 
   } catch (error) {
     throw undone(error)
   }
-  if (records instanceof Uint8Array) return readRecords(records, 0, header)
+  if (records instanceof Uint8Array) return readRecords(records, 0, header, options)
   return records.then(
-    plain => readRecords(plain, 0, header),
+    plain => readRecords(plain, 0, header, options),
     error => {
       throw undone(error)
     },
@@ -83,7 +96,12 @@ export function splitBatches(bytes: Uint8Array): Uint8Array[] {
 }
 
 /** `bytes` from `from` on are the records of the batch, uncompressed. */
-function readRecords(bytes: Uint8Array, from: number, header: BatchHeader): DecodedRecord[] {
+function readRecords(
+  bytes: Uint8Array,
+  from: number,
+  header: BatchHeader,
+  { fromOffset = 0, recordsMax = recordCountMax }: DecodeOptions,
+): DecodedRecord[] {
   const { baseOffset, baseTimestamp, lastOffsetDelta, recordCount } = header
   // Before anything is allocated for them.
   if (recordCount < 0 || recordCount * recordBytesMin > bytes.length - from) {
@@ -92,7 +110,9 @@ function readRecords(bytes: Uint8Array, from: number, header: BatchHeader): Deco
   const appendTime = (header.attributes & attribute.logAppendTime) !== 0 ? header.maxTimestamp : null
   const names = new HeaderNames(bytes)
   const reader = new VarintReader(bytes, from, bytes.length)
-  const records = new Array<DecodedRecord>(recordCount)
+  const isWhole = fromOffset <= baseOffset && recordsMax >= recordCount
+  const records = isWhole ? new Array<DecodedRecord>(recordCount) : []
+  let found = 0
   let previousDelta = -1
   for (let i = 0; i < recordCount; i++) {
     reader.end = bytes.length
@@ -107,12 +127,19 @@ function readRecords(bytes: Uint8Array, from: number, header: BatchHeader): Deco
       )
     }
     previousDelta = offsetDelta
+    if (!isWhole) {
+      if (found >= recordsMax) return records
+      if (baseOffset + offsetDelta < fromOffset) {
+        reader.at = reader.end
+        continue
+      }
+    }
     const key = readBlob(reader)
     const value = readBlob(reader)
     const headers = readHeaders(reader, names)
     if (reader.at !== reader.end)
       throw new ProtocolError('record', 'nothing behind the headers', reader.end - reader.at)
-    records[i] = {
+    records[found++] = {
       offset: baseOffset + offsetDelta,
       timestamp: appendTime === null ? baseTimestamp + timestampDelta : appendTime,
       key,

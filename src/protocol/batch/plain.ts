@@ -5,8 +5,8 @@
 import { limits, type PlainRecordIn, type PlainRecordOut } from '../common.ts'
 import { ApiError } from '../errors.ts'
 import { BatchBuilder } from './builder.ts'
-import { decodeBatch } from './decoder.ts'
-import { attribute, batchHeaderBytes, readBatchHeader } from './header.ts'
+import { decodeBatch, splitBatches } from './decoder.ts'
+import { attribute, readBatchHeader } from './header.ts'
 import type { Codecs, DecodedRecord, RecordHeader } from './types.ts'
 
 const encoder = new TextEncoder()
@@ -32,57 +32,61 @@ function toRecordHeader({ name, value }: PlainRecordIn['headers'][number]): Reco
 
 export interface UnpackOptions {
   /** Leaves out records below it: the first batch may begin earlier than what was asked for. Default 0. */
-  fromOffset?: number
+  readonly fromOffset?: number
   /** Stops after so many records. Default, and at most: `limits.plainRecords`. */
-  recordsMax?: number
+  readonly recordsMax?: number
+  /**
+   * Of what the records hold in memory: leaves out a batch that would bring it above this, unless it is the first. What
+   * is compressed may be a thousand times as large as it looks.
+   */
+  readonly bytesMax: number
+}
+
+export interface Unpacked {
+  readonly records: PlainRecordOut[]
+  /** What they hold in memory. */
+  readonly bytes: number
 }
 
 /**
- * The records of `batches` (each view exactly one batch) in the order of their offsets, without control records.
- * Throws or rejects as `decodeBatch` does.
+ * The records of `batches`, each view one or more whole batches, in the order of their offsets, without control records.
+ * Throws or rejects as `decodeBatch` and `splitBatches` do.
  */
-export function unpackToPlain(
+export async function unpackToPlain(
   batches: readonly Uint8Array[],
   codecs: Codecs,
-  options: UnpackOptions = {},
-): PlainRecordOut[] | Promise<PlainRecordOut[]> {
-  const fromOffset = options.fromOffset ?? 0
-  const recordsMax = Math.min(options.recordsMax ?? limits.plainRecords, limits.plainRecords)
-  return unpackFrom(batches, 0, codecs, fromOffset, recordsMax, [])
-}
-
-/** Goes on with batch number `at`: at once as long as the codecs answer at once. */
-function unpackFrom(
-  batches: readonly Uint8Array[],
-  at: number,
-  codecs: Codecs,
-  fromOffset: number,
-  recordsMax: number,
-  out: PlainRecordOut[],
-): PlainRecordOut[] | Promise<PlainRecordOut[]> {
-  for (; at < batches.length && out.length < recordsMax; at++) {
-    const batch = batches[at]!
+  { fromOffset = 0, recordsMax = limits.plainRecords, bytesMax }: UnpackOptions,
+): Promise<Unpacked> {
+  const records: PlainRecordOut[] = []
+  let bytes = 0
+  for (const batch of batches.flatMap(splitBatches)) {
+    const recordsLeft = Math.min(recordsMax, limits.plainRecords) - records.length
+    if (recordsLeft <= 0) break
     if (isControl(batch)) continue
-    const records = decodeBatch(batch, codecs)
-    if (!Array.isArray(records)) {
-      return records.then(decoded => {
-        pushPlain(decoded, fromOffset, recordsMax, out)
-        return unpackFrom(batches, at + 1, codecs, fromOffset, recordsMax, out)
-      })
-    }
-    pushPlain(records, fromOffset, recordsMax, out)
+    const decoding = decodeBatch(batch, codecs, { fromOffset, recordsMax: recordsLeft })
+    const decoded = Array.isArray(decoding) ? decoding : await decoding
+    const size = sizeOf(decoded, batch)
+    if (records.length > 0 && bytes + size > bytesMax) break
+    for (const record of decoded) records.push(record)
+    bytes += size
   }
-  return out
+  return { records, bytes }
 }
 
-/** Markers of the log itself, which no reader sees. What is too short for a header is left to the decoder's error. */
+/** Markers of the log itself, which no reader sees. */
 function isControl(batch: Uint8Array): boolean {
-  return batch.length >= batchHeaderBytes && (readBatchHeader(batch, 0).attributes & attribute.control) !== 0
+  return (readBatchHeader(batch, 0).attributes & attribute.control) !== 0
 }
 
-function pushPlain(records: DecodedRecord[], fromOffset: number, recordsMax: number, out: PlainRecordOut[]): void {
-  for (const record of records) {
-    if (out.length >= recordsMax) return
-    if (record.offset >= fromOffset) out.push(record)
+function sizeOf(records: readonly DecodedRecord[], batch: Uint8Array): number {
+  let size = 0
+  let unpackedBytes = 0
+  for (const { key, value, headers } of records) {
+    size += (key?.length ?? 0) + (value?.length ?? 0)
+    for (const header of headers) size += header.name.length + (header.value?.length ?? 0)
+    // A record of a compressed batch keeps all of it in memory, those among it that nobody gets.
+    const { buffer } = value ?? key ?? batch
+    if (buffer !== batch.buffer) unpackedBytes = Math.max(unpackedBytes, buffer.byteLength)
   }
+  return Math.max(size, unpackedBytes)
 }
