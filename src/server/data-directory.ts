@@ -2,7 +2,17 @@
  * The directory of everything one node keeps: whose it is (`meta.properties`, as in Kafka), and that no other process has
  * it open. Nothing in it is touched before both are known.
  */
-import { closeSync, fsyncSync, mkdirSync, openSync, readdirSync, readFileSync, renameSync, writeSync } from 'node:fs'
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  writeSync,
+} from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { isLockFile, lockDirectory } from '../platform/directory-lock.ts'
 import { ConfigError, CorruptionError, StorageError } from '../util/errors.ts'
@@ -94,16 +104,27 @@ class OpenDataDirectory implements DataDirectory {
 
 function makeDirectory(path: string): void {
   try {
-    const first = mkdirSync(path, { recursive: true })
-    // A new name lasts only once the directory that has it is synced.
-    if (first !== undefined)
-      for (let made = path; made.length >= first.length; made = dirname(made)) syncPath(dirname(made))
+    makeWithParents(path)
     readdirSync(path)
   } catch (error) {
     throw new ConfigError('log.dirs', `${path} cannot be used as a directory: ${(error as Error).message}`, {
       cause: error,
     })
   }
+}
+
+/** Node's own way never ends where a file system says, as /proc does, that what is to be made does not exist. */
+function makeWithParents(path: string): void {
+  if (existsSync(path)) return
+  if (dirname(path) !== path) makeWithParents(dirname(path))
+  try {
+    mkdirSync(path)
+  } catch (error) {
+    // Another process made it meanwhile; the lock will tell which of them may have it.
+    if (!existsSync(path)) throw error
+  }
+  // A new name lasts only once the directory that has it is synced.
+  syncPath(dirname(path))
 }
 
 function checkEmpty(path: string): void {

@@ -29,6 +29,7 @@ import {
   batchOf,
   errorsOf,
   type Harness,
+  isSettled,
   openHarness,
   other,
   partitionImage,
@@ -175,6 +176,28 @@ describe('what the controller decides', () => {
       ],
     )
     assert.deepEqual((h.forwarded[0]!.body as { topics: unknown[] }).topics, [topics[0], topics[2]])
+    assert.notEqual(h.logs.logs.get('a-0'), undefined)
+  })
+
+  test('createTopics: partitions that take longer to open than was to be waited hold up no answer', async () => {
+    let h: Harness = null as never
+    const answer = (): unknown => {
+      h.metadata.set(topicImage('a'))
+      return { topics: [createdTopic('a')] }
+    }
+    h = await openHarness({ answer })
+    let open!: () => void
+    h.logs.gate = new Promise(resolve => (open = resolve))
+    const topics = [newTopic('a')]
+    const created = h.call(createTopics, { session: null, timeoutMs: 1_000, validateOnly: false, topics })
+    assert.equal(await isSettled(created), false)
+    h.clock.advance(1_100)
+    assert.equal((await created)!.topics[0]!.errorCode, 0)
+    assert.deepEqual(errorsOf(await h.call(produce, produceRequest({ partitions: [{ topic: 'a' }] }))), [
+      'LEADER_NOT_AVAILABLE',
+    ])
+    open()
+    await h.broker.partitions.settled()
     assert.notEqual(h.logs.logs.get('a-0'), undefined)
   })
 

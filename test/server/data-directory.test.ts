@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -77,6 +77,14 @@ test('another node, another version, something else, a file, a damaged descripti
     const cutShort = make('cut-short', { 'meta.properties.new': 'vers' })
     await (await open(cutShort))[Symbol.asyncDispose]()
   })
+})
+
+test('where nothing can be made the start says so, and does not try for ever', {
+  skip: existsSync('/proc/self') ? false : 'needs /proc',
+}, async () => {
+  const open = (path: string) => openDataDirectory({ path, nodeId: 1 })
+  await assert.rejects(open('/proc/millrace/data'), refused('log.dirs', /cannot be used as a directory: ENOENT/))
+  await assert.rejects(open('/proc/self/cmdline/data'), refused('log.dirs', /cannot be used as a directory/))
 })
 
 test('within one process and between two, a directory is open once; the refusal says by whom', async () => {

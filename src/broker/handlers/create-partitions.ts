@@ -1,11 +1,13 @@
-/** CreatePartitions: decided by the controller; answered once the new partitions led here can be written to. */
+/** CreatePartitions: decided by the controller; answered once the new partitions led here can be written to, or its time is over. */
 import { createPartitions } from '../../protocol/apis/index.ts'
 import { defineHandler, type Handler } from '../../transport/handler.ts'
 import type { BrokerRuntime } from '../runtime.ts'
-import { forwardAllowed, topicResource } from './topic-admin.ts'
+import { forwardAllowed, partitionsSettled, topicResource } from './topic-admin.ts'
 
 export function createPartitionsHandler(broker: BrokerRuntime): Handler {
   return defineHandler(createPartitions, async (request, context) => {
+    const startMs = broker.clock.nowMs()
+    const { timeoutMs } = request
     const topics = await forwardAllowed(broker, context, {
       items: request.topics,
       operation: 'alter',
@@ -14,7 +16,8 @@ export function createPartitionsHandler(broker: BrokerRuntime): Handler {
         (await broker.controller.request(createPartitions, { ...request, topics: allowed })).topics,
       refuse: ({ name }, refusal) => ({ name, ...refusal }),
     })
-    await broker.partitions.settled(topics.map(({ name }) => name))
+    const names = topics.map(({ name }) => name)
+    await partitionsSettled(broker, names, { startMs, timeoutMs })
     return { topics }
   })
 }

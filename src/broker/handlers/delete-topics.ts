@@ -1,11 +1,13 @@
-/** DeleteTopics: decided by the controller; answered once the directories of the partitions here are gone, durably. */
+/** DeleteTopics: decided by the controller; answered once the directories of the partitions here are gone, durably, or its time is over. */
 import { deleteTopics } from '../../protocol/apis/index.ts'
 import { defineHandler, type Handler } from '../../transport/handler.ts'
 import type { BrokerRuntime } from '../runtime.ts'
-import { forwardAllowed, topicResource } from './topic-admin.ts'
+import { forwardAllowed, partitionsSettled, topicResource } from './topic-admin.ts'
 
 export function deleteTopicsHandler(broker: BrokerRuntime): Handler {
   return defineHandler(deleteTopics, async (request, context) => {
+    const startMs = broker.clock.nowMs()
+    const { timeoutMs } = request
     const topics = await forwardAllowed(broker, context, {
       items: request.topics,
       operation: 'delete',
@@ -14,7 +16,8 @@ export function deleteTopicsHandler(broker: BrokerRuntime): Handler {
       refuse: ({ name, topicId }, refusal) => ({ name, topicId, ...refusal }),
     })
     // A directory that outlives its topic would be set aside as a stray at the next start.
-    await broker.partitions.settled(topics.map(({ name }) => name))
+    const names = topics.map(({ name }) => name)
+    await partitionsSettled(broker, names, { startMs, timeoutMs })
     return { topics }
   })
 }

@@ -8,6 +8,7 @@ import { errorCode, noError } from '../../protocol/errors.ts'
 import { defineHandler, type Handler, type RequestContext } from '../../transport/handler.ts'
 import type { BrokerRuntime } from '../runtime.ts'
 import { imageFor } from './image-for.ts'
+import { partitionsSettled } from './topic-admin.ts'
 
 type MetadataRequest = RequestOf<typeof metadata>
 type MetadataResponse = ResponseOf<typeof metadata>
@@ -89,6 +90,7 @@ async function createMissing(broker: BrokerRuntime, request: MetadataRequest, co
     name => !byName.has(name) && broker.authorizer.isAllowed(context, 'create', { kind: 'topic', name }),
   )
   if (names.length === 0) return
+  const startMs = broker.clock.nowMs()
   const topics = names.map(name => ({ name, numPartitions: -1, replicationFactor: -1, assignments: null, configs: [] }))
   try {
     await broker.controller.request(createTopics, {
@@ -97,7 +99,7 @@ async function createMissing(broker: BrokerRuntime, request: MetadataRequest, co
       validateOnly: false,
       topics,
     })
-    await broker.partitions.settled(names)
+    await partitionsSettled(broker, names, { startMs, timeoutMs: autoCreateTimeoutMs })
   } catch (error) {
     // The answer says UNKNOWN_TOPIC_OR_PARTITION, which makes the client ask again.
     broker.logger.warn({ topics: names, error }, 'topics could not be created on the way')

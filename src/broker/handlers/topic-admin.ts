@@ -34,6 +34,24 @@ export async function forwardAllowed<Item, Answer>(
   return items.map((item, index) => (isAllowed[index] ? answers[next++]! : refuse(item, refusalOf(resourceOf(item)))))
 }
 
+/**
+ * Resolves once the partitions of `topics` are as the metadata known now wants them, or when `timeoutMs` have passed since
+ * `startMs`: what was asked for is committed by then, and whoever comes too early is told to come again.
+ */
+export async function partitionsSettled(
+  { clock, deadlines, partitions }: BrokerRuntime,
+  topics: Iterable<string>,
+  { startMs, timeoutMs }: { readonly startMs: number; readonly timeoutMs: number },
+): Promise<void> {
+  await new Promise<void>(resolve => {
+    const deadline = deadlines.add(startMs + timeoutMs - clock.nowMs(), resolve)
+    void partitions.settled(topics).then(() => {
+      deadline.cancel()
+      resolve()
+    })
+  })
+}
+
 export const topicResource = ({ name }: { readonly name: string }): Resource => ({ kind: 'topic', name })
 
 function refusalOf(resource: Resource): Refusal {
