@@ -9,19 +9,18 @@ import { parseArgs } from 'node:util'
 import { millrace, millraceOf } from './harness/millrace.ts'
 import { resultPrefix, writeResult } from './harness/result-files.ts'
 import { runBenchmarks } from './harness/runner.ts'
+import { briefRun, wholeRun } from './harness/settings.ts'
 import { markdownOf } from './harness/text.ts'
-import { readWorkloads, type Workload } from './harness/workload.ts'
+import { readWorkloads, smallBacklogSizeGBMax, type Workload, withoutLarge } from './harness/workload.ts'
 import { kafka } from './peers/kafka.ts'
 import { nats } from './peers/nats.ts'
 import { pipelining } from './raft/comparisons.ts'
 import { renderReport } from './report/html.ts'
 
 const known = [millrace, kafka, nats]
-/** Without `--large`. */
-const backlogSizeGBMax = 2
 const usage = `npm run bench [-- OPTION…]
   --brief               one point of every workload for a moment, to see that it works; the figures say nothing
-  --large               also with backlogs of more than ${backlogSizeGBMax} GB, which take minutes to write and to read
+  --large               also with backlogs of more than ${smallBacklogSizeGBMax} GB, which take minutes to write and to read
   --only NAME[,…]       workloads whose name holds one of these; 'raft' is consensus alone
   --systems NAME[,…]    of ${known.map(({ name }) => name).join(', ')}
   --against DIR         also another checkout of Millrace, built, as the system 'before'; see bench:compare
@@ -51,29 +50,7 @@ if (flags.help) {
   console.log(usage)
   process.exit(0)
 }
-const defaults = flags.brief
-  ? {
-      repetitions: 1,
-      seconds: 0.4,
-      warmup: 0.1,
-      peerWarmup: 0,
-      ourWarmup: 0,
-      groupWarmup: 0,
-      limit: 0.2,
-      settle: 0,
-      scale: 0.02,
-    }
-  : {
-      repetitions: 5,
-      seconds: 2.5,
-      warmup: 1.5,
-      peerWarmup: 60,
-      ourWarmup: 6,
-      groupWarmup: 3,
-      limit: 1.2,
-      settle: 3,
-      scale: 1,
-    }
+const defaults = flags.brief ? briefRun : wholeRun
 const numberOf = (text: string | undefined, otherwise: number): number =>
   text === undefined ? otherwise : Number(text)
 const systems = flags.systems.split(',').map(name => {
@@ -91,23 +68,24 @@ if (workloads.length === 0 && !isRaftAsked) throw new Error(`no workload is call
 const interrupted = new AbortController()
 process.once('SIGINT', () => interrupted.abort())
 const startedAt = performance.now()
-const peerWarmup = numberOf(flags['peer-warmup'], defaults.peerWarmup)
+const peerWarmupSeconds = numberOf(flags['peer-warmup'], defaults.peerWarmupSeconds)
 const results = await runBenchmarks({
   workloads,
   systems,
   consensus: {
     comparisons: isRaftAsked && systems.includes(millrace) ? pipelining : [],
-    warmupSeconds: defaults.groupWarmup,
+    warmupSeconds: defaults.groupWarmupSeconds,
   },
   repetitions: numberOf(flags.repetitions, defaults.repetitions),
   timing: {
-    warmupSeconds: numberOf(flags.warmup, defaults.warmup),
+    warmupSeconds: numberOf(flags.warmup, defaults.warmupSeconds),
     seconds: numberOf(flags.seconds, defaults.seconds),
     scale: defaults.scale,
   },
-  limitSeconds: defaults.limit,
-  systemWarmupSeconds: name => (name === millrace.name || name === 'before' ? defaults.ourWarmup : peerWarmup),
-  settleSeconds: defaults.settle,
+  limitSeconds: defaults.limitSeconds,
+  systemWarmupSeconds: name =>
+    name === millrace.name || name === 'before' ? defaults.ourWarmupSeconds : peerWarmupSeconds,
+  settleSeconds: defaults.settleSeconds,
   directory: flags.directory,
   signal: interrupted.signal,
   tell: line => console.error(`${((performance.now() - startedAt) / 1_000).toFixed(0).padStart(5)} s  ${line}`),
@@ -118,11 +96,6 @@ writeFileSync(`${prefix}.html`, renderReport(results))
 console.log(markdownOf(results))
 console.log(`\n${prefix}.json\n${prefix}.html`)
 if (results.points.some(({ failures }) => failures.length > 0)) process.exitCode = 1
-
-function withoutLarge(workload: Workload): Workload {
-  const consumerBacklogSizeGB = workload.consumerBacklogSizeGB.filter(size => size <= backlogSizeGBMax)
-  return { ...workload, consumerBacklogSizeGB }
-}
 
 /** One durability, the stronger one, and one rate; of what is varied two values, to see that they are compared. */
 function briefly(workload: Workload): Workload {

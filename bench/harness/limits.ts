@@ -6,7 +6,7 @@ import type { Limit } from './results.ts'
 import type { Durability, Point } from './workload.ts'
 
 /** What the machine is asked. Many points ask the same. */
-type Probe =
+export type Probe =
   | { readonly kind: 'push' }
   | {
       readonly kind: 'pipe'
@@ -70,7 +70,7 @@ export class RoundLimits {
   }
 }
 
-function probeOf({ workload, durability }: Point): Probe {
+export function probeOf({ workload, durability }: Point): Probe {
   const { kind, messageSize, recordsPerSend, inFlight } = workload
   if (kind === 'consume') return { kind: 'push' }
   const underWay = kind === 'end-to-end' ? 1 : inFlight

@@ -14,6 +14,7 @@ import { type Collected, Collection } from './collection.ts'
 import { RoundLimits } from './limits.ts'
 import { describeCommit, describeMachine } from './machine.ts'
 import { measureOn, settledBytes } from './measure-on.ts'
+import { describePlan } from './plan.ts'
 import { writeBack } from './processes.ts'
 import { type ClusterDescription, type Results, resultsFormat, type SystemDescription } from './results.ts'
 import type { Cluster, System, Timing } from './system.ts'
@@ -55,16 +56,17 @@ export async function runBenchmarks(options: RunnerOptions): Promise<Results> {
   const collected = new Collection()
   const clusters: Record<string, ClusterDescription[]> = {}
   try {
+    const missing = new Map<string, string | null>()
+    for (const { name, missing: ask } of systems) missing.set(name, await ask())
+    for (const [name, what] of missing) if (what !== null) tell(`${name} is skipped: ${what}`)
+    const present = systems.filter(({ name }) => missing.get(name) === null)
+    tell(describePlan({ ...options, systems: present }))
     tell('what the machine gives')
     const machineLimits = await measureMachine(directory, options.limitSeconds)
     const { comparisons, warmupSeconds } = options.consensus
     if (comparisons.length > 0) tell('consensus')
     const rounds = { rounds: repetitions, seconds: timing.seconds }
     const raft = await measureComparisons(comparisons, { ...rounds, warmupSeconds, directory })
-    const missing = new Map<string, string | null>()
-    for (const { name, missing: ask } of systems) missing.set(name, await ask())
-    for (const [name, what] of missing) if (what !== null) tell(`${name} is skipped: ${what}`)
-    const present = systems.filter(({ name }) => missing.get(name) === null)
     for (const nodes of [1, 3] as const) {
       const points = workloads.filter(workload => workload.nodes === nodes && !workload.isCold).flatMap(pointsOf)
       if (points.length === 0 || options.signal.aborted) continue

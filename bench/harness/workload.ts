@@ -112,6 +112,14 @@ export function parseWorkload(name: string, text: string): Workload {
   return parsed
 }
 
+/** More takes minutes to write and to read. */
+export const smallBacklogSizeGBMax = 2
+
+export function withoutLarge(workload: Workload): Workload {
+  const consumerBacklogSizeGB = workload.consumerBacklogSizeGB.filter(size => size <= smallBacklogSizeGBMax)
+  return { ...workload, consumerBacklogSizeGB }
+}
+
 export function pointsOf(workload: Workload): Point[] {
   return workload.durability.flatMap(durability =>
     workload.producerRate.flatMap(producerRate =>

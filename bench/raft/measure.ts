@@ -40,7 +40,7 @@ export async function measureComparisons(
   const work = mkdtempSync(path.join(directory, 'raft-'))
   const open = new Disposables()
   try {
-    const loads = new Map(comparisons.flatMap(loadsOf).map(load => [nameOf(load), load]))
+    const loads = distinctLoads(comparisons)
     const opened = await Promise.allSettled(
       [...loads].map(async ([name, load]) => [name, await openLoad(load, work, open)] as const),
     )
@@ -57,6 +57,11 @@ export async function measureComparisons(
     await open.dispose()
     rmSync(work, { recursive: true, force: true })
   }
+}
+
+/** By name: what several comparisons have in common is measured once. */
+export function distinctLoads(comparisons: readonly Comparison[]): Map<string, Load> {
+  return new Map(comparisons.flatMap(loadsOf).map(load => [nameOf(load), load]))
 }
 
 function loadsOf({ of, beside, ceiling }: Comparison): Load[] {

@@ -3,6 +3,8 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { compareResults, renderComparison } from '../../bench/harness/comparison.ts'
+import { millrace } from '../../bench/harness/millrace.ts'
+import { describePlan, type Plan, plannedSeconds } from '../../bench/harness/plan.ts'
 import { cpuSecondsOf, peakBytesOf } from '../../bench/harness/processes.ts'
 import {
   type PointResult,
@@ -12,6 +14,7 @@ import {
   resultsFormat,
   toRunResult,
 } from '../../bench/harness/results.ts'
+import { type Settings, wholeRun } from '../../bench/harness/settings.ts'
 import { groupBy, middleOf, ratioSpread, spreadOf } from '../../bench/harness/statistics.ts'
 import { limitRatio, mainMeasure, middleRun, scalingsOf } from '../../bench/harness/summary.ts'
 import type { Sample } from '../../bench/harness/system.ts'
@@ -25,7 +28,9 @@ import {
   pointsOf,
   readWorkloads,
   topicOf,
+  withoutLarge,
 } from '../../bench/harness/workload.ts'
+import { pipelining } from '../../bench/raft/comparisons.ts'
 import type { ComparisonResult } from '../../bench/raft/measure.ts'
 import { renderReport } from '../../bench/report/html.ts'
 
@@ -113,6 +118,20 @@ function resultsOf(points: readonly PointResult[]): Results {
   }
 }
 
+function planOf({ repetitions, limitSeconds, settleSeconds, ...settings }: Settings): Plan {
+  const { warmupSeconds, seconds, scale, groupWarmupSeconds, ourWarmupSeconds } = settings
+  return {
+    workloads: workloads.map(withoutLarge),
+    systems: [millrace],
+    consensus: { comparisons: pipelining, warmupSeconds: groupWarmupSeconds },
+    repetitions,
+    timing: { warmupSeconds, seconds, scale },
+    limitSeconds,
+    systemWarmupSeconds: () => ourWarmupSeconds,
+    settleSeconds,
+  }
+}
+
 test('every workload file is one, and a mistake in one is named', () => {
   assert.ok(workloads.length > 5)
   assert.equal(new Set(workloads.flatMap(pointsOf).map(nameOf)).size, workloads.flatMap(pointsOf).length)
@@ -150,6 +169,23 @@ test('how much is sent and read: for a time, a backlog once, or more than the ba
   )
   assert.equal(measuredRecordsOf(backlogs[2]!, 0.5), 488_282)
   assert.equal(measuredRecordsOf(producing[0]!, 1), null)
+})
+
+test('a whole run is planned for less than a quarter of an hour, and the plan counts what makes it longer', () => {
+  const plan = planOf(wholeRun)
+  const { timing } = plan
+  const seconds = plannedSeconds(plan)
+  assert.ok(seconds > 60 && seconds < 14 * 60, String(seconds))
+  assert.match(describePlan(plan), /^\d+ points, 5 rounds, about \d+ min$/)
+  for (const longer of [
+    { ...plan, repetitions: 6 },
+    { ...plan, timing: { ...timing, seconds: 2 } },
+    { ...plan, workloads },
+    { ...plan, systems: [...plan.systems, { ...plan.systems[0]!, name: 'another' }] },
+    { ...plan, limitSeconds: 2 },
+    { ...plan, consensus: { ...plan.consensus, warmupSeconds: 9 } },
+  ])
+    assert.ok(plannedSeconds(longer) > seconds)
 })
 
 test('the cost of a record is compared with that at the first place of a scale, repetition by repetition', () => {
