@@ -121,7 +121,7 @@ function load(cluster: BenchCluster, point: Point, timing: Timing): Promise<Benc
   }
   return workload.kind === 'produce'
     ? runBench(cluster, 'produce', { ...options, ...produceOptions(point) })
-    : runBench(cluster, 'e2e', { ...options, ...recordOptions(point), consumers: workload.consumers })
+    : runBench(cluster, 'e2e', { ...options, ...tailOptions(point), consumers: workload.consumers })
 }
 
 /** A time is enough for the partitions that the sends under way reach at once. */
@@ -165,6 +165,13 @@ function recordOptions({ workload, partitionsPerTopic, producers }: Point): Reco
 function produceOptions(point: Point): Record<string, string | number> {
   const { recordsPerSend, inFlight } = point.workload
   return { ...recordOptions(point), 'batch-records': recordsPerSend, 'in-flight': inFlight }
+}
+
+/** At a rate all that is due is sent, whatever is unanswered. */
+function tailOptions(point: Point): Record<string, string | number> {
+  const { recordsPerSend, inFlight } = point.workload
+  const depth = point.producerRate === 0 ? { 'in-flight': inFlight } : {}
+  return { ...recordOptions(point), 'batch-records': recordsPerSend, ...depth }
 }
 
 function toSample(result: BenchResult, { kind }: Workload): Sample {

@@ -3,7 +3,7 @@
  * how fast a backlog is read, is what docs/BENCHMARKS.md was measured with, rounded up.
  */
 import { distinctLoads } from '../raft/measure.ts'
-import { probeOf } from './limits.ts'
+import { probesOf } from './limits.ts'
 import type { RunnerOptions } from './runner.ts'
 import { backlogRecordsOf, measuredRecordsOf, type Point, pointsOf } from './workload.ts'
 
@@ -82,7 +82,7 @@ function loadSeconds({ timing }: Plan, point: Point): number {
 }
 
 function limitsSeconds({ limitSeconds }: Plan, points: readonly Point[]): number {
-  const probes = new Set(points.map(point => JSON.stringify(probeOf(point))))
+  const probes = new Set(points.flatMap(probesOf).map(probe => JSON.stringify(probe)))
   return probes.size * (limitSeconds + aroundProbeSeconds)
 }
 

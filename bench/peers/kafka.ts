@@ -139,7 +139,10 @@ class KafkaCluster implements Cluster {
   #measureKind(point: Point, timing: Timing): Promise<Sample> {
     const { kind, inFlight, recordsPerSend } = point.workload
     if (kind === 'consume') return this.#consume(point, timing)
-    if (kind === 'end-to-end') return this.#timed('endtoend', point, point.producerRate, timing)
+    if (kind === 'end-to-end')
+      return point.producerRate === 0
+        ? this.#timed('tail', point, recordsPerSend, timing)
+        : this.#timed('endtoend', point, point.producerRate, timing)
     // Single records with a bound on how many are under way: ProducerPerformance has no such bound.
     if (recordsPerSend === 1) return this.#timed('closed', point, inFlight, timing)
     return this.#produce(point, timing)
@@ -213,7 +216,12 @@ class KafkaCluster implements Cluster {
     }
   }
 
-  async #timed(command: 'closed' | 'endtoend', point: Point, parameter: number, timing: Timing): Promise<Sample> {
+  async #timed(
+    command: 'closed' | 'endtoend' | 'tail',
+    point: Point,
+    parameter: number,
+    timing: Timing,
+  ): Promise<Sample> {
     const { messageSize, acks } = point.workload
     const load = [this.#nodes.bootstrap, topicOf(point), point.partitionsPerTopic, acks, messageSize, parameter]
     const { output, nodesCpuSeconds } = await this.#withNodesCpu(() =>
@@ -228,7 +236,7 @@ class KafkaCluster implements Cluster {
       seconds,
       publishLatency: command === 'closed' ? latency : null,
       publishDelayLatency: null,
-      endToEndLatency: command === 'endtoend' ? latency : null,
+      endToEndLatency: command === 'closed' ? null : latency,
       series,
       clientCpuSeconds: output.cpuSeconds,
       nodesCpuSeconds: nodesCpuSeconds === null ? null : nodesCpuSeconds * measuredPart,

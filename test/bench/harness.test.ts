@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { compareResults, renderComparison } from '../../bench/harness/comparison.ts'
+import { probesOf } from '../../bench/harness/limits.ts'
 import { millrace } from '../../bench/harness/millrace.ts'
 import { describePlan, type Plan, plannedSeconds } from '../../bench/harness/plan.ts'
 import { cpuSecondsOf, peakBytesOf } from '../../bench/harness/processes.ts'
@@ -294,6 +295,18 @@ test('a point is judged by its rate, or by its latency where the rate is given, 
   const byLatency = resultOf(endToEnd[0]!, { millrace: [sampleOf(1_000, 2), sampleOf(1_000, 4), sampleOf(1_000, 3)] })
   assert.equal(limitRatio(byLatency, 'millrace')!.spread.median, 6)
   assert.equal(middleRun(byLatency, 'millrace')!.aggregatedEndToEndLatency50pct, 3)
+})
+
+test('what is consumed while it is produced has the way in and the way out as its limit, and is judged by its rate', () => {
+  const [tail] = pointsOf(workloads.find(({ name }) => name === 'tail-1-100B')!)
+  assert.deepEqual(
+    probesOf(tail!).map(({ kind }) => kind),
+    ['pipe', 'push'],
+  )
+  assert.equal(mainMeasure(resultOf(tail!, {})), 'rate')
+  const [pipe, ...others] = probesOf(endToEnd[0]!)
+  assert.ok(pipe!.kind === 'pipe' && pipe.inFlight === 1)
+  assert.deepEqual(others, [])
 })
 
 test('a comparison says what differs every time, and nothing else', () => {

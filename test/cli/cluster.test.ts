@@ -187,9 +187,15 @@ test('bench produce, consume and e2e: fields of the report', async () => {
   const [scheduled] = (await cli.json(['bench', 'e2e', '--records', '100', ...atRate, '--topic', 'rate', '-q'])) as [
     Fields,
   ]
-  for (const report of [produced, consumed, timed, scheduled])
+  const atMost = ['--in-flight', '4', '--batch-records', '30', '--size', '20', '-p', '2', '--warmup', '60']
+  const [chased] = (await cli.json(['bench', 'e2e', '--records', '3000', ...atMost, '--topic', 'chase', '-q'])) as [
+    Fields,
+  ]
+  // What was sent is received, all of it, and whole sends are counted.
+  assert.deepEqual([chased.records, chased.bytes], [3_000, 60_000])
+  for (const report of [produced, consumed, timed, scheduled, chased])
     assert.ok((report.recordsPerSecond as number) > 0, JSON.stringify(report))
-  for (const report of [produced, timed, scheduled]) {
+  for (const report of [produced, timed, scheduled, chased]) {
     const latency = report.latencyMs as Fields
     for (const percentile of ['p50', 'p95', 'p99', 'p99.9', 'max'])
       assert.ok((latency[percentile] as number) >= 0, JSON.stringify(report))

@@ -10,6 +10,7 @@ import java.util.Properties;
 import java.util.Random;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.Semaphore;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.concurrent.locks.LockSupport;
 import org.HdrHistogram.Histogram;
@@ -30,7 +31,7 @@ import org.apache.kafka.tools.ProducerPerformance;
 
 /**
  * A process that runs Kafka's own performance tools again and again, so that they are measured compiled, and what those
- * tools do not do: a closed loop of single records, and end-to-end latency at a rate. One command a line on standard input:
+ * tools do not do: a closed loop of single records, and from send to receipt, at a rate or at the maximum. One command a line on standard input:
  *
  *   producer ARG…      org.apache.kafka.tools.ProducerPerformance
  *   consumer ARG…      org.apache.kafka.tools.ConsumerPerformance
@@ -38,9 +39,10 @@ import org.apache.kafka.tools.ProducerPerformance;
  *   first TOPIC REPLICAS     makes the topic and sends a record with them, as soon as there is somebody to take it
  *   closed BOOTSTRAP TOPIC PARTITIONS ACKS SIZE UNDER-WAY WARMUP-SECONDS SECONDS
  *   endtoend BOOTSTRAP TOPIC PARTITIONS ACKS SIZE RATE WARMUP-SECONDS SECONDS
+ *   tail BOOTSTRAP TOPIC PARTITIONS ACKS SIZE BATCH-RECORDS WARMUP-SECONDS SECONDS
  *
- * The last two of these answer with one line of JSON. Every command ends with a line "@done CPU-SECONDS" of this process (of the
- * measured part, for the last two), or "@failed MESSAGE".
+ * The last three of these answer with one line of JSON. Every command ends with a line "@done CPU-SECONDS" of this process (of the
+ * measured part, for the last three), or "@failed MESSAGE".
  */
 public class PerfClient {
   private static final long LATENCY_MAX_MICROS = 600_000_000L;
@@ -61,6 +63,7 @@ public class PerfClient {
           case "first" -> first.send(rest[0], Short.parseShort(rest[1]));
           case "closed" -> cpu = new Load(rest).closedLoop(Integer.parseInt(rest[5]));
           case "endtoend" -> cpu = new Load(rest).endToEnd(Double.parseDouble(rest[5]));
+          case "tail" -> cpu = new Load(rest).tail(Integer.parseInt(rest[5]));
           default -> throw new IllegalArgumentException("unknown command " + words[0]);
         }
         System.out.println("@done " + (cpu < 0 ? cpuSeconds() - cpuBefore : cpu));
@@ -130,6 +133,8 @@ public class PerfClient {
     long intervalEndNanos;
     double cpuAtBegin = -1;
     long lastNanos;
+    /** Each that is timed stands for so many. */
+    int recordsPerStamp = 1;
 
     Load(String[] args) {
       bootstrap = args[0];
@@ -152,7 +157,7 @@ public class PerfClient {
     double closedLoop(int underWay) throws Exception {
       Semaphore room = new Semaphore(underWay);
       AtomicReference<Exception> failure = new AtomicReference<>();
-      try (KafkaProducer<byte[], byte[]> producer = openProducer()) {
+      try (KafkaProducer<byte[], byte[]> producer = openProducer(0, 65_536)) {
         producer.partitionsFor(topic);
         begin();
         for (long sent = 0; System.nanoTime() < endNanos && failure.get() == null; sent++) {
@@ -174,7 +179,7 @@ public class PerfClient {
     double endToEnd(double rate) throws Exception {
       AtomicReference<Exception> failure = new AtomicReference<>();
       try (KafkaConsumer<byte[], byte[]> consumer = openConsumer();
-          KafkaProducer<byte[], byte[]> producer = openProducer()) {
+          KafkaProducer<byte[], byte[]> producer = openProducer(0, 65_536)) {
         producer.partitionsFor(topic);
         begin();
         long startNanos = System.nanoTime();
@@ -202,13 +207,60 @@ public class PerfClient {
       return report();
     }
 
-    KafkaProducer<byte[], byte[]> openProducer() {
+    /**
+     * As many records as the producer's buffer takes, and a consumer at the tail; the first of every batch is timed from the
+     * call of send until the consumer has it. Values are the same bytes again and again: only what Kafka does with them is measured.
+     */
+    double tail(int batchRecords) throws Exception {
+      recordsPerStamp = batchRecords;
+      AtomicReference<Exception> failure = new AtomicReference<>();
+      AtomicLong sent = new AtomicLong();
+      int lingerMillis = 5;
+      int batchBytes = Math.max(65_536, batchRecords * (size + 16));
+      try (KafkaConsumer<byte[], byte[]> consumer = openConsumer();
+          KafkaProducer<byte[], byte[]> producer = openProducer(lingerMillis, batchBytes)) {
+        producer.partitionsFor(topic);
+        begin();
+        byte[] untimed = new byte[Math.max(8, size)];
+        random.nextBytes(untimed);
+        ByteBuffer.wrap(untimed).putLong(0);
+        Thread sending = new Thread(() -> {
+          for (int batch = 0; System.nanoTime() < endNanos && failure.get() == null; batch++) {
+            int partition = batch % partitions;
+            for (int at = 0; at < batchRecords; at++) {
+              byte[] value = untimed;
+              if (at == 0) ByteBuffer.wrap(value = untimed.clone()).putLong(System.nanoTime());
+              producer.send(new ProducerRecord<>(topic, partition, null, value), (metadata, e) -> {
+                if (e != null) failure.set(e);
+              });
+            }
+            sent.addAndGet(batchRecords);
+          }
+        });
+        sending.start();
+        for (long received = 0; (sending.isAlive() || received < sent.get()) && failure.get() == null; ) {
+          var records = consumer.poll(Duration.ofMillis(100));
+          long now = System.nanoTime();
+          for (ConsumerRecord<byte[], byte[]> record : records) {
+            long sentNanos = ByteBuffer.wrap(record.value()).getLong();
+            if (sentNanos != 0) record(sentNanos, now);
+          }
+          received += records.count();
+        }
+        sending.join();
+      }
+      if (failure.get() != null) throw failure.get();
+      return report();
+    }
+
+    KafkaProducer<byte[], byte[]> openProducer(int lingerMillis, int batchBytes) {
       Properties properties = new Properties();
       properties.put("bootstrap.servers", bootstrap);
       properties.put("acks", acks);
-      properties.put("linger.ms", "0");
-      properties.put("batch.size", "65536");
+      properties.put("linger.ms", String.valueOf(lingerMillis));
+      properties.put("batch.size", String.valueOf(batchBytes));
       properties.put("buffer.memory", "67108864");
+      properties.put("max.request.size", "4194304");
       return new KafkaProducer<>(properties, new ByteArraySerializer(), new ByteArraySerializer());
     }
 
@@ -244,7 +296,7 @@ public class PerfClient {
 
     void closeInterval() {
       series.add(String.format(Locale.ROOT, "{\"seconds\":%d,\"recordsPerSecond\":%d,\"latency\":%s}",
-          series.size() + 1, interval.getTotalCount(), percentiles(interval)));
+          series.size() + 1, recordsPerStamp * interval.getTotalCount(), percentiles(interval)));
       interval.reset();
       intervalEndNanos += 1_000_000_000L;
     }
@@ -257,7 +309,7 @@ public class PerfClient {
         quantiles.append(quantiles.isEmpty() ? "" : ",").append('"').append(value.getPercentileLevelIteratedTo())
             .append("\":").append(value.getValueIteratedTo() / 1_000.0);
       System.out.println(String.format(Locale.ROOT,
-          "{\"records\":%d,\"seconds\":%f,\"latency\":%s,\"quantiles\":{%s},\"series\":[%s]}", all.getTotalCount(),
+          "{\"records\":%d,\"seconds\":%f,\"latency\":%s,\"quantiles\":{%s},\"series\":[%s]}", recordsPerStamp * all.getTotalCount(),
           (lastNanos - beginNanos) / 1e9, percentiles(all), quantiles, String.join(",", series)));
       return cpu;
     }

@@ -1,6 +1,7 @@
 /**
- * End to end: the time from the moment a record was due to be sent until a consumer at the tail has it. Both ends are in
- * this process, so one clock measures. Without `--rate` one record is on its way at a time.
+ * End to end: the time from the moment a send was due until a consumer at the tail has its first record. Both ends are in
+ * this process, so one clock measures. With `--rate` sends are due on a fixed schedule, with `--in-flight` they follow each
+ * other as fast as they are acknowledged, whether or not the consumers keep up, and otherwise one is on its way at a time.
  */
 import type { Admin, Consumer, Producer } from '../../index.ts'
 import type { BenchEndToEndOptions } from '../commands/bench.ts'
@@ -9,9 +10,10 @@ import { durabilityOf, ensureTopics } from './cluster.ts'
 import { makeSends, type TopicPartitions } from './load.ts'
 import { Measurement } from './measurement.ts'
 import { runOpenLoop } from './open-loop.ts'
+import { openProducers, runClosedLoop } from './produce.ts'
 import { printResult } from './report.ts'
 
-/** At the start of each value: when it was due, or -1 if it is not measured. */
+/** At the start of each value: when it was due; 0 of what is not timed, in the warm-up and behind the first of a send. */
 const stampBytes = 8
 /** Values are cut from slabs, as Node's `Buffer` does: one buffer each would make the collector's work the load. */
 const slabBytes = 64 << 10
@@ -20,11 +22,11 @@ const unansweredMax = 50_000
 export async function benchEndToEnd(context: CommandContext, options: BenchEndToEndOptions): Promise<void> {
   const admin = await context.admin()
   const targets = await ensureTopics(admin, options)
-  const producers = await Promise.all(
-    Array.from({ length: options.producers }, () => context.producer({ acks: options.acks })),
-  )
+  const producers = await openProducersFor(context, options)
   const consumers = await openAtTheEnd(context, admin, targets, options.consumers)
   const measurement = await Measurement.prepare(context, options, 'received')
+  const { batchRecords } = options
+  const sendBytes = batchRecords * valueBytesOf(options)
   const send = makeStampedSend(options, targets, producers, measurement)
   let sent = 0
   let received = 0
@@ -37,7 +39,7 @@ export async function benchEndToEnd(context: CommandContext, options: BenchEndTo
         // The records of a batch are views of one buffer.
         if (view.buffer !== value!.buffer) view = new DataView(value!.buffer)
         const dueAt = view.getFloat64(value!.byteOffset)
-        if (dueAt >= 0) measurement.add(1, value!.length, now - dueAt)
+        if (dueAt > 0) measurement.add(batchRecords, sendBytes, now - dueAt)
       }
       received += records.length
       onReceived()
@@ -53,10 +55,10 @@ export async function benchEndToEnd(context: CommandContext, options: BenchEndTo
   context.signal.addEventListener('abort', () => onReceived(), { once: true })
   const sendOne = (dueAt: number | null): Promise<void> | null => {
     const answered = send(dueAt)
-    if (answered !== null) sent++
+    if (answered !== null) sent += batchRecords
     return answered
   }
-  const sending = options.rate === undefined ? sendOneAtATime(sendOne, allReceived) : sendAtRate(options.rate, sendOne)
+  const sending = sendAll(options, sendOne, allReceived)
   await Promise.race([sending, Promise.all(reading)])
   await Promise.race([allReceived(), Promise.all(reading)])
   await Promise.all(consumers.map(consumer => consumer.close()))
@@ -70,7 +72,9 @@ export async function benchEndToEnd(context: CommandContext, options: BenchEndTo
     producers: producers.length,
     consumers: consumers.length,
     acks: options.acks,
-    rate: options.rate ?? 'one at a time',
+    batchRecords,
+    inFlight: options.inFlight ?? null,
+    rate: options.rate ?? (options.inFlight === undefined ? 'one at a time' : 'maximum'),
   }
   const durability = await durabilityOf(admin, targets[0]!.topic)
   printResult(context, { parameters, durability, ...(await measurement.finish()) })
@@ -78,8 +82,24 @@ export async function benchEndToEnd(context: CommandContext, options: BenchEndTo
 
 type SendOne = (dueAt: number | null) => Promise<void> | null
 
-function sendAtRate(rate: number, send: SendOne): Promise<void> {
-  return runOpenLoop({ sendsPerSecond: rate, unansweredMax, onDue: send })
+function sendAll(
+  { rate, inFlight, batchRecords }: BenchEndToEndOptions,
+  send: SendOne,
+  received: () => Promise<void>,
+): Promise<void> {
+  if (rate !== undefined) return runOpenLoop({ sendsPerSecond: rate / batchRecords, unansweredMax, onDue: send })
+  return inFlight === undefined ? sendOneAtATime(send, received) : runClosedLoop(inFlight, () => send(null))
+}
+
+function openProducersFor(context: CommandContext, options: BenchEndToEndOptions): Promise<Producer[]> {
+  const { producers, acks, rate, inFlight } = options
+  if (rate === undefined && inFlight !== undefined)
+    return openProducers(context, { ...options, inFlight, size: valueBytesOf(options), compression: 'none' })
+  return Promise.all(Array.from({ length: producers }, () => context.producer({ acks })))
+}
+
+function valueBytesOf({ size }: BenchEndToEndOptions): number {
+  return Math.max(stampBytes, size)
 }
 
 async function sendOneAtATime(send: SendOne, received: () => Promise<void>): Promise<void> {
@@ -92,27 +112,29 @@ function makeStampedSend(
   producers: readonly Producer[],
   measurement: Measurement,
 ): SendOne {
-  const size = Math.max(stampBytes, options.size)
-  const nextSend = makeSends({ ...options, size, batchRecords: 1 }, targets)
+  const size = valueBytesOf(options)
+  const nextSend = makeSends({ ...options, size, blankBytes: stampBytes }, targets)
   let sends = 0
   let slab = new DataView(new ArrayBuffer(Math.max(slabBytes, size)))
   let slabUsed = 0
   return dueAt => {
-    const phase = measurement.take(1, dueAt)
+    const phase = measurement.take(options.batchRecords, dueAt)
     if (phase === 'over') return null
     const startedAt = performance.now()
     const { topic, messages } = nextSend()
-    const message = messages[0]!
+    const first = messages[0]!
     if (slabUsed + size > slab.byteLength) {
       slab = new DataView(new ArrayBuffer(slab.byteLength))
       slabUsed = 0
     }
     const value = new Uint8Array(slab.buffer, slabUsed, size)
-    value.set(message.value as Uint8Array)
-    slab.setFloat64(slabUsed, phase === 'measured' ? (dueAt ?? startedAt) : -1)
+    value.set(first.value as Uint8Array)
+    slab.setFloat64(slabUsed, phase === 'measured' ? (dueAt ?? startedAt) : 0)
     slabUsed += size
     if (phase === 'measured' && dueAt !== null) measurement.addSendDelay(startedAt - dueAt)
-    const answered = producers[sends++ % producers.length]!.send({ topic, messages: [{ ...message, value }] })
+    const stamped = messages.slice()
+    stamped[0] = { ...first, value }
+    const answered = producers[sends++ % producers.length]!.send({ topic, messages: stamped })
     return answered.then(() => {})
   }
 }

@@ -11,6 +11,8 @@ export interface LoadOptions {
   readonly randomBytes: number
   readonly keys: KeyDistribution
   readonly keyCount: number
+  /** Zeros at the start of each value, for whoever has something to write there. */
+  readonly blankBytes?: number
 }
 
 export interface TopicPartitions {
@@ -58,14 +60,14 @@ export function makeSends(options: LoadOptions, targets: readonly TopicPartition
   }
 }
 
-function makeValues({ size, randomBytes }: LoadOptions): Uint8Array[] {
+function makeValues({ size, randomBytes, blankBytes = 0 }: LoadOptions): Uint8Array[] {
   const random = makeRandom(1)
   const randomLength = Math.round(size * randomBytes)
   const count = Math.max(1, Math.min(poolValuesMax, Math.floor(poolBytes / Math.max(1, size))))
   return Array.from({ length: count }, () => {
     const value = new Uint8Array(size).fill(0x78)
     for (let i = 0; i < randomLength; i++) value[i] = random() * 256
-    return value
+    return value.fill(0, 0, blankBytes)
   })
 }
 

@@ -60,7 +60,13 @@ export async function benchProduce(context: CommandContext, options: BenchProduc
   printResult(context, { parameters, durability, ...(await measurement.finish()) })
 }
 
-function openProducers(context: CommandContext, options: BenchProduceOptions): Promise<Producer[]> {
+type ProducerOptions = Pick<
+  BenchProduceOptions,
+  'producers' | 'acks' | 'compression' | 'size' | 'batchRecords' | 'inFlight' | 'rate'
+>
+
+/** With batches and a buffer that are large enough for what is sent. */
+export function openProducers(context: CommandContext, options: ProducerOptions): Promise<Producer[]> {
   const batchBytes = Math.max(sizeOfBatch(options), batchBytesMin)
   return Promise.all(
     Array.from({ length: options.producers }, () =>
@@ -77,7 +83,7 @@ function openProducers(context: CommandContext, options: BenchProduceOptions): P
 }
 
 /** Resolves when every one of so many lanes is over; rejects with the first failure. */
-async function runClosedLoop(lanes: number, send: () => Promise<void> | null): Promise<void> {
+export async function runClosedLoop(lanes: number, send: () => Promise<void> | null): Promise<void> {
   const run = async (): Promise<void> => {
     for (let answered = send(); answered !== null; answered = send()) await answered
   }
@@ -85,7 +91,7 @@ async function runClosedLoop(lanes: number, send: () => Promise<void> | null): P
 }
 
 /** The very size of what one send without keys becomes: a large one is a batch of its own. */
-function sizeOfBatch({ size, batchRecords }: BenchProduceOptions): number {
+function sizeOfBatch({ size, batchRecords }: ProducerOptions): number {
   const builder = new BatchBuilder({ bytesMax: Number.MAX_SAFE_INTEGER, compression: 'none', codec: null })
   const value = new Uint8Array(size)
   for (let i = 0; i < batchRecords; i++) builder.tryAppend(null, value, null, 0)

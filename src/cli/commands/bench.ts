@@ -19,10 +19,12 @@ export interface BenchConsumeOptions extends BenchOptions {
   readonly again?: boolean
 }
 
-export interface BenchEndToEndOptions extends BenchOptions, Omit<LoadOptions, 'batchRecords'> {
+export interface BenchEndToEndOptions extends BenchOptions, LoadOptions {
   readonly partitions: number
   readonly producers: number
   readonly consumers: number
+  /** Sends not yet acknowledged, whatever was received; absent: one record is on its way at a time, unless there is a rate. */
+  readonly inFlight?: number
   readonly acks: 0 | 1 | 'all'
   readonly rate?: number
 }
@@ -70,8 +72,14 @@ export function registerBench(program: Command, run: Run): void {
       const { benchConsume } = await import('../bench/consume.ts')
       await run(command, context => benchConsume(context, options))
     })
-  producing(bench.command('e2e').description('time from send to receipt, one record at a time or at a rate'))
+  producing(bench.command('e2e').description('time from send to receipt: one at a time, at a rate, or at the maximum'))
     .option('--consumers <n>', 'consumers that share the partitions', parseInteger(1, 1_000), 1)
+    .option('--batch-records <n>', 'records per send; the first of them is timed', parseInteger(1, 1_000_000), 1)
+    .option(
+      '--in-flight <n>',
+      'as fast as it goes: so many sends not yet acknowledged, and consumers at the tail',
+      parseInteger(1, 100_000),
+    )
     .action(async (options: BenchEndToEndOptions, command: Command) => {
       const { benchEndToEnd } = await import('../bench/end-to-end.ts')
       await run(command, context => benchEndToEnd(context, options))
