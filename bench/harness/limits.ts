@@ -26,7 +26,7 @@ interface Answer {
  *
  * - Producing: the bare pipe with the same batches and as many under way, divided by the replicas, as every byte goes over
  *   loopback and to the disk so many times on the cores and the disk that the pipe has for one.
- * - End to end at a rate: the latency of the bare pipe with one record at a time; the way to a consumer comes on top.
+ * - At a rate: the latency of the bare pipe with one send at a time; the way to a consumer, where there is one, comes on top.
  * - End to end at the maximum: every record goes through the pipe and from the page cache over `ws`, on the same cores.
  * - Consuming: the page cache over `ws`.
  */
@@ -91,7 +91,7 @@ export function probesOf(point: Point): Probe[] {
   return kind === 'end-to-end' && !isTimed(point) ? [pipe, push] : [pipe]
 }
 
-/** What is asked of it is how soon a record comes, not how many do. */
-function isTimed({ workload, producerRate }: Point): boolean {
-  return workload.kind === 'end-to-end' && producerRate > 0
+/** What is asked is how soon it is done, not how much is. */
+function isTimed({ producerRate }: Point): boolean {
+  return producerRate > 0
 }

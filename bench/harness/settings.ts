@@ -21,8 +21,8 @@ export interface Settings {
 
 export const wholeRun: Settings = {
   repetitions: 5,
-  seconds: 1.5,
-  warmupSeconds: 0.8,
+  seconds: 1.4,
+  warmupSeconds: 0.7,
   ourWarmupSeconds: 6,
   peerWarmupSeconds: 60,
   groupWarmupSeconds: 3,

@@ -257,9 +257,10 @@ class KafkaCluster implements Cluster {
   }
 }
 
-/** One process of Kafka's tools has one producer and one consumer, and reads a backlog once. */
+/** One process of Kafka's tools has one producer and one consumer, reads a backlog once, and sends batches at the maximum rate. */
 function isFor(point: Point, { scale }: Timing): boolean {
-  const { kind, topics, consumers, keyDistributor } = point.workload
+  const { kind, topics, consumers, keyDistributor, recordsPerSend, inFlight } = point.workload
+  if (kind === 'produce' && recordsPerSend > 1 && (inFlight === 1 || point.producerRate > 0)) return false
   const isReadAgain = kind === 'consume' && measuredRecordsOf(point, scale)! > backlogRecordsOf(point, scale)
   return point.producers === 1 && consumers === 1 && topics === 1 && keyDistributor === 'none' && !isReadAgain
 }

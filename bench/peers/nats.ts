@@ -25,6 +25,8 @@ const versionMin = [2, 10]
 const streamBytesMax = 16e9
 /** What a record takes of a file beside its value, at most. */
 const recordOverheadBytesMax = 200
+/** Of `pub fast`: it waits for an acknowledgement when so many records have none. Its default. */
+const fastBatchRecords = 500
 
 export const nats: System = {
   name: 'nats',
@@ -142,8 +144,8 @@ class NatsCluster implements Cluster {
 
   #publishCount(servers: NatsServers, stream: Stream, load: PublishLoad, count: number): Promise<Measured> {
     const { messageSize, replicationFactor, inFlight, recordsPerSend } = load
-    const how = inFlight === 1 ? 'sync' : recordsPerSend === 1 ? 'async' : 'fast'
-    const batch = how === 'sync' ? [] : ['--batch', how === 'async' ? inFlight : 500]
+    const how = recordsPerSend > 1 ? 'fast' : inFlight === 1 ? 'sync' : 'async'
+    const batch = how === 'sync' ? [] : ['--batch', how === 'async' ? inFlight : fastBatchRecords]
     const store = ['--create', '--storage', 'file', '--replicas', replicationFactor, '--maxbytes', stream.bytesMax]
     const amount = ['--stream', stream.name, '--msgs', count, '--size', messageSize]
     return this.#bench(servers, count, ['pub', how, ...batch, ...store, ...amount, `subject.${stream.name}`])
@@ -194,7 +196,7 @@ function toSample(measured: Measured, { messageSize }: Workload): Sample {
 /** A stream is a partition; what it is split by are subjects, which is something else. A backlog is read once. */
 function isFor(point: Point, { scale }: Timing): boolean {
   const { kind, nodes, topics, consumers, keyDistributor } = point.workload
-  if (kind === 'end-to-end' || topics > 1 || keyDistributor !== 'none') return false
+  if (kind === 'end-to-end' || point.producerRate > 0 || topics > 1 || keyDistributor !== 'none') return false
   if (point.partitionsPerTopic > nodes || point.producers > 1 || consumers > 1) return false
   return kind !== 'consume' || measuredRecordsOf(point, scale)! === backlogRecordsOf(point, scale)
 }

@@ -304,9 +304,16 @@ test('what is consumed while it is produced has the way in and the way out as it
     ['pipe', 'push'],
   )
   assert.equal(mainMeasure(resultOf(tail!, {})), 'rate')
-  const [pipe, ...others] = probesOf(endToEnd[0]!)
-  assert.ok(pipe!.kind === 'pipe' && pipe.inFlight === 1)
-  assert.deepEqual(others, [])
+})
+
+test('at a rate the limit is how soon one send is done', () => {
+  const atRate = pointsOf(workloads.find(({ name }) => name === 'produce-3-rate-100B')!)
+  for (const point of [...endToEnd, ...atRate]) {
+    const [pipe, ...others] = probesOf(point)
+    assert.ok(pipe?.kind === 'pipe' && pipe.inFlight === 1)
+    assert.deepEqual(others, [])
+    assert.equal(mainMeasure(resultOf(point, {})), 'p50')
+  }
 })
 
 test('a comparison says what differs every time, and nothing else', () => {
