@@ -37,7 +37,7 @@ export interface LeadingOptions {
   readonly onHighWatermarkMoved: () => void
 }
 
-/** A leader that is moved away waits so long for what it has taken to be committed; what is not is refused then. */
+/** A leader waits so long for what replicas that are moved away have taken to be committed; what is not is refused then. */
 const handOverMsMax = secondMs
 
 export class Leading implements FeedSource {
@@ -49,8 +49,11 @@ export class Leading implements FeedSource {
   readonly #feeds = new Map<NodeId, { readonly feed: FollowerFeed; readonly sender: ReplicaSender }>()
   #terms: LeaderTerms
   #isActive = true
-  /** A move takes this leader away: exclusive end of what it had taken by then. `null`: it takes more. */
-  #handOver: { readonly endOffset: Offset; readonly timer: Timer } | null = null
+  /**
+   * A move takes replicas away, with `isOwn` this leader, too: exclusive end of what it had taken by then; without, of what
+   * leaders before it had. `null`: nobody goes.
+   */
+  #handOver: { readonly isOwn: boolean; readonly endOffset: Offset; readonly timer: Timer } | null = null
   /** Exclusive end of what was ever sent to any follower. */
   #shippedEnd: Offset = 0
 
@@ -71,12 +74,12 @@ export class Leading implements FeedSource {
       rules: env.rules,
     })
     this.#meetFollowers()
-    this.#handOverIfLeaving()
+    this.#handOverIfAwaited()
   }
 
   /** Another one is about to lead: what was taken is settled first, and nothing more is taken. */
   get isHandingOver(): boolean {
-    return this.#handOver !== null
+    return this.#handOver?.isOwn ?? false
   }
 
   /** This epoch is not over for this node. */
@@ -129,7 +132,7 @@ export class Leading implements FeedSource {
     // A follower that was registered anew is begun with anew, whether or not there is anything else to send.
     for (const { feed, sender } of this.#feeds.values()) if (feed.hasMore) sender.want(feed)
     if (hasMoved) this.#announce()
-    this.#handOverIfLeaving()
+    this.#handOverIfAwaited()
     this.#env.proposer.look(this)
   }
 
@@ -141,6 +144,7 @@ export class Leading implements FeedSource {
   onAnswer(feed: FollowerFeed, sent: Sent, answer: AppendAnswer): void {
     const hasMoved = this.replica.onAnswer(feed.nodeId, sent, answer, this.log, this.#env.clock.nowMs())
     if (hasMoved) this.#announce()
+    else this.#letGoIfSettled()
     if (!feed.isInSync) this.#env.proposer.look(this)
   }
 
@@ -158,20 +162,23 @@ export class Leading implements FeedSource {
     this.#letGoIfSettled()
   }
 
-  #handOverIfLeaving(): void {
-    if (!this.replica.isLeaving) {
-      this.#handOver?.timer.cancel()
-      this.#handOver = null
-    } else if (this.#handOver === null) {
-      const timer = this.#env.clock.setTimer(handOverMsMax, () => this.#letGo())
-      this.#handOver = { endOffset: this.log.logEndOffset, timer }
-      this.#letGoIfSettled()
-    }
+  #handOverIfAwaited(): void {
+    const { replica, log } = this
+    const isOwn = replica.isLeaving
+    if (replica.isLetGoAwaited && this.#handOver?.isOwn === isOwn) return
+    this.#handOver?.timer.cancel()
+    this.#handOver = null
+    if (!replica.isLetGoAwaited) return
+    const timer = this.#env.clock.setTimer(handOverMsMax, () => this.#letGo())
+    this.#handOver = { isOwn, endOffset: isOwn ? log.logEndOffset : replica.epochStartOffset, timer }
+    this.#letGoIfSettled()
   }
 
   /** Whoever waited has been answered. */
   #letGoIfSettled(): void {
-    if (this.#handOver !== null && this.replica.highWatermark >= this.#handOver.endOffset) this.#letGo()
+    const { replica } = this
+    if (this.#handOver === null || replica.highWatermark < this.#handOver.endOffset) return
+    if (replica.haveLeavingHeard) this.#letGo()
   }
 
   #letGo(): void {

@@ -9,8 +9,9 @@ import type { ClusterImage } from './cluster-image.ts'
 import { type Decision, duplicatesIn, findPartition, itemDone, itemFailed } from './decision.ts'
 import { type Candidates, type ElectionTerms, elect } from './election.ts'
 import type { PartitionImage } from './image.ts'
+import { leaving } from './reassignment.ts'
 import type { MetadataRecord } from './record-types.ts'
-import { candidatesIn, electionTermsOf, standingChange } from './settle.ts'
+import { candidatesIn, electionTermsOf, settle, standingChange } from './settle.ts'
 
 type Request = RequestOf<typeof electLeaders>
 type Response = ResponseOf<typeof electLeaders>
@@ -69,10 +70,20 @@ function electAll(
   return { records, response: { partitions } }
 }
 
-function preferred(partition: PartitionImage, { isAvailable }: Candidates): PartitionImage | Failure {
+function preferred(
+  partition: PartitionImage,
+  { isAvailable }: Candidates,
+  { minInsyncReplicas }: ElectionTerms,
+): PartitionImage | Failure {
   const { replicas, isr, leaderId } = partition
   const leader = replicas[0]!
   if (leaderId === leader) return { error: 'ELECTION_NOT_NEEDED', message: `Broker ${leader} leads it already.` }
+  if (leaderId !== null && leaving(partition, minInsyncReplicas).includes(leaderId)) {
+    return {
+      error: 'ELECTION_NOT_NEEDED',
+      message: `Broker ${leaderId} is being moved away, and about to let go of it.`,
+    }
+  }
   if (isr.includes(leader) && isAvailable(leader)) return { ...partition, leaderId: leader }
   return { error: 'PREFERRED_LEADER_NOT_AVAILABLE', message: `Broker ${leader} is not in sync, or not available.` }
 }
@@ -81,7 +92,7 @@ function preferred(partition: PartitionImage, { isAvailable }: Candidates): Part
 function unclean(partition: PartitionImage, candidates: Candidates, terms: ElectionTerms): PartitionImage | Failure {
   const { leaderId } = partition
   if (leaderId !== null) return { error: 'ELECTION_NOT_NEEDED', message: `Broker ${leaderId} leads it.` }
-  const after = elect(partition, candidates, { ...terms, isUncleanAllowed: true })
+  const after = settle(elect(partition, candidates, { ...terms, isUncleanAllowed: true }), candidates, terms)
   if (after.leaderId !== null) return after
   return { error: 'ELIGIBLE_LEADERS_NOT_AVAILABLE', message: 'None of its replicas is alive.' }
 }

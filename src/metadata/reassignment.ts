@@ -23,16 +23,17 @@ function isReady(standing: Standing, minInsyncReplicas: number): boolean {
 }
 
 /**
- * Those that go as soon as their leader, who is one of them, has ended what it has under way: nobody else could tell the
- * producers that wait what became of their records. Of a move that is not ready, or that the leader survives: nobody.
+ * Those that go as soon as the leader asks for the ISR without them. Whoever leads, or led until a moment ago, has records
+ * under way, and nobody else could tell the producers that wait what became of them. Of a move that is not ready, or where
+ * none of them is in sync or nobody leads: nobody.
  */
 export function leaving(standing: Standing, minInsyncReplicas: number): readonly NodeId[] {
-  const { leaderId, removingReplicas } = standing
-  const isLeaderGoing = leaderId !== null && removingReplicas.includes(leaderId)
-  return isLeaderGoing && isReady(standing, minInsyncReplicas) ? removingReplicas : []
+  const { leaderId, isr, removingReplicas } = standing
+  const isWaitedFor = leaderId !== null && removingReplicas.some(id => isr.includes(id))
+  return isWaitedFor && isReady(standing, minInsyncReplicas) ? removingReplicas : []
 }
 
-/** The move is over when it is ready, and its leader has let go or stays. */
+/** The move is over when it is ready, and its leader has let go of those that go. */
 export function completed<S extends Standing>(standing: S, minInsyncReplicas: number): S {
   if (!isReady(standing, minInsyncReplicas) || leaving(standing, minInsyncReplicas).length > 0) return standing
   const replicas = finalReplicas(standing)
@@ -41,39 +42,31 @@ export function completed<S extends Standing>(standing: S, minInsyncReplicas: nu
 }
 
 /**
- * The move to `target` begins, in the place of one under way. Replicas that only the old move added are gone at once;
- * `null` when nobody in sync would be left.
+ * The move to `target` begins, in the place of one under way. Replicas that only the old move added are gone at once, but for
+ * a leader among them, which goes as every leader does; `null` when nobody in sync would be left.
  */
 export function begun<S extends Standing>(standing: S, target: readonly NodeId[], minInsyncReplicas: number): S | null {
-  const before = standing.replicas.filter(id => !standing.addingReplicas.includes(id))
-  const removingReplicas = before.filter(id => !target.includes(id))
-  return withReplicas(
-    standing,
-    {
-      replicas: [...target, ...removingReplicas],
-      addingReplicas: target.filter(id => !before.includes(id)),
-      removingReplicas,
-    },
-    minInsyncReplicas,
-  )
-}
-
-/** The move under way is given up: whom it added is gone. `null` when nobody in sync would be left. */
-export function cancelled<S extends Standing>(standing: S, minInsyncReplicas: number): S | null {
-  const replicas = standing.replicas.filter(id => !standing.addingReplicas.includes(id))
-  return withReplicas(standing, { replicas, addingReplicas: [], removingReplicas: [] }, minInsyncReplicas)
-}
-
-function withReplicas<S extends Standing>(
-  standing: S,
-  placed: Pick<Standing, 'replicas' | 'addingReplicas' | 'removingReplicas'>,
-  minInsyncReplicas: number,
-): S | null {
-  const isKept = (id: NodeId): boolean => placed.replicas.includes(id)
+  const { leaderId } = standing
+  const before = originalReplicas(standing)
+  const leader = standing.addingReplicas.filter(id => id === leaderId)
+  const removingReplicas = [...before, ...leader].filter(id => !target.includes(id))
+  const replicas = [...target, ...removingReplicas]
+  const addingReplicas = target.filter(id => !before.includes(id))
+  const isKept = (id: NodeId): boolean => replicas.includes(id)
   const isr = standing.isr.filter(isKept)
   // Without a leader nobody is in sync, and nobody will be before an eligible one is back.
   if (isr.length === 0 && standing.isr.length > 0) return null
   const elr = standing.elr.filter(isKept)
   if (isr.length + elr.length === 0) return null
-  return withIsr({ ...standing, ...placed, elr, isr }, isr, minInsyncReplicas)
+  return withIsr({ ...standing, replicas, addingReplicas, removingReplicas, elr, isr }, isr, minInsyncReplicas)
+}
+
+/** The move under way is given up: a move back. `null` when nobody in sync would be left. */
+export function cancelled<S extends Standing>(standing: S, minInsyncReplicas: number): S | null {
+  return begun(standing, originalReplicas(standing), minInsyncReplicas)
+}
+
+/** The replicas a partition had before the move under way. */
+function originalReplicas({ replicas, addingReplicas }: Standing): readonly NodeId[] {
+  return replicas.filter(id => !addingReplicas.includes(id))
 }

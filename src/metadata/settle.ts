@@ -7,14 +7,21 @@ import type { NodeId } from '../util/numbers.ts'
 import { type Candidates, type ElectionTerms, elect, type Standing, withIsr } from './election.ts'
 import type { BrokerImage, MetadataImage, TopicImage } from './image.ts'
 import { isAvailable } from './placement.ts'
-import { completed } from './reassignment.ts'
+import { completed, leaving } from './reassignment.ts'
 import { noLeader, type RecordOf } from './record-types.ts'
 
 export function settle<S extends Standing>(standing: S, candidates: Candidates, terms: ElectionTerms): S {
-  const moved = completed(standing, terms.minInsyncReplicas)
-  const led = elect(withoutUnfit(moved, candidates.isFit, terms), candidates, terms)
+  const moved = withoutUnfit(completed(standing, terms.minInsyncReplicas), candidates.isFit, terms)
+  if (isLetGoOf(moved, candidates, terms)) return moved
+  const led = elect(moved, candidates, terms)
   // Where the leader was the last to go.
   return completed(led, terms.minInsyncReplicas)
+}
+
+/** Its leader will ask to be left out in a moment. Elected away, it would be gone before it has answered what it has taken. */
+function isLetGoOf(standing: Standing, { isFit }: Candidates, { minInsyncReplicas }: ElectionTerms): boolean {
+  const { leaderId } = standing
+  return leaderId !== null && isFit(leaderId) && leaving(standing, minInsyncReplicas).includes(leaderId)
 }
 
 /** Only the fit are in sync, if others that have every committed record are fit. */

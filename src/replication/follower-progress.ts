@@ -14,6 +14,8 @@ export interface Sent {
   readonly fromOffset: Offset
   /** Exclusive end of what was sent; `fromOffset` when that was nothing. */
   readonly endOffset: Offset
+  /** That was sent with it. */
+  readonly highWatermark: Offset
 }
 
 export class FollowerProgress {
@@ -26,6 +28,8 @@ export class FollowerProgress {
   nextOffset: Offset
   /** Highest high watermark that was sent in this generation. */
   sentHighWatermark: Offset = 0
+  /** Highest high watermark that it has answered to. */
+  heardHighWatermark: Offset = 0
   /** Appends without an answer. */
   inFlight = 0
   /** The registration under which it acknowledged; `null` before it did. */
@@ -66,6 +70,7 @@ export class FollowerProgress {
     this.brokerEpoch = null
     if (!this.#rules.restartsAreForgetting) return
     this.matchEnd = null
+    this.heardHighWatermark = 0
     this.hasCaughtUp = false
     this.reset(logEndOffset)
   }

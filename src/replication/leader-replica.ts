@@ -20,7 +20,7 @@ export interface LeaderTerms {
   readonly isr: readonly NodeId[]
   /** In-sync replicas below which nothing commits; never more than there are replicas. */
   readonly effectiveMinIsr: number
-  /** Replicas that go, this one among them, as soon as it lets go; none while no move is so far, or it stays. */
+  /** Replicas that go, perhaps this one among them, as soon as it lets go of them; none while no move is so far. */
   readonly leaving: readonly NodeId[]
   /** Registration of each broker that may be in sync: not fenced, not about to stop. */
   readonly brokerEpochs: ReadonlyMap<NodeId, BrokerEpoch>
@@ -65,7 +65,7 @@ export class LeaderReplica {
   #terms: LeaderTerms
   /** Asked for, and perhaps committed already. */
   #proposal: IsrProposal | null = null
-  /** What was taken in this epoch is settled: another replica may lead. */
+  /** What those that leave had taken is settled. */
   #hasLetGo = false
   #durableEndOffset: Offset
   #highWatermark: Offset
@@ -107,9 +107,24 @@ export class LeaderReplica {
     return this.#terms.isr.length >= this.#terms.effectiveMinIsr
   }
 
-  /** Another replica shall lead once this one lets go. */
+  /** Some replicas go as soon as this one lets go of them. */
+  get isLetGoAwaited(): boolean {
+    return this.#terms.leaving.length > 0
+  }
+
+  /** It is one of them: another replica shall lead then. */
   get isLeaving(): boolean {
     return this.#terms.leaving.includes(this.localId)
+  }
+
+  /** Whether those that leave know what became of all that they took when they led before this epoch. */
+  get haveLeavingHeard(): boolean {
+    const { isr, leaving } = this.#terms
+    if (this.#highWatermark < this.epochStartOffset) return false
+    return leaving.every(id => {
+      const follower = isr.includes(id) ? this.#followers.get(id) : undefined
+      return follower === undefined || follower.heardHighWatermark >= this.epochStartOffset
+    })
   }
 
   /** From now on the ISR is asked for without those that leave; until that is granted, or the move is given up, this one leads. */
@@ -143,8 +158,9 @@ export class LeaderReplica {
     assert(terms.isr.includes(this.localId), 'the leader is in the ISR')
     if (terms.partitionEpoch < this.#terms.partitionEpoch) return false
     if (this.#proposal !== null && terms.partitionEpoch > this.#proposal.partitionEpoch) this.#proposal = null
+    const { isLeaving } = this
     this.#terms = terms
-    if (!this.isLeaving) this.#hasLetGo = false
+    if (!this.isLetGoAwaited || isLeaving !== this.isLeaving) this.#hasLetGo = false
     this.#meet(terms, logEndOffset, nowMs)
     return this.#maybeAdvance()
   }
@@ -170,7 +186,7 @@ export class LeaderReplica {
   /** The append that `next` asked for has left, with batches up to `endOffset` (its `fromOffset`: none). */
   onSent(nodeId: NodeId, { generation, fromOffset }: NextAppend, endOffset: Offset): Sent {
     this.#followers.get(nodeId)?.sent(endOffset, this.#highWatermark)
-    return { generation, fromOffset, endOffset }
+    return { generation, fromOffset, endOffset, highWatermark: this.#highWatermark }
   }
 
   /** A follower answered. Returns whether the high watermark moved. */
@@ -189,6 +205,7 @@ export class LeaderReplica {
     // It was cut short of what was sent: by another life of its own, or by a leader that is none any more.
     if (endOffset < sent.endOffset) follower.reset(endOffset)
     follower.acknowledged(endOffset, log.logEndOffset, nowMs)
+    follower.heardHighWatermark = Math.max(follower.heardHighWatermark, sent.highWatermark)
     return this.#maybeAdvance()
   }
 

@@ -148,6 +148,22 @@ test('a leader that is moved away waits for a silent replica no longer than a se
   await cluster.stop()
 })
 
+test('who led until a moment ago is told what became of what it had taken before a move takes it away', async () => {
+  const cluster = await Replicas.open({ latencyMs: 20 })
+  const [one, two] = [cluster.node(1), cluster.node(2)]
+  const taken = one.produce(['a', 'b', 'c'])
+  await cluster.run(25)
+  cluster.change({ leaderId: toNodeId(2), replicas: ids(2, 3, 1), removingReplicas: ids(1) })
+  const next = two.produce(['d'])
+  assert.deepEqual(await cluster.until(taken), [null, null, null])
+  assert.deepEqual(await cluster.until(next), [null], 'who stays takes more all the while')
+  await cluster.run(1_000)
+  assert.deepEqual(cluster.partitionImage().replicas, ids(2, 3))
+  assert.equal(cluster.partitionImage().leaderId, toNodeId(2))
+  assert.equal((await cluster.assertAlike([2, 3])).length, 4)
+  await cluster.stop()
+})
+
 test('acks=1 is the promise of a disk that leads: it ends with the leadership', async () => {
   const cluster = await Replicas.open()
   const one = cluster.node(1)

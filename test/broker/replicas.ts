@@ -328,8 +328,10 @@ export class Replicas {
           if (!before.isr.includes(broker.nodeId) && !isEligible) return { ...refused, errorCode: 107 }
         }
         const isr = before.replicas.filter(id => newIsr.some(member => member.nodeId === id))
-        if (!isr.includes(toNodeId(nodeId))) {
-          this.change({ replicas: isr, isr, leaderId: isr[0]!, addingReplicas: [], removingReplicas: [] }, partition)
+        const { removingReplicas } = before
+        if (removingReplicas.length > 0 && !isr.some(id => removingReplicas.includes(id))) {
+          const leader = isr.includes(toNodeId(nodeId)) ? {} : { leaderId: isr[0]! }
+          this.change({ replicas: isr, isr, ...leader, addingReplicas: [], removingReplicas: [] }, partition)
           return { ...refused, errorCode: 95 }
         }
         this.change({ isr }, partition)

@@ -28,5 +28,5 @@ test('three nodes are stopped and started again in turn under load: no produce f
   }
   await load.finish()
   assertKept(t, load)
-  assertWrittenOnce(load)
+  assertWrittenOnce(t, load)
 })

@@ -1,6 +1,8 @@
 /** Elections that are asked for, by an operator or by the controller itself. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { decideAlterReassignments } from '../../src/metadata/alter-reassignments.ts'
+import { defaultLimits } from '../../src/metadata/decision.ts'
 import { decideBalance, decideElectLeaders } from '../../src/metadata/elect-leaders.ts'
 import { errorName } from '../../src/protocol/errors.ts'
 import { Cluster } from './cluster.ts'
@@ -14,6 +16,11 @@ function elect(it: Cluster, electionType: 'preferred' | 'unclean', ...names: str
   }
   const { partitions } = it.commit(decideElectLeaders(it.image, request, it.terms))
   return partitions.map(answer => [answer.topic, errorName(answer.errorCode), answer.leaderId] as const)
+}
+
+function move(it: Cluster, topic: string, replicas: number[]): void {
+  const request = { session: null, timeoutMs: 0, partitions: [{ topic, partition: 0, replicas }] }
+  it.commit(decideAlterReassignments(it.image, request, { ...it.terms, limits: defaultLimits }))
 }
 
 /** Broker 1 was away: `back` and `late` are led by 2, and 1 is in sync with `back` only; `own` never moved. */
@@ -53,6 +60,17 @@ test('a preferred leader that drains is not given anything', () => {
   assert.deepEqual(elect(it, 'preferred', 'back'), [['back', 'PREFERRED_LEADER_NOT_AVAILABLE', -1]])
 })
 
+test('a leader that is being moved away lets go by itself: what it has taken it settles first', () => {
+  const it = new Cluster(1, 2)
+  it.create('t', { assignments: [[1, 2]] })
+  move(it, 't', [2])
+  assert.equal(it.standing('t'), '2,1|1,2||1@0')
+  assert.deepEqual(elect(it, 'preferred', 't'), [['t', 'ELECTION_NOT_NEEDED', -1]])
+  assert.deepEqual(decideBalance(it.image, it.terms, 10).records, [])
+  it.alter('t', [2])
+  assert.equal(it.standing('t'), '2|2||2@1')
+})
+
 test('the balance takes as many as it may, and is done when it takes none', () => {
   const it = new Cluster(1, 2)
   it.create('t', { assignments: Array.from({ length: 5 }, () => [1, 2]) })
@@ -82,6 +100,16 @@ test('unclean: somebody alive leads where nobody has everything, and what that m
   assert.equal(it.partition('lost').uncleanEpoch, 2)
   it.heard(1)
   assert.equal(it.standing('lost'), '1,2|2||2@2', 'who had everything comes too late')
+})
+
+test('unclean: a move to the one who is elected is over', () => {
+  const it = new Cluster(1, 2)
+  it.create('t', { assignments: [[1]] })
+  move(it, 't', [2])
+  it.fence(1)
+  assert.equal(it.standing('t'), '2,1||1|none@1')
+  assert.deepEqual(elect(it, 'unclean', 't'), [['t', null, 2]])
+  assert.equal(it.standing('t'), '2|2||2@2')
 })
 
 test('unclean.leader.election.enable: nobody has to ask', () => {

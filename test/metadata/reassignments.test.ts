@@ -48,11 +48,13 @@ test('added, in sync one after the other; then the leader lets go, and the other
 test('a leader that stays goes on in its epoch', () => {
   const it = cluster()
   move(it, [4, 1])
-  assert.equal(it.alter('t', [1, 2, 3, 4]), 'INVALID_UPDATE_VERSION', 'the metadata say who the replicas are now')
+  assert.equal(it.alter('t', [1, 2, 3, 4]), null)
+  assert.equal(state(it), '4,1,2,3|4,1,2,3||1@0 +4 -2,3', 'they may have led a moment ago')
+  assert.equal(it.alter('t', [1, 4]), 'INVALID_UPDATE_VERSION', 'the metadata say who the replicas are now')
   assert.equal(state(it), '4,1|4,1||1@0 + -')
 })
 
-test('what is in sync already moves as soon as its leader lets go, at once when that stays', () => {
+test('what is in sync already moves as soon as its leader lets go, at once when nobody in sync goes', () => {
   const it = cluster()
   move(it, [3, 2, 1])
   assert.equal(state(it), '3,2,1|1,2,3||1@0 + -')
@@ -63,6 +65,9 @@ test('what is in sync already moves as soon as its leader lets go, at once when 
   const { partitionEpoch } = it.partition('t')
   assert.equal(move(it, [3, 2]), null)
   assert.equal(it.partition('t').partitionEpoch, partitionEpoch, 'as it is already')
+  it.fence(2)
+  move(it, [3])
+  assert.equal(state(it), '3|3||3@1 + -')
 })
 
 test('the others go only when those that remain can commit without them', () => {
@@ -91,29 +96,52 @@ test('while it moves, no more of them must be in sync than before, and those tha
   assert.equal(state(it), '4,5,6,1,2,3|3|2|3@2 +4,5,6 -1,2,3')
 })
 
-test('given up: whom it added is gone, also the leader', () => {
+test('given up: whom it added is gone, a leader among them when it lets go', () => {
   const it = cluster()
   move(it, [4, 5, 6])
   it.alter('t', [1, 2, 3, 4])
   for (const id of [1, 2, 3]) it.drain(id)
   assert.equal(state(it), '4,5,6,1,2,3|4,1,2,3||4@1 +4,5,6 -1,2,3')
   assert.equal(move(it, null), null)
+  assert.equal(state(it), '1,2,3,4|4,1,2,3||4@1 + -4', 'what it has taken it settles first')
+  it.alter('t', [1, 2, 3])
   assert.equal(state(it), '1,2,3|1,2,3||1@2 + -')
   assert.equal(move(it, null), 'NO_REASSIGNMENT_IN_PROGRESS')
 })
 
-test('not given up when only the added are in sync', () => {
+test('replaced: a leader that only the old move added stays until it lets go, or for good where the new one names it', () => {
+  const started = (): Cluster => {
+    const it = cluster()
+    move(it, [4, 5])
+    it.alter('t', [1, 2, 3, 4])
+    for (const id of [1, 2, 3]) it.drain(id)
+    assert.equal(state(it), '4,5,1,2,3|4,1,2,3||4@1 +4,5 -1,2,3')
+    return it
+  }
+  const away = started()
+  move(away, [6, 1])
+  assert.equal(state(away), '6,1,2,3,4|4,1,2,3||4@1 +6 -2,3,4')
+  away.alter('t', [1, 2, 3, 4, 6])
+  away.alter('t', [1, 6])
+  assert.equal(state(away), '6,1|6,1||6@2 + -')
+  const there = started()
+  move(there, [1, 4])
+  assert.equal(state(there), '1,4,2,3|4,1,2,3||4@1 +4 -2,3')
+  there.alter('t', [1, 4])
+  assert.equal(state(there), '1,4|1,4||4@1 + -')
+})
+
+test('given up when only the added are in sync: it waits for those that were there before', () => {
   const it = cluster()
   move(it, [4, 5, 6])
   it.alter('t', [1, 2, 3, 4])
   for (const id of [1, 2, 3]) it.fence(id)
   assert.equal(state(it), '4,5,6,1,2,3|4|3|4@1 +4,5,6 -1,2,3')
-  assert.equal(move(it, null), 'INVALID_REPLICA_ASSIGNMENT')
-  assert.equal(move(it, [1, 2, 3]), 'INVALID_REPLICA_ASSIGNMENT', 'the same in other words')
+  assert.equal(move(it, null), null)
+  assert.equal(state(it), '1,2,3,4|4|3|4@1 + -4')
   it.heard(3)
   it.alter('t', [4, 3])
-  assert.equal(move(it, [1, 2, 3]), null)
-  assert.equal(state(it), '1,2,3|3||3@2 + -')
+  assert.equal(state(it), '1,2,3,4|3,4||4@1 + -4')
 })
 
 test('another move in the place of one under way keeps what that one has done', () => {
@@ -123,6 +151,7 @@ test('another move in the place of one under way keeps what that one has done', 
   assert.equal(move(it, [4, 5, 1]), null)
   assert.equal(state(it), '4,5,1,2,3|4,1,2,3||1@0 +4,5 -2,3')
   it.alter('t', [1, 2, 3, 4, 5])
+  it.alter('t', [1, 4, 5])
   assert.equal(state(it), '4,5,1|4,5,1||1@0 + -')
 })
 
@@ -167,13 +196,38 @@ test('a replica that was added and comes back without its logs has to catch up a
 })
 
 test('a leader that is to go, and is gone, holds nothing up', () => {
-  for (const leave of ['fence', 'drain', 'shutDown'] as const) {
-    const it = cluster()
-    move(it, [4, 5])
-    it.alter('t', [1, 2, 3, 4, 5])
-    it[leave](1)
-    assert.equal(state(it), '4,5|4,5||4@1 + -', leave)
-  }
+  const it = cluster()
+  move(it, [4, 5])
+  it.alter('t', [1, 2, 3, 4, 5])
+  it.fence(1)
+  assert.equal(state(it), '4,5|4,5||4@1 + -')
+})
+
+test('a leader that is to go, and stops, has let go; another one lets go of the others', () => {
+  const it = cluster()
+  move(it, [4, 5])
+  it.alter('t', [1, 2, 3, 4, 5])
+  assert.equal(it.shutDown(1), true)
+  assert.equal(state(it), '4,5,1,2,3|4,5,2,3||4@1 +4,5 -1,2,3')
+  it.alter('t', [4, 5])
+  assert.equal(state(it), '4,5|4,5||4@1 + -')
+})
+
+test('a leader that drains while it is moved away goes when it lets go, whichever began first', () => {
+  const it = cluster()
+  move(it, [4, 5])
+  it.alter('t', [1, 2, 3, 4, 5])
+  assert.equal(it.drain(1), 1, 'it leads for a moment')
+  assert.equal(state(it), '4,5,1,2,3|4,5,1,2,3||1@0 +4,5 -1,2,3')
+  it.alter('t', [4, 5])
+  assert.equal(state(it), '4,5|4,5||4@1 + -')
+  for (const id of [4, 5]) it.drain(id)
+  assert.equal(it.standing('t'), '4,5|4,5||5@2', 'nobody else can')
+  move(it, [3])
+  it.alter('t', [3, 4, 5])
+  assert.equal(state(it), '3,4,5|3,4,5||5@2 +3 -4,5')
+  it.alter('t', [3])
+  assert.equal(state(it), '3|3||3@3 + -')
 })
 
 test('a leader that has let go of a replica which has lagged meanwhile leads no more, and the move goes on', () => {

@@ -155,7 +155,7 @@ test('high watermark: the lowest end of the ISR, never back, never without the m
       function acknowledge({ from, endOffset }: Acknowledgement): void {
         const id = from === 1 ? two : three
         const progress = leader.followers.get(id)!
-        const sent = { generation: progress.generation, fromOffset: 0, endOffset: 0 }
+        const sent = { generation: progress.generation, fromOffset: 0, endOffset: 0, highWatermark: 0 }
         const answer = { isMatch: true, endOffset, hintEpoch: -1, brokerEpoch: toBrokerEpoch(100 + id) }
         leader.onAnswer(id, sent, answer, log, 0)
         acknowledged[id] = Math.max(acknowledged[id]!, endOffset)

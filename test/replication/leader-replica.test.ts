@@ -155,7 +155,7 @@ describe('answers', () => {
     assert.equal(leader.followers.get(two)!.matchEnd, null)
     acknowledge(leader, log, two, 3)
     const { generation } = leader.followers.get(two)!
-    leader.onAnswer(two, { generation, fromOffset: 1, endOffset: 1 }, { ...answer, endOffset: 1 }, log, 0)
+    leader.onAnswer(two, { ...sent, generation, fromOffset: 1, endOffset: 1 }, { ...answer, endOffset: 1 }, log, 0)
     assert.equal(leader.followers.get(two)!.matchEnd, 3)
   })
 })

@@ -5,6 +5,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { Consumer, Producer } from '../../../src/index.ts'
 import { checkRecords, type RecordsVerdict } from '../../../src/simulation/records/check.ts'
+import { silentLogger } from '../../../src/util/logger.ts'
 import { type Random, seededRandom } from '../../../src/util/random.ts'
 import { type Load, RecordsRecorder } from '../../integration/records-recorder.ts'
 
@@ -28,6 +29,8 @@ export class RecordLoad {
   readonly #producers: Producer[] = []
   readonly #sending: Load[] = []
   readonly #reading: Promise<void>[] = []
+  /** Batches that producers sent to the next leader because the one before was silent for too long: it may have them, too. */
+  takenBack = 0
   /** Of consumers: batches they have read, and how many there were. */
   readonly #read = { batches: 0, lives: 0 }
   #isStopping = false
@@ -52,7 +55,12 @@ export class RecordLoad {
     const { urls, topic, partitions, producers, consumers } = this.#options
     for (let i = 0; i < producers; i++) {
       const inFlightMax = i % 2 === 0 ? undefined : 1
-      const producer = new Producer({ bootstrap: urls, clientId: `p-${i}`, requestTimeoutMs: 5_000, inFlightMax })
+      const logger = {
+        ...silentLogger,
+        warn: ({ batchCount }: Record<string, unknown>): void => void (this.takenBack += Number(batchCount ?? 0)),
+      }
+      const clientId = `p-${i}`
+      const producer = new Producer({ bootstrap: urls, clientId, requestTimeoutMs: 5_000, inFlightMax, logger })
       this.#producers.push(producer)
       const load = { topic, partitions, inFlight: 4, pauseMs: 10 }
       const loads = [

