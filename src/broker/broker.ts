@@ -56,6 +56,8 @@ export interface Broker extends AsyncDisposable {
   readonly delayedOperations: number
   /** Bytes of records that fetches under way hold. */
   readonly fetchMemoryBytes: number
+  /** Fetches wait for some of them. */
+  readonly isFetchMemoryShort: boolean
   /**
    * Takes no more produces for what others can lead, and resolves when those it has taken are committed and answered, or
    * after `msMax`: then another leader finds nothing here that is half done.
@@ -125,6 +127,9 @@ export async function openBroker(options: BrokerOptions): Promise<Broker> {
     },
     get fetchMemoryBytes() {
       return fetchMemory.bytesUsed
+    },
+    get isFetchMemoryShort() {
+      return fetchMemory.isShort
     },
     handOver(msMax) {
       isHandingOver = true

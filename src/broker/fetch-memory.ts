@@ -20,6 +20,11 @@ export class FetchMemory {
     return this.#bytesUsed
   }
 
+  /** Somebody waits for what others hold. */
+  get isShort(): boolean {
+    return this.#waiting.length > 0
+  }
+
   /** Takes up to `wanted` bytes, at least one: at once when there are any, else when others have given back. */
   take(wanted: number): number | Promise<number> {
     if (this.#waiting.length === 0 && this.#bytesUsed < this.bytesMax) return this.#grant(wanted)

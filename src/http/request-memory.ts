@@ -23,6 +23,11 @@ export class RequestMemory {
     this.#stats = stats
   }
 
+  /** Requests wait for what others hold. */
+  get isShort(): boolean {
+    return this.#waiting.size > 0
+  }
+
   /** Whether a new request may begin. `later`: `begin` is called when it may, unless it is taken back by `leave`. */
   enter(begin: () => void): Turn {
     if (this.#waiting.size === 0 && this.#hasRoom()) return 'now'

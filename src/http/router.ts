@@ -211,13 +211,21 @@ class Router {
     return failureAnswer({ error: 'UNKNOWN_SERVER_ERROR', message })
   }
 
-  /** An answer that is not taken is not kept for ever. */
+  /** An answer that is not taken is not kept for ever; one that is taken slowly only as long as nobody waits for its memory. */
   #watch(response: ServerResponse): void {
     if (response.writableLength === 0 || response.destroyed) return
-    response.setTimeout(this.#rest.slowReaderTimeoutMs, () => {
+    const { slowReaderTimeoutMs } = this.#rest
+    const giveUp = (): void => {
+      if (response.destroyed) return
       this.#stats.refused['slow-reader']++
       response.destroy()
-    })
+    }
+    response.setTimeout(slowReaderTimeoutMs, giveUp)
+    const timer = setInterval(() => {
+      if (this.#memory.isShort) giveUp()
+    }, slowReaderTimeoutMs)
+    timer.unref()
+    response.once('close', () => clearInterval(timer))
   }
 }
 

@@ -140,6 +140,7 @@ export async function openNode(settings: NodeSettings, ports: NodePorts): Promis
       clock,
       logger,
       limits: settings.transport,
+      isMemoryShort: () => broker.isFetchMemoryShort,
       onFatal,
     })
     return new OpenNode({ settings, ports, incarnationId, controller, broker, logs, listener, peers, owned: starting })

@@ -5,6 +5,10 @@
 export class HeldMemory {
   readonly #bodies: Disposable[] = []
 
+  get isHolding(): boolean {
+    return this.#bodies.length > 0
+  }
+
   /** `isTaken`: the reader has taken all that was sent, or never will. */
   hold(body: unknown, isTaken: boolean): void {
     if ((body as Partial<Disposable> | null | undefined)?.[Symbol.dispose] !== undefined) {

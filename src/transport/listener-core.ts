@@ -15,6 +15,8 @@ export interface ListenerCore {
   readonly stats: TransportStats
   readonly clock: Clock
   readonly logger: Logger
+  /** Requests wait for memory that answers hold. */
+  readonly isMemoryShort: () => boolean
   /** A handler met an `AssertionError` or a `StorageError`. Called before the client hears of it. */
   readonly onFatal: (error: Error) => void
 }

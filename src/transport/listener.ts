@@ -26,6 +26,8 @@ export interface ListenerOptions {
   /** Share one between the listeners of a node. */
   readonly budget?: NodeBudget
   readonly stats?: TransportStats
+  /** Requests wait for memory that answers hold (`HeldMemory`): slow readers are in the way of others. */
+  readonly isMemoryShort?: () => boolean
   /** A handler met an `AssertionError` or a `StorageError`: the node must end. */
   readonly onFatal?: (error: Error) => void
 }
@@ -65,6 +67,7 @@ export function openListener(options: ListenerOptions): Listener {
     stats,
     clock: options.clock,
     logger: options.logger ?? silentLogger,
+    isMemoryShort: options.isMemoryShort ?? (() => false),
     onFatal: options.onFatal ?? (() => {}),
   })
 }

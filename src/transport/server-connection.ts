@@ -103,7 +103,10 @@ export class OpenServerConnection implements ServerConnection, BudgetMember {
       if (nowMs - this.#acceptedMs < limits.handshakeTimeoutMs) return
       this.#close('handshake', closeCode.handshake, 'no ApiVersions in time')
     } else if (this.#gate.has(blocked.reader)) {
-      if (!this.#reader.hasStalled(nowMs, this.#socket.bufferedBytes, limits.slowReaderTimeoutMs)) return
+      const { slowReaderTimeoutMs } = limits
+      const hasStalled = this.#reader.hasStalled(nowMs, this.#socket.bufferedBytes, slowReaderTimeoutMs)
+      const isInTheWay = this.#memory.isHolding && this.#core.isMemoryShort()
+      if (!hasStalled && !(isInTheWay && this.#reader.isFullFor(nowMs, slowReaderTimeoutMs))) return
       this.#close('slow-reader', closeCode.slowReader, 'answers are not being read')
     } else if (this.inFlight.requests === 0 && this.#arrived.length === 0) {
       if (nowMs - this.#lastRequestMs < limits.idleTimeoutMs) return
@@ -242,7 +245,7 @@ export class OpenServerConnection implements ServerConnection, BudgetMember {
       this.#close('slow-reader', closeCode.slowReader, 'too many bytes of answers are unread')
       return
     }
-    this.#reader.gave(this.#core.clock.nowMs(), bufferedBytes)
+    this.#reader.gave(this.#core.clock.nowMs(), bufferedBytes, this.#gate.has(blocked.reader))
     this.#block(blocked.reader)
   }
 

@@ -161,6 +161,25 @@ test('an answer that nobody takes is given up', async () => {
   socket.destroy()
 })
 
+test('an answer that is taken slowly is given up when others wait for its memory', async () => {
+  const limits = { slowReaderTimeoutMs: 1_000, bodyBytesMax: 16 * MiB, heldBytesMax: 48 * MiB }
+  await using rig = await restRig(limits)
+  rig.gateway.append(0, batchWith([{ value: new Uint8Array(15 * MiB).fill(0x78) }]))
+  const slow = await raw(rig)
+  slow.socket.pause()
+  slow.socket.write(`GET ${path}?maxBytes=${16 * MiB} HTTP/1.1\r\nHost: localhost\r\n\r\n`)
+  await until(() => rig.routes.stats.heldBytes > 12 * MiB)
+  // Often enough not to be taken for one that has stopped.
+  const sips = setInterval(() => slow.socket.read(), 20)
+  const other = await raw(rig)
+  other.socket.write(`${head(1)}1`)
+  await until(() => other.text().includes('"offset":1'))
+  clearInterval(sips)
+  assert.equal(rig.routes.stats.refused['slow-reader'], 1)
+  slow.socket.destroy()
+  other.socket.destroy()
+})
+
 test('a body that ends early is nobody’s request', async () => {
   await using rig = await restRig()
   const { socket } = await raw(rig)

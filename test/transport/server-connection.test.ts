@@ -7,8 +7,8 @@ import { decodeResponseEnvelope, encodeRequest } from '../../src/protocol/frame.
 import { pack } from '../../src/protocol/msgpack.ts'
 import { responseFrameLimits } from '../../src/protocol/prescan.ts'
 import { memorySocketPair } from '../../src/simulation/memory-sockets.ts'
-import { defineHandler } from '../../src/transport/handler.ts'
-import { requestOverheadBytes } from '../../src/transport/limits.ts'
+import { defineHandler, type Handler } from '../../src/transport/handler.ts'
+import { defaultTransportLimits, requestOverheadBytes } from '../../src/transport/limits.ts'
 import { closeCode } from '../../src/transport/socket.ts'
 import { joinBytes } from '../../src/util/bytes.ts'
 import { AbortError, AssertionError, StorageError } from '../../src/util/errors.ts'
@@ -207,14 +207,20 @@ test('a reader that does not read: its answers stop being made, others are serve
   assert.equal(listener.stats.connections, 1)
 })
 
-test('what answers hold is given back when the reader has taken them, or is gone', async () => {
-  const alive = new Set<object>()
-  const heavyApi = { ...echoApi, key: 2_002, name: 'Heavy' }
-  const heavy = defineHandler(heavyApi, async ({ answerBytes }) => {
+const heavyApi = { ...echoApi, key: 2_002, name: 'Heavy' }
+
+/** Answers that hold memory: those in `alive`. */
+function heavyHandler(alive: Set<object>): Handler {
+  return defineHandler(heavyApi, async ({ answerBytes }) => {
     const body = { data: new Uint8Array(answerBytes), [Symbol.dispose]: () => void alive.delete(body) }
     alive.add(body)
     return body
   })
+}
+
+test('what answers hold is given back when the reader has taken them, or is gone', async () => {
+  const alive = new Set<object>()
+  const heavy = heavyHandler(alive)
   const { established, clock } = rig({ handlers: [heavy] })
   const [client, leaver] = [await established(), await established()]
   client.echo(10, heavyApi)
@@ -252,6 +258,39 @@ test('a slow reader is not a stopped one: as long as it takes something it stays
   assert.deepEqual(client.answeredIds, ids)
   assert.equal(listener.stats.closedBy['slow-reader'], 0)
   assert.ok(listener.stats.pauses.reader > 5)
+})
+
+test('a slow reader whose answers hold memory that others wait for has only so long to take them', async () => {
+  const alive = new Set<object>()
+  let isMemoryShort = false
+  const { established, clock, listener } = rig({
+    handlers: [heavyHandler(alive)],
+    isMemoryShort: () => isMemoryShort,
+  })
+  const [heavy, light] = [await established(), await established()]
+  for (const client of [heavy, light]) {
+    client.socket.pause()
+    for (let i = 0; i < 200; i++) client.echo(256 * KiB, client === heavy ? heavyApi : echoApi)
+    const take = client.socket.onMessage
+    client.socket.onMessage = message => {
+      take(message)
+      client.socket.pause()
+    }
+  }
+  const takeOne = async (): Promise<void> => {
+    for (const client of [heavy, light]) client.socket.resume()
+    await settle(clock)
+    clock.advance(defaultTransportLimits.slowReaderTimeoutMs / 2)
+    await settle(clock)
+  }
+  for (let i = 0; i < 6; i++) await takeOne()
+  assert.deepEqual([heavy.closed, light.closed], [null, null])
+  assert.ok(alive.size > 2)
+  isMemoryShort = true
+  for (let i = 0; i < 6; i++) await takeOne()
+  assert.equal(listener.stats.closedBy['slow-reader'], 1)
+  assert.equal(alive.size, 0)
+  assert.equal(light.closed, null)
 })
 
 test('answers of long polls wait for the reader too, and come in order', async () => {

@@ -84,7 +84,9 @@ export interface Rig {
 
 export const memoryUrl = 'ws://memory'
 
-export function rig(options: { limits?: Partial<TransportLimits>; handlers?: Handler[] } = {}): Rig {
+export function rig(
+  options: { limits?: Partial<TransportLimits>; handlers?: Handler[]; isMemoryShort?: () => boolean } = {},
+): Rig {
   const clock = new VirtualClock()
   const parked: Parked[] = []
   const started: string[] = []
@@ -99,6 +101,7 @@ export function rig(options: { limits?: Partial<TransportLimits>; handlers?: Han
     logger,
     onFatal: error => fatal.push(error),
     ...(options.limits === undefined ? {} : { limits: options.limits }),
+    ...(options.isMemoryShort === undefined ? {} : { isMemoryShort: options.isMemoryShort }),
   })
   const network = memoryNetwork(clock)
   network.listen(memoryUrl, socket => listener.accept(socket))

@@ -138,7 +138,7 @@ export const nodeSettings = {
     'network',
     ms(100, hourMs),
     30 * secondMs,
-    'A connection that takes nothing for this long while answers wait is closed.',
+    'A connection that takes nothing for this long while answers wait is closed; one that takes too little, when others wait for the memory of its answers.',
   ),
 
   'num.partitions': setting('topics', count(1, 10_000), 1, 'Partitions of a topic that is created without a number.'),
