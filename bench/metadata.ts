@@ -89,7 +89,8 @@ async function registerBrokers(leader: Controller): Promise<() => Promise<void>>
   )
   const beat = setInterval(() => {
     for (const { nodeId, epoch } of registrations) {
-      const heartbeat = { nodeId, epoch: toBrokerEpoch(epoch), wantsShutdown: false, wantsFence: false }
+      const wants = { wantsShutdown: false, wantsFence: false, offlinePartitions: [] }
+      const heartbeat = { nodeId, epoch: toBrokerEpoch(epoch), ...wants }
       connection.request(brokerHeartbeat, heartbeat).catch(() => {})
     }
   }, 1_000)

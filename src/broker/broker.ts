@@ -119,7 +119,6 @@ export async function openBroker(options: BrokerOptions): Promise<Broker> {
       unfitReason({
         health: logs.health(),
         partitions: partitions.all(),
-        heldUp: partitions.heldUp,
         syncStallMsMax: settings.replication.syncStallMsMax,
       }),
     get delayedOperations() {

@@ -7,6 +7,7 @@
 import type { LogManager, TopicPartition } from '../log/types.ts'
 import type { MetadataDelta, MetadataImage, MetadataSource, TopicImage } from '../metadata/image.ts'
 import { type ResolvedTopicConfig, resolveTopicConfig } from '../metadata/topic-configs.ts'
+import { limits } from '../protocol/common.ts'
 import { type Failure, isFailure } from '../protocol/errors.ts'
 import { CorruptionError } from '../util/errors.ts'
 import type { Logger } from '../util/logger.ts'
@@ -141,31 +142,30 @@ export class PartitionRegistry {
   /** Partitions that belong here and cannot be served because the disk failed them. */
   get offlineCount(): number {
     let count = 0
-    for (const slots of this.#topics.values()) {
-      for (const slot of slots.values()) {
-        if (slot.failed !== null || (slot.partition !== null && slot.partition.log.failure !== null)) count += 1
-      }
-    }
+    for (const _ of this.#offline()) count += 1
     return count
   }
 
-  /** One of those that others count on this broker for, though another replica that is in sync or eligible could serve it. */
-  get heldUp(): TopicPartition | null {
-    for (const slots of this.#topics.values()) {
-      for (const { failed, partition } of slots.values()) {
-        const id = failed?.id ?? (partition?.log.failure == null ? null : partition.id)
-        if (id !== null && this.#isHeldUp(id)) return id
-      }
+  /** Those of them that the metadata do not show as offline here; not more than one request can tell. */
+  offlineNews(): readonly TopicPartition[] {
+    const news: TopicPartition[] = []
+    if (!this.#options.env.rules.failedReplicasAreTold) return news
+    for (const id of this.#offline()) {
+      const known = this.#image.topics.byId.get(id.topicId)?.partitions[id.partition]
+      const isNews =
+        known?.replicas.includes(this.#options.nodeId) && !known.offlineReplicas.includes(this.#options.nodeId)
+      if (isNews && news.length < limits.items) news.push(id)
     }
-    return null
+    return news
   }
 
-  #isHeldUp({ topicId, partition }: TopicPartition): boolean {
-    const { nodeId } = this.#options
-    const { leaderId, isr, elr } = this.#image.topics.byId.get(topicId)?.partitions[partition] ?? {}
-    if (leaderId !== nodeId && isr?.includes(nodeId) !== true) return false
-    const isFit = (id: NodeId): boolean => id !== nodeId && this.#brokers.brokerEpochs.has(id)
-    return [...isr!, ...elr!].some(isFit)
+  *#offline(): IterableIterator<TopicPartition> {
+    for (const slots of this.#topics.values()) {
+      for (const { failed, partition } of slots.values()) {
+        if (failed !== null) yield failed.id
+        else if (partition !== null && partition.log.failure !== null) yield partition.id
+      }
+    }
   }
 
   /** Resolves once the partitions of `topics` (all, when not given) are as the metadata known now wants them. */

@@ -31,7 +31,8 @@ export function termsOf(
   config: ResolvedTopicConfig,
   brokers: { readonly isRegistered: boolean; readonly brokerEpochs: ReadonlyMap<NodeId, BrokerEpoch> },
 ): PartitionTerms {
-  const { leaderId, leaderEpoch, partitionEpoch, replicas, isr, uncleanEpoch } = partition
+  const { leaderId, leaderEpoch, partitionEpoch, replicas, isr, uncleanEpoch, offlineReplicas } = partition
+  const { isRegistered, brokerEpochs } = brokers
   const effectiveMinIsr = minIsrOf(partition, config.minInsyncReplicas)
   return {
     leaderId,
@@ -42,7 +43,16 @@ export function termsOf(
     uncleanEpoch,
     effectiveMinIsr,
     leaving: leaving(partition, config.minInsyncReplicas),
-    ...brokers,
+    isRegistered,
+    brokerEpochs: offlineReplicas.length === 0 ? brokerEpochs : without(brokerEpochs, offlineReplicas),
     config,
   }
+}
+
+/** Whom the disk failed cannot be in sync, whatever it acknowledged before. */
+function without(
+  brokerEpochs: ReadonlyMap<NodeId, BrokerEpoch>,
+  offlineReplicas: readonly NodeId[],
+): ReadonlyMap<NodeId, BrokerEpoch> {
+  return new Map([...brokerEpochs].filter(([id]) => !offlineReplicas.includes(id)))
 }

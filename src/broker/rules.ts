@@ -21,6 +21,8 @@ export interface BrokerRules extends ReplicationRules {
   readonly leadsOnlyWhenRegistered: boolean
   /** What the log lost in a crash was not committed, as far as this replica can know. */
   readonly lostRecordsAreNotCommitted: boolean
+  /** What the disk failed here is for others to lead. */
+  readonly failedReplicasAreTold: boolean
   /** A broker whose page cache may be gone does not say that its logs are complete (KIP-966). */
   readonly lostCachesAreAdmitted: boolean
 }
@@ -35,5 +37,6 @@ export const soundBrokerRules: BrokerRules = {
   readersLearnOfTruncation: true,
   leadsOnlyWhenRegistered: true,
   lostRecordsAreNotCommitted: true,
+  failedReplicasAreTold: true,
   lostCachesAreAdmitted: true,
 }

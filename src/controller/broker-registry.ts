@@ -3,6 +3,7 @@ import {
   type BrokerRegistration,
   decideFence,
   decideHeard,
+  decideOffline,
   decideRegisterBroker,
   decideShutdown,
   registeredBroker,
@@ -78,6 +79,13 @@ export class BrokerRegistry {
     if (request.wantsShutdown) {
       const { mayStop } = await this.#change(nodeId, epoch, decideShutdown)
       return { isFenced: broker.isFenced, mayStop }
+    }
+    const { offlinePartitions } = request
+    if (offlinePartitions.length > 0) {
+      await this.#change(nodeId, epoch, (image, now, defaults) =>
+        decideOffline(image, now, offlinePartitions, defaults),
+      )
+      this.#settings.logger.warn({ nodeId, epoch, offlinePartitions }, 'the disk of a broker failed partitions')
     }
     const isUnfit = request.wantsFence
     if (broker.isFenced || broker.isUnfit !== isUnfit) {

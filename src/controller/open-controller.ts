@@ -3,7 +3,7 @@
  * always it holds a replica of the metadata, publishes it, and brings requests to whoever leads. This file wires the
  * parts; each rule is elsewhere.
  */
-import type { BrokerRegistration } from '../metadata/brokers.ts'
+import type { BrokerRegistration, PartitionPlace } from '../metadata/brokers.ts'
 import type { MetadataImage, MetadataSource } from '../metadata/image.ts'
 import type { Api } from '../protocol/api.ts'
 import { brokerHeartbeat, brokerRegistration, readIndex } from '../protocol/apis/index.ts'
@@ -128,9 +128,15 @@ class QuorumController implements Controller {
     return toBrokerEpoch(epoch)
   }
 
-  heartbeat(nodeId: NodeId, epoch: BrokerEpoch, wants: BrokerWants): Promise<{ isFenced: boolean; mayStop: boolean }> {
-    const body = { nodeId, epoch, wantsShutdown: wants === 'shutdown', wantsFence: wants === 'fence' }
-    return this.#forwarder.request(brokerHeartbeat, body)
+  heartbeat(
+    nodeId: NodeId,
+    epoch: BrokerEpoch,
+    wants: BrokerWants,
+    offline: readonly PartitionPlace[] = [],
+  ): Promise<{ isFenced: boolean; mayStop: boolean }> {
+    const offlinePartitions = offline.map(({ topicId, partition }) => ({ topicId, partition }))
+    const isWanted = { wantsShutdown: wants === 'shutdown', wantsFence: wants === 'fence' }
+    return this.#forwarder.request(brokerHeartbeat, { nodeId, epoch, ...isWanted, offlinePartitions })
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -1,11 +1,11 @@
 /** What the rest of a node asks of its controller. */
-import type { BrokerRegistration } from '../metadata/brokers.ts'
+import type { BrokerRegistration, PartitionPlace } from '../metadata/brokers.ts'
 import type { MetadataImage, MetadataSource } from '../metadata/image.ts'
 import type { Api } from '../protocol/api.ts'
 import type { QuorumStatus } from '../quorum/types.ts'
 import type { BrokerEpoch, NodeId } from '../util/numbers.ts'
 
-export type { BrokerRegistration }
+export type { BrokerRegistration, PartitionPlace }
 
 /**
  * `fence`: it cannot serve for now, others shall not count on it. `shutdown`: the same, for good; it is told when what it
@@ -49,8 +49,13 @@ export interface Controller extends AsyncDisposable {
    */
   registerBroker(registration: BrokerRegistration): Promise<BrokerEpoch>
   /**
-   * A broker says that it lives, and what it can do. Rejects with `STALE_BROKER_EPOCH` or `BROKER_ID_NOT_REGISTERED`:
+   * A broker says that it lives, and what it can do: `offline` are partitions that its disk failed. Rejects with `STALE_BROKER_EPOCH` or `BROKER_ID_NOT_REGISTERED`:
    * register again; and like `request`.
    */
-  heartbeat(nodeId: NodeId, epoch: BrokerEpoch, wants: BrokerWants): Promise<{ isFenced: boolean; mayStop: boolean }>
+  heartbeat(
+    nodeId: NodeId,
+    epoch: BrokerEpoch,
+    wants: BrokerWants,
+    offline?: readonly PartitionPlace[],
+  ): Promise<{ isFenced: boolean; mayStop: boolean }>
 }

@@ -126,7 +126,7 @@ function isrFault(
   rules: DecisionRules,
   mayGo: boolean,
 ): Failure | null {
-  const { replicas, isr } = partition
+  const { replicas, isr, offlineReplicas } = partition
   const members = newIsr.map(member => toNodeId(member.nodeId))
   if (duplicatesIn(members).size > 0) return invalid('A replica stands in the new ISR twice.')
   const stranger = members.find(id => !replicas.includes(id))
@@ -136,9 +136,12 @@ function isrFault(
     const id = toNodeId(member.nodeId)
     const broker = image.brokers.get(id)
     const isThatOne = broker?.epoch === member.brokerEpoch || !rules.checksReplicaEpochs
-    const isEligible = broker !== undefined && isThatOne && !broker.isFenced && !broker.isUnfit
-    if (isr.includes(id) || isEligible) continue
-    return { error: 'INELIGIBLE_REPLICA', message: `Broker ${id} is fenced, unfit or registered anew.` }
+    const isFit = broker !== undefined && !broker.isFenced && !broker.isUnfit && !offlineReplicas.includes(id)
+    if (isr.includes(id) || (isFit && isThatOne)) continue
+    return {
+      error: 'INELIGIBLE_REPLICA',
+      message: `Broker ${id} is fenced, unfit, registered anew, or its disk failed.`,
+    }
   }
   return null
 }

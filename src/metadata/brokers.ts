@@ -8,7 +8,7 @@ import type { Failure } from '../protocol/errors.ts'
 import { type BrokerEpoch, type NodeId, toBrokerEpoch, toNodeId } from '../util/numbers.ts'
 import type { ClusterImage } from './cluster-image.ts'
 import type { Decision, MetadataLimits } from './decision.ts'
-import { distrust, type ElectionTerms, leaveIsr } from './election.ts'
+import { distrust, type ElectionTerms, leaveIsr, replicasAmong } from './election.ts'
 import type { BrokerImage, MetadataImage, PartitionImage } from './image.ts'
 import type { MetadataRecord } from './record-types.ts'
 import { replayAll } from './replay.ts'
@@ -32,6 +32,12 @@ export interface BrokerRegistration {
   readonly previousEpoch: BrokerEpoch | null
 }
 
+/** A partition of a topic that may exist no more. */
+export interface PartitionPlace {
+  readonly topicId: string
+  readonly partition: number
+}
+
 export interface RegistrationFacts extends ElectionTerms {
   readonly limits: MetadataLimits
   /** This controller has heard of the registered broker of that id, and not so long ago that it counts as gone. */
@@ -40,7 +46,7 @@ export interface RegistrationFacts extends ElectionTerms {
 }
 
 /**
- * Registers a broker: unfenced, fit, not draining. The same incarnation again gets the same answer. A new incarnation of
+ * Registers a broker: unfenced, fit, not draining, its replicas not known to have failed. The same incarnation again gets the same answer. A new incarnation of
  * a broker that is gone gets a new epoch and leaves the ISRs it was in; it stays eligible for what needs it only if its
  * logs are those of the epoch that was registered last. The leader epoch of what it led rises even where it leads again.
  */
@@ -65,10 +71,11 @@ export function decideRegisterBroker(
   const after = candidatesIn(image, broker)
   const changes = changesOf(image, facts, broker, true, (partition, terms) => {
     const leave = isTrusted ? leaveIsr : distrust
+    const online = withoutFailure(partition, nodeId)
     // What it has it brings along: without it nobody may lead yet who would lose that.
     const isWaitedFor = isTrusted && facts.rules.whoHasAllComesFirst
     const meanwhile = isWaitedFor ? { ...terms, isUncleanAllowed: false } : terms
-    const without = settle(leave(partition, nodeId, terms.minInsyncReplicas), before, meanwhile)
+    const without = settle(leave(online, nodeId, terms.minInsyncReplicas), before, meanwhile)
     const next = settle(without, after, terms)
     // It is all there is, and may lack what others know to be committed.
     return !isTrusted && next.leaderId === nodeId ? { ...next, isUnclean: true } : next
@@ -115,6 +122,28 @@ export function decideHeard(
   return { records: stateRecords(image, broker, { isFenced: false, isUnfit }, defaults), response: null }
 }
 
+/** The disk of the broker failed these replicas: for as long as this process of it runs they are nobody's hope. */
+export function decideOffline(
+  image: ClusterImage,
+  { nodeId }: BrokerImage,
+  failed: readonly PartitionPlace[],
+  defaults: ElectionTerms,
+): Decision<null> {
+  const candidates = candidatesIn(image)
+  // Said twice it is one change: a record stands for the partition as it is before the decision.
+  const changes = new Map<string, MetadataRecord>()
+  for (const { topicId, partition } of failed) {
+    const topic = image.topics.byId.get(topicId)
+    const before = topic?.partitions[partition]
+    if (topic === undefined || before === undefined) continue
+    if (!before.replicas.includes(nodeId) || before.offlineReplicas.includes(nodeId)) continue
+    const offline = { ...before, offlineReplicas: [...before.offlineReplicas, nodeId] }
+    const after = settle(offline, candidates, electionTermsOf(topic, defaults))
+    changes.set(`${topicId} ${partition}`, standingChange(topicId, partition, before, after)!)
+  }
+  return { records: [...changes.values()], response: null }
+}
+
 /**
  * The broker wants to stop: it is unfit from now on. Until `mayStop` there are partitions that it leads and that another
  * replica will be able to lead, once it has caught up.
@@ -127,9 +156,12 @@ export function decideShutdown(
   if (broker.isFenced) return { records: [], response: { mayStop: true } }
   const records = broker.isUnfit ? [] : stateRecords(image, broker, { isUnfit: true }, defaults)
   const after = replayAll(image, records)
-  const { isFit } = candidatesIn(after)
-  const isWaitedFor = ({ leaderId, replicas, addingReplicas }: PartitionImage): boolean =>
-    leaderId === broker.nodeId && replicas.some(id => isFit(id) && !addingReplicas.includes(id))
+  const candidates = candidatesIn(after)
+  const isWaitedFor = (partition: PartitionImage): boolean => {
+    const { leaderId, replicas, addingReplicas } = partition
+    const { isFit } = replicasAmong(partition, candidates)
+    return leaderId === broker.nodeId && replicas.some(id => isFit(id) && !addingReplicas.includes(id))
+  }
   return { records, response: { mayStop: !hasPartition(after, isWaitedFor) } }
 }
 
@@ -160,6 +192,13 @@ export function registeredBroker(image: MetadataImage, nodeId: NodeId, epoch: Br
 
 function notRegistered(nodeId: number): Failure {
   return { error: 'BROKER_ID_NOT_REGISTERED', message: `No broker ${nodeId} is registered.` }
+}
+
+/** A new process opens its logs anew, and says what it finds. */
+function withoutFailure(partition: PartitionImage, nodeId: NodeId): PartitionImage {
+  const { offlineReplicas } = partition
+  if (!offlineReplicas.includes(nodeId)) return partition
+  return { ...partition, offlineReplicas: offlineReplicas.filter(id => id !== nodeId) }
 }
 
 type BrokerState = Pick<BrokerImage, 'isFenced' | 'isDraining' | 'isUnfit'>

@@ -18,12 +18,15 @@ export interface ElectionTerms {
 
 /** The part of a partition that changes with its brokers. */
 export interface Standing
-  extends Pick<PartitionImage, 'replicas' | 'isr' | 'elr' | 'addingReplicas' | 'removingReplicas' | 'leaderId'> {
+  extends Pick<
+    PartitionImage,
+    'replicas' | 'isr' | 'elr' | 'addingReplicas' | 'removingReplicas' | 'offlineReplicas' | 'leaderId'
+  > {
   /** The leader was just elected though it may lack committed records. */
   readonly isUnclean?: boolean
 }
 
-/** What an election asks about a broker; each asks more than the one before. */
+/** What an election asks about a broker, or about a replica on it; each asks more than the one before. */
 export interface Candidates {
   /** Registered and not fenced. */
   readonly isAlive: (id: NodeId) => boolean
@@ -79,10 +82,22 @@ export function distrust<S extends Standing>(standing: S, nodeId: NodeId, minIns
   return others ? { ...left, elr: left.elr.filter(id => id !== nodeId) } : left
 }
 
+/** The same about the replicas of a partition: the best broker cannot serve one that its disk failed. */
+export function replicasAmong({ offlineReplicas }: Standing, candidates: Candidates): Candidates {
+  if (offlineReplicas.length === 0) return candidates
+  const { isAlive, isFit, isAvailable } = candidates
+  const isOnline = (id: NodeId): boolean => !offlineReplicas.includes(id)
+  return {
+    isAlive: id => isOnline(id) && isAlive(id),
+    isFit: id => isOnline(id) && isFit(id),
+    isAvailable: id => isOnline(id) && isAvailable(id),
+  }
+}
+
 /** Gives a partition without an available leader the best one there is; leaves a good leader alone. */
 export function elect<S extends Standing>(standing: S, candidates: Candidates, terms: ElectionTerms): S {
   const { replicas, isr, elr, leaderId } = standing
-  const { isAlive, isFit, isAvailable } = candidates
+  const { isAlive, isFit, isAvailable } = replicasAmong(standing, candidates)
   const isLedBy = (isUsable: Candidates['isAlive']): boolean => leaderId !== null && isUsable(leaderId)
   const first = (among: readonly NodeId[], isUsable: Candidates['isAlive']): NodeId | undefined =>
     replicas.find(id => among.includes(id) && isUsable(id))

@@ -66,6 +66,8 @@ export interface PartitionImage {
    * a replica cut off what it knew to be committed.
    */
   readonly uncleanEpoch: LeaderEpoch
+  /** Those that the disk of their broker failed, in the life in which it is registered: they neither lead nor are in sync. */
+  readonly offlineReplicas: readonly NodeId[]
 }
 
 /** First answers of recent requests, so that a retry gets the same one: bounded, oldest client out first. */

@@ -95,6 +95,7 @@ export function newPartition(
     leaderEpoch: toLeaderEpoch(0),
     partitionEpoch: 0,
     uncleanEpoch: neverUnclean,
+    offlineReplicas: [],
   }
 }
 

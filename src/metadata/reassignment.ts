@@ -38,7 +38,8 @@ export function completed<S extends Standing>(standing: S, minInsyncReplicas: nu
   if (!isReady(standing, minInsyncReplicas) || leaving(standing, minInsyncReplicas).length > 0) return standing
   const replicas = finalReplicas(standing)
   const isr = standing.isr.filter(id => replicas.includes(id))
-  return { ...standing, replicas, isr, elr: [], addingReplicas: [], removingReplicas: [] }
+  const offlineReplicas = standing.offlineReplicas.filter(id => replicas.includes(id))
+  return { ...standing, replicas, isr, elr: [], offlineReplicas, addingReplicas: [], removingReplicas: [] }
 }
 
 /**
@@ -58,7 +59,9 @@ export function begun<S extends Standing>(standing: S, target: readonly NodeId[]
   if (isr.length === 0 && standing.isr.length > 0) return null
   const elr = standing.elr.filter(isKept)
   if (isr.length + elr.length === 0) return null
-  return withIsr({ ...standing, replicas, addingReplicas, removingReplicas, elr, isr }, isr, minInsyncReplicas)
+  const offlineReplicas = standing.offlineReplicas.filter(isKept)
+  const placed = { replicas, addingReplicas, removingReplicas }
+  return withIsr({ ...standing, ...placed, elr, isr, offlineReplicas }, isr, minInsyncReplicas)
 }
 
 /** The move under way is given up: a move back. `null` when nobody in sync would be left. */

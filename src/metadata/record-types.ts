@@ -75,7 +75,7 @@ export const recordTypes = {
     name: field(topicName, 'Its name.'),
   }),
   removeTopic: recordType(6, 0, 'A topic is gone, with its partitions and configs.', { topicId: topicIdField }),
-  partition: recordType(7, 1, 'A new partition, the next of its topic, or its whole state in a snapshot.', {
+  partition: recordType(7, 2, 'A new partition, the next of its topic, or its whole state in a snapshot.', {
     topicId: topicIdField,
     partition: partitionField,
     replicas: field(nodeIdList, 'All replicas, the preferred leader first.'),
@@ -90,8 +90,9 @@ export const recordTypes = {
       since: 1,
       whenAbsent: neverUnclean,
     }),
+    offlineReplicas: field(nodeIdList, 'Replicas that the disk of their broker failed.', { since: 2, whenAbsent: [] }),
   }),
-  partitionChange: recordType(8, 1, 'A partition changed: its partition epoch rises by one.', {
+  partitionChange: recordType(8, 2, 'A partition changed: its partition epoch rises by one.', {
     topicId: topicIdField,
     partition: partitionField,
     leaderId: field(
@@ -107,6 +108,7 @@ export const recordTypes = {
       since: 1,
       whenAbsent: false,
     }),
+    offlineReplicas: field(nullable(nodeIdList), 'New value; nil: as it was.', { since: 2, whenAbsent: null }),
   }),
   config: recordType(9, 0, 'A dynamic config was set or deleted.', {
     resourceType: field(oneOf('topic', 'broker'), 'Kind of resource.'),

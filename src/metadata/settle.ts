@@ -1,19 +1,20 @@
 /**
  * Brings a partition to what its brokers allow, whatever changed: a move that can be completed is, the unfit leave the
- * ISR to others, and whoever can lead best does. Every decision that touches a partition ends here, and becomes a record
+ * ISR to others, those whose disk failed leave it in any case, and whoever can lead best does. Every decision that touches a partition ends here, and becomes a record
  * here.
  */
 import type { NodeId } from '../util/numbers.ts'
-import { type Candidates, type ElectionTerms, elect, type Standing, withIsr } from './election.ts'
+import { type Candidates, type ElectionTerms, elect, replicasAmong, type Standing, withIsr } from './election.ts'
 import type { BrokerImage, MetadataImage, TopicImage } from './image.ts'
 import { isAvailable } from './placement.ts'
 import { completed, leaving } from './reassignment.ts'
 import { noLeader, type RecordOf } from './record-types.ts'
 
 export function settle<S extends Standing>(standing: S, candidates: Candidates, terms: ElectionTerms): S {
-  const moved = withoutUnfit(completed(standing, terms.minInsyncReplicas), candidates.isFit, terms)
-  if (isLetGoOf(moved, candidates, terms)) return moved
-  const led = elect(moved, candidates, terms)
+  const moved = completed(withoutOffline(standing, terms), terms.minInsyncReplicas)
+  const fit = withoutUnfit(moved, replicasAmong(moved, candidates).isFit, terms)
+  if (isLetGoOf(fit, candidates, terms)) return fit
+  const led = elect(fit, candidates, terms)
   // Where the leader was the last to go.
   return completed(led, terms.minInsyncReplicas)
 }
@@ -22,6 +23,17 @@ export function settle<S extends Standing>(standing: S, candidates: Candidates, 
 function isLetGoOf(standing: Standing, { isFit }: Candidates, { minInsyncReplicas }: ElectionTerms): boolean {
   const { leaderId } = standing
   return leaderId !== null && isFit(leaderId) && leaving(standing, minInsyncReplicas).includes(leaderId)
+}
+
+/** Whom the disk failed is not in sync, whoever else is. */
+function withoutOffline<S extends Standing>(standing: S, { minInsyncReplicas }: ElectionTerms): S {
+  const { isr, offlineReplicas } = standing
+  if (!isr.some(id => offlineReplicas.includes(id))) return standing
+  return withIsr(
+    standing,
+    isr.filter(id => !offlineReplicas.includes(id)),
+    minInsyncReplicas,
+  )
 }
 
 /** Only the fit are in sync, if others that have every committed record are fit. */
@@ -78,9 +90,11 @@ export function standingChange(
     addingReplicas: sameMembers(before.addingReplicas, after.addingReplicas) ? null : after.addingReplicas,
     removingReplicas: sameMembers(before.removingReplicas, after.removingReplicas) ? null : after.removingReplicas,
     isUnclean: isLeaderChange && after.isUnclean === true,
+    offlineReplicas: sameMembers(before.offlineReplicas, after.offlineReplicas) ? null : after.offlineReplicas,
   }
-  const { leaderId, replicas, isr, elr, addingReplicas, removingReplicas } = change
-  const isNone = [leaderId, replicas, isr, elr, addingReplicas, removingReplicas].every(value => value === null)
+  const { leaderId, replicas, isr, elr, addingReplicas, removingReplicas, offlineReplicas } = change
+  const parts = [leaderId, replicas, isr, elr, addingReplicas, removingReplicas, offlineReplicas]
+  const isNone = parts.every(value => value === null)
   return isNone ? null : change
 }
 
@@ -97,6 +111,7 @@ export function newPartitionEpoch(topicId: string, partition: number): RecordOf<
     addingReplicas: null,
     removingReplicas: null,
     isUnclean: false,
+    offlineReplicas: null,
   }
 }
 

@@ -89,6 +89,7 @@ export class TopicsEdit {
       leaderEpoch,
       partitionEpoch: before.partitionEpoch + 1,
       uncleanEpoch: isUnclean ? leaderEpoch : before.uncleanEpoch,
+      offlineReplicas: changes.offlineReplicas ?? before.offlineReplicas,
     }
     checkPartition(after)
     topic.partitions[partition] = after
@@ -130,7 +131,7 @@ function nextEpoch(epoch: LeaderEpoch): LeaderEpoch {
 }
 
 /** What holds for every partition at every offset (KIP-966: nobody is in sync and merely eligible at once). */
-function checkPartition({ replicas, isr, elr, leaderId }: PartitionImage): void {
+function checkPartition({ replicas, isr, elr, offlineReplicas, leaderId }: PartitionImage): void {
   assert(replicas.length > 0, 'a partition has replicas')
   assert(areDistinct(replicas), 'replicas are distinct')
   assert(
@@ -141,6 +142,10 @@ function checkPartition({ replicas, isr, elr, leaderId }: PartitionImage): void 
   assert(
     elr.every(id => replicas.includes(id) && !isr.includes(id)),
     'elr is within replicas and apart from isr',
+  )
+  assert(
+    offlineReplicas.every(id => replicas.includes(id) && !isr.includes(id)),
+    'offline replicas are within replicas and not in sync',
   )
   assert(leaderId === null || isr.includes(leaderId), 'the leader is in sync')
 }

@@ -243,6 +243,7 @@ class OpenNode implements Node {
       heartbeatIntervalMs: settings.brokerHeartbeatIntervalMs,
       sessionTimeoutMs: settings.brokerSessionTimeoutMs,
       fenceReason: () => broker.unfitReason(),
+      offlineNews: () => broker.partitions.offlineNews(),
       ...(signal === undefined ? {} : { signal }),
     })
     await broker.partitions.settled()

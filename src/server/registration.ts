@@ -2,7 +2,7 @@
  * This node's standing as a broker: registers with the controller, tells it at intervals that it lives, registers anew
  * when the controller no longer knows it, and says goodbye before a stop so that others can lead what it led.
  */
-import type { BrokerRegistration, Controller } from '../controller/types.ts'
+import type { BrokerRegistration, Controller, PartitionPlace } from '../controller/types.ts'
 import { ApiError } from '../protocol/errors.ts'
 import type { Clock, Timer } from '../util/clock.ts'
 import { AbortError } from '../util/errors.ts'
@@ -25,13 +25,15 @@ export interface RegistrationOptions {
   readonly onReached: (listener: () => void) => () => void
   /** Why nobody shall count on this broker for now, as a sentence; `null`: it can serve. Asked several times a second. */
   readonly fenceReason: () => string | null
+  /** Partitions that the disk failed here, as far as the metadata do not say so yet. Asked as often. */
+  readonly offlineNews: () => readonly PartitionPlace[]
   /** Ends the first registration. */
   readonly signal?: AbortSignal
 }
 
 const retryMsMin = 2
 const retryMsMax = 500
-/** So soon the controller hears that this broker is unfit, or fit again: a disk that stands still announces nothing. */
+/** So soon the controller hears that this broker is unfit, fit again, or has lost a partition: a disk that stands still announces nothing. */
 const fitnessLookMs = 200
 /** A former life is fenced a little after its session; whoever is heard of for longer lives. */
 const sessionsOfFormerLife = 2
@@ -129,9 +131,9 @@ export class BrokerMembership implements Disposable {
   }
 
   #lookLater(): Timer {
-    const { clock, fenceReason } = this.#options
+    const { clock, fenceReason, offlineNews } = this.#options
     return clock.setTimer(fitnessLookMs, () => {
-      if ((fenceReason() !== null) !== this.#saidUnfit) this.#beatSoon()
+      if ((fenceReason() !== null) !== this.#saidUnfit || offlineNews().length > 0) this.#beatSoon()
       this.#lookTimer = this.#lookLater()
     })
   }
@@ -160,12 +162,12 @@ export class BrokerMembership implements Disposable {
   }
 
   async #beat(): Promise<void> {
-    const { controller, registration, fenceReason, logger } = this.#options
+    const { controller, registration, fenceReason, offlineNews, logger } = this.#options
     try {
       const reason = fenceReason()
       this.#saidUnfit = reason !== null
       const wants = reason === null ? 'serve' : 'fence'
-      const { isFenced } = await controller.heartbeat(registration.nodeId, this.#epoch, wants)
+      const { isFenced } = await controller.heartbeat(registration.nodeId, this.#epoch, wants, offlineNews())
       this.#fencedBecause = isFenced ? (reason ?? 'The controller has fenced this broker.') : null
     } catch (error) {
       if (this.#isLeaving) return

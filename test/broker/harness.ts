@@ -123,6 +123,7 @@ export function partitionImage(changes: Partial<PartitionImage> = {}): Partition
     elr: [],
     addingReplicas: [],
     removingReplicas: [],
+    offlineReplicas: [],
     leaderId: self,
     leaderEpoch: toLeaderEpoch(0),
     partitionEpoch: 0,

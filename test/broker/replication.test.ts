@@ -373,20 +373,25 @@ test('a leader whose full disk takes back what followers have gives up its epoch
   await cluster.stop()
 })
 
-test('a leader whose log is damaged asks for others in its place, and for nothing more once they are there', async () => {
+test('a replica whose disk failed is told of until the metadata show it, and its leader asks for it no more', async () => {
   const cluster = await Replicas.open({ configs: { 'flush.policy': 'os' } })
-  const one = cluster.node(1)
+  const [one, two] = [cluster.node(1), cluster.node(2)]
   await cluster.until(one.produce(values(2)))
-  assert.equal(one.broker.unfitReason(), null)
-  one.disk.intercept = ({ kind, path }) => (kind === 'write' && path.endsWith('.log') ? 'EIO' : null)
-  assert.notDeepEqual(await cluster.until(one.produce(['x'])), [null])
-  assert.match(one.broker.unfitReason() ?? '', /t-0 is offline here/)
-  cluster.change({ isr: ids(1) })
-  assert.equal(one.broker.unfitReason(), null, 'nobody else can serve it')
-  cluster.change({ leaderId: toNodeId(2), isr: ids(1, 2) })
-  assert.match(one.broker.unfitReason() ?? '', /t-0 is offline here/, 'the leader waits for it')
-  cluster.change({ isr: ids(2, 3) })
-  assert.equal(one.broker.unfitReason(), null)
+  assert.deepEqual(two.broker.partitions.offlineNews(), [])
+  two.disk.intercept = ({ kind, path }) => (kind === 'write' && path.endsWith('.log') ? 'EIO' : null)
+  assert.notDeepEqual(await cluster.until(one.produce(['x'])), [])
+  await cluster.run()
+  const [news] = two.broker.partitions.offlineNews()
+  assert.deepEqual([news?.topicId, news?.partition], ['id-t', 0])
+  assert.equal(two.broker.unfitReason(), null, 'it can serve everything else')
+  cluster.change({ isr: ids(1, 3), offlineReplicas: ids(2) })
+  assert.deepEqual(two.broker.partitions.offlineNews(), [])
+  const asked = cluster.asked.length
+  assert.deepEqual(await cluster.until(one.produce(['y'])), [null])
+  await cluster.run(30_000)
+  assert.equal(cluster.asked.length, asked, 'it cannot be in sync')
+  cluster.change({ replicas: ids(1, 3), offlineReplicas: [] })
+  assert.deepEqual(two.broker.partitions.offlineNews(), [], 'it is no replica any more')
   await cluster.stop()
 })
 

@@ -152,6 +152,7 @@ export class RealGroup {
           sessionTimeoutMs,
           epochs: { previous: () => null, remember: async () => {} },
           fenceReason: () => null,
+          offlineNews: () => [],
           onReached: listener => network.onReached(listener),
         })
       })

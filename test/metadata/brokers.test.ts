@@ -261,6 +261,64 @@ test('a broker that is unfit and fenced comes back as what it then says', () => 
   assert.equal(it.broker(1).isUnfit, false)
 })
 
+test('a leader whose disk failed the partition hands it to whoever is in sync, and the rest stays with it', () => {
+  const it = new Cluster(1, 2, 3)
+  it.create('t', { assignments: [[1, 2, 3]] })
+  it.create('u', { assignments: [[1, 2]] })
+  it.lose(1, 't')
+  assert.equal(it.standing('t'), '1,2,3|2,3||2@1')
+  assert.deepEqual(it.partition('t').offlineReplicas, [1])
+  assert.equal(it.standing('u'), '1,2|1,2||1@0')
+  const { lastOffset } = it.image
+  it.lose(1, 't')
+  assert.equal(it.image.lastOffset, lastOffset, 'said again, nothing changes')
+  assert.equal(it.alter('t', [1, 2, 3]), 'INELIGIBLE_REPLICA')
+  assert.equal(it.shutDown(2), true, 'the third leads')
+})
+
+test('a follower whose disk failed the partition is not in sync, eligible while it is needed, and elected by nobody', () => {
+  const it = new Cluster(1, 2)
+  it.create('t', { assignments: [[1, 2]], configs: twoInSync })
+  it.lose(2, 't')
+  assert.equal(it.standing('t'), '1,2|1|2|1@0')
+  it.fence(1)
+  assert.equal(it.standing('t'), '1,2||2,1|none@1')
+  it.heard(1)
+  assert.equal(it.standing('t'), '1,2|1|2|1@2')
+  it.heard(1, true)
+  assert.equal(it.standing('t'), '1,2|1|2|1@2', 'nobody else could serve it')
+  assert.equal(it.shutDown(1), true, 'and nobody is waited for')
+})
+
+test('what only a failed disk has is led by nobody, until its broker is back with it', () => {
+  const it = new Cluster(1, 2)
+  it.create('t', { assignments: [[1, 2]] })
+  it.alter('t', [1])
+  it.lose(1, 't')
+  assert.equal(it.standing('t'), '1,2||1|none@1')
+  it.heard(2, true)
+  it.heard(2)
+  assert.equal(it.standing('t'), '1,2||1|none@1')
+  it.restart(1)
+  assert.equal(it.standing('t'), '1,2|1||1@2')
+  assert.deepEqual(it.partition('t').offlineReplicas, [])
+})
+
+test('where losing records is allowed somebody else leads what a failed disk had', () => {
+  const it = new Cluster(1, 2, 3)
+  it.isUncleanAllowed = true
+  it.create('t', { assignments: [[1, 2, 3]] })
+  it.alter('t', [1])
+  it.heard(2, true)
+  it.lose(1, 't')
+  assert.equal(it.standing('t'), '1,2,3|3||3@1')
+  assert.equal(it.partition('t').uncleanEpoch, 1)
+  it.lose(3, 't')
+  assert.equal(it.standing('t'), '1,2,3|2||2@2', 'better an unfit one than one whose disk failed')
+  it.lose(2, 't')
+  assert.equal(it.standing('t'), '1,2,3||2|none@3')
+})
+
 test('draining: leadership moves, the ISR stays as it is', () => {
   const it = new Cluster(1, 2, 3)
   it.create('led', { assignments: [[1, 2]] })

@@ -6,6 +6,7 @@ import {
   decideDrainBroker,
   decideFence,
   decideHeard,
+  decideOffline,
   decideRegisterBroker,
   decideShutdown,
 } from '../../src/metadata/brokers.ts'
@@ -70,6 +71,12 @@ export class Cluster {
 
   heard(id: number, isUnfit = false): void {
     this.commit(decideHeard(this.image, this.broker(id), isUnfit, this.terms))
+  }
+
+  /** The disk of the broker failed its replica. */
+  lose(id: number, name: string, partition = 0): void {
+    const places = [{ topicId: this.image.topics.byName.get(name)!.id, partition }]
+    this.commit(decideOffline(this.image, this.broker(id), places, this.terms))
   }
 
   /** Whether it may stop. */

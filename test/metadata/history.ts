@@ -7,6 +7,7 @@ import {
   decideDrainBroker,
   decideFence,
   decideHeard,
+  decideOffline,
   decideRegisterBroker,
   decideShutdown,
 } from '../../src/metadata/brokers.ts'
@@ -76,7 +77,7 @@ export type Operation =
   | { kind: 'elect'; electionType: 'preferred' | 'unclean' }
   | { kind: BrokerOperation; id: number }
 
-const brokerOperations = ['fence', 'hear', 'hear unfit', 'shut down', 'drain', 'end drain'] as const
+const brokerOperations = ['fence', 'hear', 'hear unfit', 'shut down', 'drain', 'end drain', 'fail'] as const
 type BrokerOperation = (typeof brokerOperations)[number]
 
 const name = fc.constantFrom('a', 'b', 'c.d', 'c_d', '..', 'e')
@@ -270,6 +271,13 @@ function decideAboutBroker(image: ClusterImage, broker: BrokerImage, kind: Broke
       return decideHeard(image, broker, kind === 'hear unfit', electionDefaults)
     case 'shut down':
       return decideShutdown(image, broker, electionDefaults)
+    case 'fail': {
+      const topics = [...image.topics.byId.values()]
+      const places = topics.flatMap(({ id, partitions }) =>
+        partitions.map((_, partition) => ({ topicId: id, partition })),
+      )
+      return decideOffline(image, broker, places, electionDefaults)
+    }
     default: {
       const request = { session: null, timeoutMs: 0, nodeId: broker.nodeId, isDraining: kind === 'drain' }
       return decideDrainBroker(image, request, electionDefaults)

@@ -138,6 +138,7 @@ function checkAnswer(model: Model, op: Operation, outcome: ReturnType<typeof dec
       const broker = model.brokers.get(op.id)
       if (broker === undefined) return
       if (op.kind === 'drain' || op.kind === 'end drain') broker.isDraining = op.kind === 'drain'
+      else if (op.kind === 'fail') return
       else if (op.kind === 'shut down') broker.isUnfit ||= !broker.isFenced
       else {
         broker.isFenced = op.kind === 'fence'
@@ -171,11 +172,12 @@ function learnReplicas(model: Model, image: ClusterImage): void {
 
 /** Only the in-sync lead, only the living are in sync, and whoever can lead does. */
 function checkPartition(image: ClusterImage, topic: TopicImage, partition: PartitionImage): void {
-  const { replicas, isr, elr, leaderId, addingReplicas, removingReplicas } = partition
-  const isAlive = (id: number): boolean => image.brokers.get(id as never)?.isFenced === false
+  const { replicas, isr, elr, leaderId, addingReplicas, removingReplicas, offlineReplicas } = partition
+  const isAlive = (id: number): boolean =>
+    image.brokers.get(id as never)?.isFenced === false && !offlineReplicas.includes(id as never)
   assert(leaderId === null || isr.includes(leaderId))
   const isFit = (id: number): boolean => isAlive(id) && !image.brokers.get(id as never)!.isUnfit
-  assert(isr.every(isAlive), 'nobody fenced is in sync')
+  assert(isr.every(isAlive), 'nobody fenced or with a failed disk is in sync')
   if ([...isr, ...elr].some(isFit)) assert(isr.every(isFit), 'nobody unfit is in sync where others can be')
   assert(isr.every(id => replicas.includes(id)) && elr.every(id => replicas.includes(id)))
   assert(isr.length + elr.length > 0, 'somebody has every committed record')

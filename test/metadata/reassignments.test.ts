@@ -254,3 +254,18 @@ test('a topic may grow and go while a partition of it moves', () => {
   it.commit(decideDeleteTopics(it.image, { session: null, timeoutMs: 0, topics: [{ name: 't', topicId: null }] }))
   assert.equal(move(it, null), 'UNKNOWN_TOPIC_OR_PARTITION')
 })
+
+test('of a replica that its disk failed nothing is known once it has gone', () => {
+  const it = cluster()
+  it.lose(2, 't')
+  move(it, [1, 4])
+  assert.deepEqual(it.partition('t').offlineReplicas, [2])
+  assert.equal(it.alter('t', [1, 3, 4]), null)
+  assert.equal(it.alter('t', [1, 4]), 'INVALID_UPDATE_VERSION')
+  assert.equal(state(it), '1,4|1,4||1@0 + -')
+  assert.deepEqual(it.partition('t').offlineReplicas, [])
+  move(it, [1, 2])
+  it.lose(2, 't')
+  move(it, null)
+  assert.deepEqual(it.partition('t').offlineReplicas, [])
+})

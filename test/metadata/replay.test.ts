@@ -31,6 +31,7 @@ const partition: RecordOf<'partition'> = {
   elr: [],
   addingReplicas: [],
   removingReplicas: [],
+  offlineReplicas: [],
   leaderId: one,
   leaderEpoch: toLeaderEpoch(0),
   partitionEpoch: 0,
@@ -46,6 +47,7 @@ const change: RecordOf<'partitionChange'> = {
   elr: null,
   addingReplicas: null,
   removingReplicas: null,
+  offlineReplicas: null,
   isUnclean: false,
 }
 const brokerChange = {

@@ -14,7 +14,7 @@ const stepsPerHistory = 400
 
 type Act = (it: ReplicatedPartition, random: Random) => void
 
-const changes = ['fence', 'hear', 'hear', 'hear', 'hear unfit', 'shut down', 'drain', 'end drain'] as const
+const changes = ['fence', 'hear', 'hear', 'hear', 'hear unfit', 'shut down', 'fail', 'drain', 'end drain'] as const
 const targets = [[1, 2, 3], [4, 1], [2, 3, 4], [3], null]
 
 /** What may happen next, each as often as its number says. */

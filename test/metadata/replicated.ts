@@ -6,7 +6,13 @@
 import assert from 'node:assert/strict'
 import { decideAlterPartition } from '../../src/metadata/alter-partition.ts'
 import { decideAlterReassignments } from '../../src/metadata/alter-reassignments.ts'
-import { decideDrainBroker, decideFence, decideHeard, decideShutdown } from '../../src/metadata/brokers.ts'
+import {
+  decideDrainBroker,
+  decideFence,
+  decideHeard,
+  decideOffline,
+  decideShutdown,
+} from '../../src/metadata/brokers.ts'
 import { type Decision, defaultLimits } from '../../src/metadata/decision.ts'
 import { decideBalance, decideElectLeaders } from '../../src/metadata/elect-leaders.ts'
 import { minIsrOf } from '../../src/metadata/election.ts'
@@ -71,17 +77,19 @@ export class ReplicatedPartition {
     this.lives.set(id, { epoch, seen: null, acknowledged: new Map(), granted: null, asked: null })
   }
 
-  change(id: NodeId, what: 'fence' | 'hear' | 'hear unfit' | 'shut down' | 'drain' | 'end drain'): void {
+  change(id: NodeId, what: 'fence' | 'hear' | 'hear unfit' | 'shut down' | 'fail' | 'drain' | 'end drain'): void {
     const { cluster } = this
     const { image, terms } = cluster
     const broker = cluster.broker(id)
     const isDraining = what === 'drain'
+    const topicId = image.topics.byName.get('t')!.id
     const drain = () => decideDrainBroker(image, { session: null, timeoutMs: 0, nodeId: id, isDraining }, terms)
     const decide = {
       fence: () => decideFence(image, broker, terms),
       hear: () => decideHeard(image, broker, false, terms),
       'hear unfit': () => decideHeard(image, broker, true, terms),
       'shut down': () => decideShutdown(image, broker, terms),
+      fail: () => decideOffline(image, broker, [{ topicId, partition: 0 }], terms),
       drain,
       'end drain': drain,
     }[what]

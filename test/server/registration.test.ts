@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import type { BrokerRegistration, BrokerWants, Controller } from '../../src/controller/types.ts'
+import type { BrokerRegistration, BrokerWants, Controller, PartitionPlace } from '../../src/controller/types.ts'
 import { ApiError } from '../../src/protocol/errors.ts'
 import type { QuorumStatus } from '../../src/quorum/types.ts'
 import { MajorityWatch } from '../../src/server/majority-watch.ts'
@@ -34,6 +34,7 @@ function setUp() {
   let mayStop = true
   let isSilent = false
   let fenceReason: string | null = null
+  let offlineNews: readonly PartitionPlace[] = []
   let remembered: BrokerEpoch | null = null
   const reachedListeners = new Set<() => void>()
   const leaderListeners = new Set<(leaderId: NodeId | null) => void>()
@@ -47,8 +48,9 @@ function setUp() {
       refuse()
       return toBrokerEpoch(++registrations)
     },
-    async heartbeat(_id: number, epoch: BrokerEpoch, wants: BrokerWants) {
-      calls.push(`${{ serve: 'beat', fence: 'unfit', shutdown: 'stop' }[wants]} ${epoch}`)
+    async heartbeat(_id: number, epoch: BrokerEpoch, wants: BrokerWants, offline: readonly PartitionPlace[] = []) {
+      const without = offline.map(({ topicId, partition }) => ` without ${topicId}-${partition}`).join()
+      calls.push(`${{ serve: 'beat', fence: 'unfit', shutdown: 'stop' }[wants]} ${epoch}${without}`)
       refuse()
       if (isSilent) await new Promise(() => {})
       return { isFenced: wants === 'fence', mayStop }
@@ -71,6 +73,7 @@ function setUp() {
       sessionTimeoutMs: 9_000,
       epochs: { previous: () => remembered, remember: async epoch => void (remembered = epoch) },
       fenceReason: () => fenceReason,
+      offlineNews: () => offlineNews,
       onReached: listener => stopping(reachedListeners, listener),
     })
   return {
@@ -82,6 +85,7 @@ function setUp() {
     letStop: (may: boolean) => (mayStop = may),
     answerNothing: () => (isSilent = true),
     fence: (reason: string | null) => (fenceReason = reason),
+    lose: (...news: readonly PartitionPlace[]) => (offlineNews = news),
     reach(): void {
       for (const listener of reachedListeners) listener()
     },
@@ -189,6 +193,20 @@ describe('membership', () => {
     assert.deepEqual(t.calls.slice(3), ['beat 1'], 'and then at its usual intervals')
     membership[Symbol.dispose]()
     assert.equal(t.clock.nextEventMs(), null)
+  })
+
+  test('says at once which partitions the disk failed, until the metadata show it', async () => {
+    const t = setUp()
+    const membership = await t.open()
+    await t.advance(500)
+    t.lose({ topicId: 'id-t', partition: 3 })
+    await t.advance(200, 2)
+    t.lose()
+    await t.advance(200, 5)
+    assert.deepEqual(t.calls, ['register', 'beat 1 without id-t-3', 'beat 1 without id-t-3'])
+    await t.advance(2_000)
+    assert.deepEqual(t.calls.slice(3), ['beat 1'])
+    membership[Symbol.dispose]()
   })
 
   test('drains until the controller lets it go, and no longer than its grace', async () => {

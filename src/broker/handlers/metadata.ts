@@ -6,6 +6,7 @@ import type { RequestOf, ResponseOf } from '../../protocol/api.ts'
 import { createTopics, metadata } from '../../protocol/apis/index.ts'
 import { errorCode, noError } from '../../protocol/errors.ts'
 import { defineHandler, type Handler, type RequestContext } from '../../transport/handler.ts'
+import type { NodeId } from '../../util/numbers.ts'
 import type { BrokerRuntime } from '../runtime.ts'
 import { imageFor } from './image-for.ts'
 import { partitionsSettled } from './topic-admin.ts'
@@ -60,6 +61,7 @@ function describeTopic(image: MetadataImage, name: string): TopicResponse {
 
 function describePartition(image: MetadataImage, partition: PartitionImage, number: number): PartitionResponse {
   const { leaderId, leaderEpoch, replicas, isr, elr, addingReplicas, removingReplicas } = partition
+  const isAway = (id: NodeId): boolean => image.brokers.get(id)?.isFenced !== false
   return {
     errorCode: leaderId === null ? errorCode('LEADER_NOT_AVAILABLE') : noError,
     partition: number,
@@ -67,7 +69,7 @@ function describePartition(image: MetadataImage, partition: PartitionImage, numb
     leaderEpoch,
     replicas: [...replicas],
     isr: [...isr],
-    offlineReplicas: replicas.filter(id => image.brokers.get(id)?.isFenced !== false),
+    offlineReplicas: replicas.filter(id => isAway(id) || partition.offlineReplicas.includes(id)),
     elr: [...elr],
     addingReplicas: [...addingReplicas],
     removingReplicas: [...removingReplicas],

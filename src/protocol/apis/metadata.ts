@@ -51,7 +51,7 @@ export const metadata = defineApi({
                 leaderEpoch: field(int32, 'Its epoch.'),
                 replicas: field(nodeIds, 'All replicas, the preferred leader first.'),
                 isr: field(nodeIds, 'In-sync replicas.'),
-                offlineReplicas: field(nodeIds, 'Replicas on fenced brokers.'),
+                offlineReplicas: field(nodeIds, 'Replicas on fenced brokers, or on disks that failed them.'),
                 elr: field(nodeIds, 'Eligible leader replicas (KIP-966).', { since: 2, whenAbsent: [] }),
                 addingReplicas: field(nodeIds, 'Replicas a reassignment adds.', { since: 2, whenAbsent: [] }),
                 removingReplicas: field(nodeIds, 'Replicas a reassignment removes.', { since: 2, whenAbsent: [] }),

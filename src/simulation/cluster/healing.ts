@@ -207,8 +207,7 @@ function misplacedPartition(id: NodeId, { broker }: Node, image: MetadataImage):
       if (replicas.includes(id) && !open.has(`${topicId} ${partition}`)) return `${name}-${partition} is not open`
       if (leaderId !== id) continue
       const found = broker.partitions.find(name, topicId, partition, leaderEpoch)
-      // Whether it leads for want of others is looked at below.
-      if ('error' in found && found.error !== 'KAFKA_STORAGE_ERROR') return `${name}-${partition}: ${found.error}`
+      if ('error' in found) return `${name}-${partition}: ${found.error}`
     }
   }
   for (const partition of broker.partitions.all()) {
@@ -233,12 +232,7 @@ function unhealedPartition(image: MetadataImage, machines: ReadonlyMap<NodeId, M
         if (mayLead.some(isUp)) return `${what} has no leader`
         continue
       }
-      if (!isUp(leaderId)) {
-        // With the only good copy damaged there is nobody to lead.
-        const isAlone = isOffline(machines.get(leaderId)!, name, partition) && ![...isr, ...elr].some(isUp)
-        if (isAlone) continue
-        return `${what} is led by ${leaderId}, which is away`
-      }
+      if (!isUp(leaderId)) return `${what} is led by ${leaderId}, which is away`
       if (!replicas.every(id => isr.includes(id) === isUp(id))) return `${what} of ${replicas}`
       // A leader with too few in sync may begin with a lower high watermark than a follower knows, and cannot raise it.
       if (isr.length < minIsrOf(found, minIsr)) continue

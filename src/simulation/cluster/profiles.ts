@@ -82,8 +82,6 @@ function withUncleanElections(world: ClusterWorld, random: Random): ClusterWorld
     awayMeanMs: 1_000 + own.nextInt(3_000),
     brokerSessionTimeoutMs: 1_500,
     brokerHeartbeatIntervalMs: 300,
-    // What a lost cache leaves of a log that was cut may be damaged, and a damaged leader keeps its partition.
-    losesCaches: flushPolicy === 'sync',
     data: { ...world.data, topics, shortLived: null },
     faults: { ...uncleanFaults, mend: 40, reset: 10 },
   }
