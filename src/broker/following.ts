@@ -100,7 +100,8 @@ export class Following {
     for (const { waiter, slot } of this.#undurable.takeTail(({ endOffset }) => endOffset > fromOffset)) {
       waiter.onReplicated(slot, failure)
     }
-    // What it had in common with the leader, and knew of it to be committed, may have been among them.
+    // What it had in common with the leader, and knew of it to be committed, may have been among them. Nothing of that was
+    // written down: see high-watermark-checkpoint.ts.
     const { highWatermark, highWatermarkEpoch } = this.#replica
     this.#replica = new FollowerReplica({
       ...this.#options,

@@ -1,5 +1,5 @@
 /**
- * Writes down what each replica here knows to be committed, every few seconds if that changed and once at the end: a
+ * Writes down what each replica here knows to be committed and has on its disk, every few seconds if that changed and once at the end: a
  * restarted replica begins from it, serves what is below it, and cuts nothing of it off.
  */
 import { isNoSpace } from '../log/failures.ts'
@@ -51,7 +51,10 @@ export class HighWatermarkCheckpoint {
 
   #note(): void {
     const { partitions, highWatermarks } = this.#options
-    for (const { id, highWatermark, log } of partitions())
-      if (log.failure === null) highWatermarks.set(id, highWatermark)
+    for (const { id, highWatermark, log } of partitions()) {
+      // A follower knows of what is committed before its own disk has it, and a full disk takes that back. What then grows in
+      // its place, after an unclean election, must not pass for committed in the next life of this broker.
+      if (log.failure === null) highWatermarks.set(id, Math.min(highWatermark, log.durableEndOffset))
+    }
   }
 }

@@ -296,6 +296,22 @@ test('what grows in the place of what an unclean election cut off is not committ
   await cluster.stop()
 })
 
+test('nothing is written down as committed that a full disk may yet take back', async () => {
+  const cluster = await Replicas.open({ replication: { lagMsMax: 1000 } })
+  const three = cluster.node(3)
+  const noted = () => three.logs.highWatermarks.get(three.partition().id)
+  await cluster.until(cluster.node(1).produce(values(2)))
+  await cluster.run(6000)
+  assert.equal(noted(), 2)
+  three.disk.intercept = ({ kind, path }) => (kind === 'sync' && path.endsWith('.log') ? 'hang' : null)
+  const answers = cluster.node(1).produce(values(3))
+  await cluster.run(6000)
+  assert.deepEqual(await cluster.until(answers), new Array(3).fill(null))
+  const { log, highWatermark } = three.partition()
+  assert.deepEqual([log.durableEndOffset, highWatermark], [2, 5])
+  assert.equal(noted(), 2)
+})
+
 test('an unclean leader takes nothing for committed that its disk has not', async () => {
   const cluster = await Replicas.open({ replication: { lagMsMax: 1000 } })
   const three = cluster.node(3)
