@@ -146,6 +146,44 @@ test('truncation: until the end, a log that was cut ends earlier', async () => {
   }
 })
 
+test('truncation: until the end, a log that was cut where the position is ends there', async () => {
+  const { clock, cluster, consumer } = filled(12)
+  const c = consumer({ topics: ['t'], from: 'start', until: 'end', partitionMaxBytes: 1, prefetchBytes: 1_024 })
+  assert.equal((await clock.run(take(c, 3))).length, 3)
+  const rest = take(c, 9)
+  await clock.advance(0)
+  cluster.truncate('t', 0, c.progress()[0]!.position!, 2)
+  const { endOffset } = cluster.partition('t', 0)
+  assert.deepEqual(valuesOf(await clock.run(rest)), names(1, 3, endOffset))
+  await clock.run(c.close())
+})
+
+test('truncation: until the end, another leader does not move it further away', async () => {
+  const { clock, cluster, consumer } = filled(6)
+  const partition = cluster.partition('t', 0)
+  const c = consumer({ topics: ['t'], from: 'start', until: 'end', partitionMaxBytes: 1, prefetchBytes: 1_024 })
+  assert.equal((await clock.run(take(c, 3))).length, 3)
+  // It does not know yet how much is committed, and has more by the time it does.
+  cluster.moveLeader('t', 0, 2)
+  partition.highWatermark = 3
+  write(cluster, 3)
+  clock.setTimer(20_000, () => (partition.highWatermark = null))
+  assert.deepEqual(valuesOf(await clock.run(take(c, 9))), names(1, 3, 6))
+  await clock.run(c.close())
+})
+
+test('truncation: until the end, who resumes at the end is told if what he has is not in the log', async () => {
+  const { clock, cluster, consumer } = filled(12)
+  cluster.truncate('t', 0, 6, 2)
+  write(cluster, 6)
+  const begin = (epochBefore: number) => consumer({ assignments: [{ ...at, offset: 12, epochBefore }], until: 'end' })
+  const stale = begin(1)
+  await assert.rejects(clock.run(take(stale, 1)), { code: 'LOG_TRUNCATED', position: 12, divergingOffset: 6 })
+  const current = begin(2)
+  assert.deepEqual(await clock.run(take(current, 1)), [])
+  await clock.run(Promise.all([stale.close(), current.close()]))
+})
+
 test('truncation: an epoch that is not known may be passed on', async () => {
   const { clock, consumer } = filled(3)
   for (const epochBefore of [null, undefined]) {

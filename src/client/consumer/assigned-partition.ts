@@ -63,6 +63,12 @@ export class AssignedPartition {
   logStartOffset = -1
   /** Nothing from here on is handed out; `null` for no end, -1 until it is known. */
   stopOffset: number | null
+  /** The stop is not moved beyond this by looking it up again. */
+  #stopOffsetMax = Number.POSITIVE_INFINITY
+  /** No leader up to this epoch makes it necessary to look the stop up again. */
+  #stopEpoch = -1
+  /** The log was found to have the record before the position, or of which epoch that is was not known. */
+  isCompared = true
   failure: Error | null = null
   /** Attempts in a row that failed, and until when to wait for the next, on the monotonic clock. */
   failures = 0
@@ -97,6 +103,7 @@ export class AssignedPartition {
     this.position = isOffset ? start : -1
     this.fetchOffset = this.position
     this.trail.restart(this.position, epochBefore ?? noEpoch)
+    this.isCompared = this.trail.epochBefore(this.position) === noEpoch
   }
 
   /** `start` was looked up. */
@@ -104,6 +111,23 @@ export class AssignedPartition {
     this.start = null
     this.position = offset
     this.fetchOffset = offset
+  }
+
+  /** The end was looked up, and is where to stop. */
+  stopAt(endOffset: number): void {
+    this.stopOffset = Math.min(endOffset, this.#stopOffsetMax)
+    this.#stopOffsetMax = Number.POSITIVE_INFINITY
+  }
+
+  /**
+   * The leader of `leaderEpoch` has nothing more to give below `highWatermark`. One that was elected since the end was looked
+   * up may never have had all of it (an unclean election), or not know yet that it is committed.
+   */
+  onNothingMore(leaderEpoch: number, highWatermark: number): void {
+    if (this.stopOffset === null || highWatermark >= this.stopOffset || leaderEpoch <= this.#stopEpoch) return
+    this.#stopEpoch = leaderEpoch
+    this.#stopOffsetMax = this.stopOffset
+    this.stopOffset = -1
   }
 
   /** Drops what was fetched ahead; it will be fetched again. */
@@ -120,9 +144,15 @@ export class AssignedPartition {
     return this.start === null && this.stopOffset !== -1
   }
 
-  /** Everything up to `stopOffset` was handed out. */
+  /** Everything up to `stopOffset` was handed out, and what was handed out by an earlier consumer is in the log. */
   get isDone(): boolean {
-    return this.stopOffset !== null && this.isLocated && this.failure === null && this.position >= this.stopOffset
+    return (
+      this.stopOffset !== null &&
+      this.isLocated &&
+      this.failure === null &&
+      this.isCompared &&
+      this.position >= this.stopOffset
+    )
   }
 
   /** Something is waiting for the application: batches, or the error behind them. */

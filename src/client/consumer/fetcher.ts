@@ -211,10 +211,10 @@ export class Fetcher {
     const shareBytes = this.#shareBytes()
     let nextMs = Number.POSITIVE_INFINITY
     for (const partition of this.#partitions) {
-      const { isPaused, fetch, isLocated, failure, stopOffset, fetchOffset } = partition
+      const { isPaused, fetch, isLocated, failure, stopOffset, fetchOffset, isCompared } = partition
       if (isPaused || fetch !== null || !isLocated || failure !== null || partition.bufferedBytes >= shareBytes)
         continue
-      if (stopOffset !== null && fetchOffset >= stopOffset) continue
+      if (stopOffset !== null && fetchOffset >= stopOffset && isCompared) continue
       const route = this.#routes.find(partition, nowMs)
       if (route === null) continue
       if (route instanceof ApiError) {
@@ -324,7 +324,7 @@ export class Fetcher {
     const code = errorName(answer.errorCode)
     if (code !== null && this.#routes.onFailed(partition, fetch.nodeId, code, nowMs)) return
     this.#stats.bytesFetched += answer.records.length
-    const outcome = takeAnswer(partition, answer, onOffsetOutOfRange)
+    const outcome = takeAnswer(partition, answer, fetch.leaderEpoch, onOffsetOutOfRange)
     if (outcome.kind === 'taken') this.line(partition)
     else if (outcome.kind === 'dropped') return
     else if (outcome.kind === 'named') this.#routes.onNamed(partition, outcome.nodeId, nowMs)

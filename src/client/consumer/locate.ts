@@ -70,7 +70,7 @@ function settle(
     return
   }
   const found = (at: OffsetSpec): number => (answers[queries.findIndex(query => query.at === at)] as FoundOffset).offset
-  if (partition.stopOffset === -1) partition.stopOffset = found('end')
+  if (partition.stopOffset === -1) partition.stopAt(found('end'))
   if (partition.start !== null) partition.locate(offsetOf(partition.start, found))
   // Nothing will be fetched, so no fetch would say so.
   if (partition.stopOffset !== null && partition.position > partition.stopOffset) {

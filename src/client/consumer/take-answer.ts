@@ -24,6 +24,7 @@ export type AnswerOutcome =
 export function takeAnswer(
   partition: AssignedPartition,
   answer: FetchAnswer,
+  leaderEpoch: number,
   onOffsetOutOfRange: OutOfRangePolicy,
 ): AnswerOutcome {
   const code = errorName(answer.errorCode)
@@ -31,9 +32,11 @@ export function takeAnswer(
     if (answer.divergingEpoch !== null) return diverged(partition, answer.divergingEpoch, onOffsetOutOfRange)
     if (answer.preferredReadReplica >= 0) return { kind: 'named', nodeId: answer.preferredReadReplica }
     partition.failures = 0
+    partition.isCompared = true
     // A new leader may know less of what is committed than the last one did, and a follower less than its leader.
     partition.highWatermark = Math.max(partition.highWatermark, answer.highWatermark)
     partition.logStartOffset = answer.logStartOffset
+    if (answer.records.length === 0) partition.onNothingMore(leaderEpoch, answer.highWatermark)
     return takeBatches(partition, answer.records as Uint8Array)
   }
   const error = new ApiError(code, `${nameOf(partition)}: ${answer.errorMessage ?? errorTable[code].message}`)
