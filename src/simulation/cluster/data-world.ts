@@ -9,6 +9,8 @@ export interface DataTopic {
   readonly minInsyncReplicas: number
   readonly flushPolicy: FlushPolicy
   readonly segmentBytes: number
+  /** `null`: as large as the default. What is larger is refused, and sent again in parts. */
+  readonly maxMessageBytes: number | null
   /** Whoever is there may lead, and what it lacks is lost. */
   readonly isUncleanAllowed: boolean
 }
@@ -53,6 +55,7 @@ export function configsOf({
   minInsyncReplicas,
   flushPolicy,
   segmentBytes,
+  maxMessageBytes,
   isUncleanAllowed,
 }: DataTopic): Record<string, string | number> {
   return {
@@ -60,6 +63,7 @@ export function configsOf({
     'flush.policy': flushPolicy,
     'segment.bytes': segmentBytes,
     'index.interval.bytes': 500,
+    ...(maxMessageBytes === null ? {} : { 'max.message.bytes': maxMessageBytes }),
     ...(isUncleanAllowed ? { 'unclean.leader.election.enable': 'true' } : {}),
   }
 }
@@ -83,6 +87,7 @@ function drawTopic(random: Random, name: string, brokerCount: number): DataTopic
     flushPolicy: random.nextInt(3) === 0 ? 'os' : 'sync',
     // So that there are closed segments to lose, to find again and to cut.
     segmentBytes: [2_000, 8_000, 1_000_000][random.nextInt(3)]!,
+    maxMessageBytes: null,
     isUncleanAllowed: false,
   }
 }

@@ -47,7 +47,7 @@ function withCalmController(world: ClusterWorld, random: Random): ClusterWorld {
     strikeProposal: 50,
     ...(world.isCautious ? {} : { logDiskFull: 20 }),
   }
-  return {
+  const calm: ClusterWorld = {
     ...world,
     machines: [1, 2, 3, 4].map(id => ({ id: toNodeId(id), isController: id === 1, isBroker: id > 1 })),
     driftMax: 0,
@@ -57,6 +57,13 @@ function withCalmController(world: ClusterWorld, random: Random): ClusterWorld {
     faults,
     awayMeanMs: [50, 300, 1_000][own.nextInt(3)]!,
   }
+  return own.nextInt(4) === 0 ? withLargeSends(calm) : calm
+}
+
+/** The same, with many requests on their way, of which some are refused as too large: what is behind them must wait. */
+function withLargeSends(world: ClusterWorld): ClusterWorld {
+  const topics = world.data.topics.map(topic => ({ ...topic, maxMessageBytes: 400 }))
+  return { ...world, data: { ...world.data, ...loads.at(-1)!, topics, paddingBytes: 100 } }
 }
 
 const uncleanFaults: Partial<Record<ClusterFault, number>> = {
@@ -99,6 +106,7 @@ function withFewReplicas(world: ClusterWorld, flushPolicy: DataTopic['flushPolic
     minInsyncReplicas: isOs ? 2 : between(1, 2),
     flushPolicy,
     segmentBytes: [2_000, 1_000_000][own.nextInt(2)]!,
+    maxMessageBytes: null,
     isUncleanAllowed: false,
   }
   const faults: Partial<Record<ClusterFault, number>> = isOs
