@@ -320,7 +320,9 @@ export class Partition {
       onHighWatermarkMoved: leaderStart => this.#onFollowerProgress(leaderStart),
       onDivergence: fromOffset => this.#waiters.takeBack(fromOffset, this.#notLed()),
       exclusively: (work, done) => this.#exclusively(work, done),
-      forgetHighWatermark: offset => env.highWatermarks.lower(this.id, offset),
+      forgetHighWatermark: async offset => {
+        if (env.rules.cutsLowerCheckpoints) await env.highWatermarks.lower(this.id, offset)
+      },
     })
   }
 

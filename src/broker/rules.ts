@@ -15,6 +15,8 @@ export interface BrokerRules extends ReplicationRules {
   readonly readsStopAtHighWatermark: boolean
   /** What a follower knew to be committed before an unclean election it knows no more. */
   readonly uncleanElectionsVoidHighWatermarks: boolean
+  /** Before a log is cut, what its disk says to be committed is lowered. */
+  readonly cutsLowerCheckpoints: boolean
   /** A reader learns that what it read is not in the log any more (KIP-595). */
   readonly readersLearnOfTruncation: boolean
   /** A process leads under its own registration: what an earlier one was given is not its to lead. */
@@ -34,6 +36,7 @@ export const soundBrokerRules: BrokerRules = {
   keepsSendOrder: true,
   readsStopAtHighWatermark: true,
   uncleanElectionsVoidHighWatermarks: true,
+  cutsLowerCheckpoints: true,
   readersLearnOfTruncation: true,
   leadsOnlyWhenRegistered: true,
   lostRecordsAreNotCommitted: true,
