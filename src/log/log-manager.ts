@@ -48,6 +48,11 @@ export interface LogManagerOptions {
   readonly checkpointIntervalMs?: number
 }
 
+/** The last stop of the directory's logs wrote the clean-shutdown marker; the next start removes it. */
+export function wasStoppedCleanly(disk: Disk, directory: string): boolean {
+  return disk.exists(`${directory}/${fileName.cleanShutdown}`)
+}
+
 /** Opens a data directory; logs are opened one by one with `openLog`. */
 export async function openLogManager(options: LogManagerOptions): Promise<LogManager> {
   const { directory, disk, logger } = options
@@ -81,7 +86,7 @@ class DirectoryLogManager implements LogManager {
     const { disk, clock, directory } = options
     this.#options = options
     this.directory = directory
-    this.wasClean = disk.exists(this.#path(fileName.cleanShutdown))
+    this.wasClean = wasStoppedCleanly(disk, directory)
     const syncs = new SyncScheduler(clock, options.syncsInFlightMax)
     this.highWatermarks = new OffsetCheckpoint(disk, syncs, this.#path(fileName.highWatermarks))
     this.#env = {

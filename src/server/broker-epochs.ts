@@ -2,10 +2,14 @@
  * The epoch under which this broker was registered last, kept beside its logs. Sent with the next registration it says
  * that the logs have everything this broker acknowledged under it (KIP-966): a disk that was replaced or put
  * back from a backup names none, or an older one. A broker that cannot know is silent, and trusted with nothing.
+ *
+ * A process that dies may not have lived to write down its epoch, nor have registered at all. So what it knows of those before
+ * it is on disk before it registers, and by which incarnation it will be known: the metadata say whether that came about.
  */
 import { checkedLines, replaceFile, withCrc } from '../log/atomic-file.ts'
 import type { Disk } from '../log/disk.ts'
-import type { MetadataImage } from '../metadata/image.ts'
+import { wasStoppedCleanly } from '../log/log-manager.ts'
+import type { BrokerImage, MetadataImage } from '../metadata/image.ts'
 import { resolveTopicConfig } from '../metadata/topic-configs.ts'
 import type { Logger } from '../util/logger.ts'
 import { type BrokerEpoch, type NodeId, toBrokerEpoch } from '../util/numbers.ts'
@@ -13,17 +17,45 @@ import { type BrokerEpoch, type NodeId, toBrokerEpoch } from '../util/numbers.ts
 const name = 'broker-epoch'
 const formatVersion = 0
 
-export interface BrokerEpochsOptions {
+/**
+ * What an unclean stop may have cost of what was acknowledged: with `os` what only the page cache had; nothing with `sync`,
+ * unless a topic was changed to `os` meanwhile; with `none` nothing at all, for nothing was taken since it was known to be there.
+ */
+type Unflushed = 'none' | 'sync' | 'os'
+
+interface Stored {
+  readonly epoch: BrokerEpoch | null
+  /** Under that epoch. */
+  readonly flush: Unflushed
+  /** The process that was about to register after it, and what is true of its epoch then. */
+  readonly next: { readonly incarnationId: string; readonly flush: Unflushed } | null
+}
+
+interface Place {
   readonly disk: Disk
   /** Of the partitions, on `disk`. */
   readonly directory: string
   readonly logger: Logger
-  /** The stop before this start was clean: everything appended is on disk, whatever the policy. */
-  readonly wasClean: boolean
+}
+
+export interface BrokerEpochsOptions extends Place {
+  /** Of this process. */
+  readonly incarnationId: string
+  /** This broker, as the metadata have it. */
+  readonly registered: Pick<BrokerImage, 'epoch' | 'incarnationId'> | null
   /** Whether a log here acknowledges what only the page cache has (`flush.policy=os`). */
   readonly hasUnflushed: () => boolean
   /** Whether the disk failed a log: it may lack anything. */
   readonly hasFailed: () => boolean
+}
+
+/** Before the logs are opened, and what says that the stop was clean is gone: everything appended is on disk, whatever the policy. */
+export async function keepCleanStop(place: Place): Promise<void> {
+  if (!wasStoppedCleanly(place.disk, place.directory)) return
+  const stored = read(place)
+  if (stored === null) return
+  const { epoch, next } = stored
+  await write(place, { epoch, flush: 'none', next: next && { ...next, flush: 'none' } })
 }
 
 export class BrokerEpochs {
@@ -33,10 +65,7 @@ export class BrokerEpochs {
 
   constructor(options: BrokerEpochsOptions) {
     this.#options = options
-    const stored = this.#read()
-    // The policy may have been another one while the broker ran: what it was at the registration counts as well.
-    const isComplete = options.wasClean || !(options.hasUnflushed() || stored?.hasUnflushed)
-    this.#known = stored !== null && isComplete ? stored.epoch : null
+    this.#known = completeEpoch(read(options), options)
   }
 
   /** The epoch for which the logs have everything; `null` when there is none. */
@@ -44,37 +73,68 @@ export class BrokerEpochs {
     return this.#options.hasFailed() ? null : this.#known
   }
 
+  /** This process is about to register for the first time. Resolves when that is on disk, or known not to be, like `remember`. */
+  announce(): Promise<void> {
+    const { incarnationId } = this.#options
+    return write(this.#options, { epoch: this.#known, flush: 'none', next: { incarnationId, flush: this.#policy } })
+  }
+
   /**
-   * The broker is registered under `epoch`. Resolves when that is on disk, or known not to be: an older epoch is there
-   * then, or none, and the next start of this broker is trusted less than it could be.
+   * The broker is registered under `epoch`. Resolves when that is on disk, or known not to be: what is there then is older,
+   * and the next start of this broker is trusted less than it could be.
    */
-  async remember(epoch: BrokerEpoch): Promise<void> {
-    const { disk, logger, hasUnflushed } = this.#options
+  remember(epoch: BrokerEpoch): Promise<void> {
     this.#known = epoch
-    const text = `version ${formatVersion}\nepoch ${epoch}\nflush ${hasUnflushed() ? 'os' : 'sync'}\n`
-    try {
-      await replaceFile(disk, { run: sync => sync() }, this.#path, withCrc(text))
-    } catch (error) {
-      logger.warn({ error, path: this.#path, epoch }, 'the epoch of this broker could not be written down')
-    }
+    return write(this.#options, { epoch, flush: this.#policy, next: null })
   }
 
-  get #path(): string {
-    return `${this.#options.directory}/${name}`
+  get #policy(): Unflushed {
+    return this.#options.hasUnflushed() ? 'os' : 'sync'
   }
+}
 
-  #read(): { readonly epoch: BrokerEpoch; readonly hasUnflushed: boolean } | null {
-    const { disk, logger } = this.#options
-    if (!disk.exists(this.#path)) return null
-    const lines = checkedLines(disk.readWhole(this.#path))
-    const [version, epoch, flush] = lines ?? []
-    const number = /^epoch (\d{1,16})$/.exec(epoch ?? '')?.[1]
-    if (version === `version ${formatVersion}` && number !== undefined) {
-      return { epoch: toBrokerEpoch(Number(number)), hasUnflushed: flush !== 'flush sync' }
-    }
-    logger.warn({ path: this.#path }, 'the epoch of this broker cannot be read: its logs are not trusted')
+function completeEpoch(stored: Stored | null, { registered, hasUnflushed }: BrokerEpochsOptions): BrokerEpoch | null {
+  if (stored === null) return null
+  const { next } = stored
+  const hasRegistered = next !== null && registered?.incarnationId === next.incarnationId
+  const { epoch, flush } = hasRegistered ? { epoch: registered!.epoch, flush: next.flush } : stored
+  // The policy may have been another one while the broker ran: what it was at the registration counts as well.
+  const isComplete = flush === 'none' || (flush === 'sync' && !hasUnflushed())
+  return isComplete ? epoch : null
+}
+
+async function write({ disk, directory, logger }: Place, { epoch, flush, next }: Stored): Promise<void> {
+  const path = pathIn(directory)
+  const lines = [`version ${formatVersion}`, `epoch ${epoch ?? 'none'}`, `flush ${flush}`]
+  if (next !== null) lines.push(`next ${next.incarnationId} ${next.flush}`)
+  try {
+    await replaceFile(disk, { run: sync => sync() }, path, withCrc(`${lines.join('\n')}\n`))
+  } catch (error) {
+    logger.warn({ error, path, epoch }, 'the epoch of this broker could not be written down')
+  }
+}
+
+/** `null`: there is none, or none that can be read. */
+function read({ disk, directory, logger }: Place): Stored | null {
+  const path = pathIn(directory)
+  if (!disk.exists(path)) return null
+  const lines = checkedLines(disk.readWhole(path)) ?? []
+  const [, epoch, flush, incarnationId, nextFlush] =
+    /^version 0\nepoch (\d{1,16}|none)\nflush (none|sync|os)(?:\nnext (\S+) (none|sync|os))?$/.exec(lines.join('\n')) ??
+    []
+  if (epoch === undefined) {
+    logger.warn({ path }, 'the epoch of this broker cannot be read: its logs are not trusted')
     return null
   }
+  return {
+    epoch: epoch === 'none' ? null : toBrokerEpoch(Number(epoch)),
+    flush: flush as Unflushed,
+    next: incarnationId === undefined ? null : { incarnationId, flush: nextFlush as Unflushed },
+  }
+}
+
+function pathIn(directory: string): string {
+  return `${directory}/${name}`
 }
 
 /** Whether the node has a partition whose records count as durable before they are flushed. */

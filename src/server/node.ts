@@ -28,7 +28,7 @@ import type { Random } from '../util/random.ts'
 import { secondMs } from '../util/units.ts'
 import { version } from '../util/version.ts'
 import { allOpen } from './all-open.ts'
-import { BrokerEpochs, hasUnflushed } from './broker-epochs.ts'
+import { BrokerEpochs, hasUnflushed, keepCleanStop } from './broker-epochs.ts'
 import { MajorityWatch } from './majority-watch.ts'
 import { openNodeController } from './node-controller.ts'
 import type { NodePeerPorts, NodePeers } from './node-peers.ts'
@@ -98,7 +98,9 @@ export async function openNode(settings: NodeSettings, ports: NodePorts): Promis
     const incarnationId = newIncarnationId(random)
     const [logs, { controller, peers }] = await allOpen(
       starting,
-      openLogManager({ ...settings.logs, directory: dataDirectory, disk, clock, codecs, logger }),
+      keepCleanStop({ disk, directory: dataDirectory, logger }).then(() =>
+        openLogManager({ ...settings.logs, directory: dataDirectory, disk, clock, codecs, logger }),
+      ),
       openNodeController(settings, ports, () => openedBroker?.peerHandlers ?? null),
     )
     // Not merely what this node remembers: a topic it has not heard of yet must not look like a stray.
@@ -250,13 +252,15 @@ class OpenNode implements Node {
   }
 
   #openEpochs(): BrokerEpochs {
-    const { settings, ports, controller, broker, logs } = this.#parts
+    const { settings, ports, controller, broker, incarnationId } = this.#parts
     const { disk, dataDirectory, logger, brokerRules = soundBrokerRules } = ports
+    const { brokers } = controller.metadata.image()
     return new BrokerEpochs({
       disk,
       directory: dataDirectory,
       logger,
-      wasClean: logs.wasClean,
+      incarnationId,
+      registered: brokers.get(this.nodeId) ?? null,
       hasUnflushed: () => brokerRules.lostCachesAreAdmitted && hasUnflushed(controller.metadata.image(), settings),
       hasFailed: () => broker.partitions.offlineCount > 0,
     })

@@ -14,7 +14,7 @@ export interface RegistrationOptions {
   readonly controller: Controller
   readonly registration: Omit<BrokerRegistration, 'previousEpoch'>
   /** What this broker remembers of its registrations. */
-  readonly epochs: Pick<BrokerEpochs, 'previous' | 'remember'>
+  readonly epochs: Pick<BrokerEpochs, 'previous' | 'announce' | 'remember'>
   readonly clock: Clock
   readonly logger: Logger
   /** `broker.heartbeat.interval.ms` */
@@ -73,6 +73,7 @@ export class BrokerMembership implements Disposable {
     const { clock, signal } = options
     const isPassing = untilFormerLifeIsOver(options)
     const patience = signal === undefined ? { isPassing } : { isPassing, signal }
+    await options.epochs.announce()
     const epoch = await untilAnswered(clock, () => register(options), patience)
     await options.epochs.remember(epoch)
     return new BrokerMembership(options, epoch)

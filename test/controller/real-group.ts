@@ -150,7 +150,7 @@ export class RealGroup {
           logger: silentLogger,
           heartbeatIntervalMs,
           sessionTimeoutMs,
-          epochs: { previous: () => null, remember: async () => {} },
+          epochs: { previous: () => null, announce: async () => {}, remember: async () => {} },
           fenceReason: () => null,
           offlineNews: () => [],
           onReached: listener => network.onReached(listener),

@@ -71,7 +71,11 @@ function setUp() {
       logger: silentLogger,
       heartbeatIntervalMs: 2_000,
       sessionTimeoutMs: 9_000,
-      epochs: { previous: () => remembered, remember: async epoch => void (remembered = epoch) },
+      epochs: {
+        previous: () => remembered,
+        announce: async () => {},
+        remember: async epoch => void (remembered = epoch),
+      },
       fenceReason: () => fenceReason,
       offlineNews: () => offlineNews,
       onReached: listener => stopping(reachedListeners, listener),

@@ -33,6 +33,15 @@ class Machine {
     this.connection = connection
   }
 
+  /** A life that loses power at the `operation`th call to its disk; `false`: it has come to serve before. */
+  async startAndDie(operation: number): Promise<boolean> {
+    const { disk, clock, metadata } = this
+    disk.crashAtOperation = operation
+    const hasServed = (await new Life({ disk, clock, metadata, seed: ++this.#lives }).open()) !== null
+    this.disk = disk.crash(seededRandom(operation))
+    return !hasServed
+  }
+
   /** The next life, after this end of the one before: whether the leader of `t` was elected cleanly in it. */
   async restart(end: keyof typeof ends | 'stop'): Promise<boolean> {
     if (end === 'stop') await this.life.run(() => this.life.node.close())
@@ -61,4 +70,26 @@ test('logs are trusted after a clean stop, and after any with flush.policy=sync;
   assert.equal(await it.restart('crash'), false)
   assert.equal(await it.restart('stop'), true)
   assert.equal(await it.restart('crash'), false)
+})
+
+test('whatever start after a clean stop loses power, logs are trusted unless the node registered and had not synced what it took', async () => {
+  for (const policy of ['sync', 'os'] as const) {
+    const seen = { registered: 0, notRegistered: 0 }
+    for (let operation = 1, hasDied = true; hasDied; operation++) {
+      const it = new Machine()
+      await it.start()
+      const configs = [{ key: 'flush.policy', value: policy }]
+      await it.life.run(() => it.connection.request(createTopics, createRequest(topicRequest('t', { configs }))))
+      const { leaderEpoch } = it.partition
+      await it.life.run(() => it.life.node.close())
+      it.disk = it.disk.kill()
+      hasDied = await it.startAndDie(operation)
+      await it.start()
+      const hadRegistered = it.partition.leaderEpoch === leaderEpoch + 2
+      seen[hadRegistered ? 'registered' : 'notRegistered']++
+      const isTrusted = it.partition.uncleanEpoch !== it.partition.leaderEpoch
+      assert.equal(isTrusted, policy === 'sync' || !hadRegistered, `${policy}, power lost at operation ${operation}`)
+    }
+    assert.ok(seen.registered > 1 && seen.notRegistered > 1, JSON.stringify(seen))
+  }
 })
