@@ -1,6 +1,6 @@
 /**
  * The command line as a process: what goes in, what comes out, how it ends. It is run as users run it, from
- * `bin/millrace.cjs`, so `npm run build` comes first (`npm test` does it).
+ * `bin/millrace.cjs`, so `npm run build` comes first (`npm test` does it), and again after every change.
  */
 import assert from 'node:assert/strict'
 import { type ChildProcess, type ChildProcessWithoutNullStreams, fork, spawn } from 'node:child_process'
@@ -9,6 +9,9 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { after, before } from 'node:test'
+import { assertBuilt } from '../support/built.ts'
+
+assertBuilt(path.resolve())
 
 export const bin = path.resolve('bin/millrace.cjs')
 

@@ -4,15 +4,18 @@
  */
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
-import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { promisify } from 'node:util'
 import { transform } from 'esbuild'
 import { freePorts } from '../../src/cli/bench/free-ports.ts'
 import { version } from '../../src/util/version.ts'
+import { assertBuilt } from '../support/built.ts'
 import { readmeBlocks } from './readme.ts'
 import { clientsOf, startNode, temporaryDirectory } from './support.ts'
+
+assertBuilt(path.resolve())
 
 const run = promisify(execFile)
 
@@ -107,6 +110,7 @@ test('the packed package: its files, its types under both resolutions, its expor
   const project = await installedProject(t)
   const shipped = readdirSync(path.join(project, 'node_modules', 'package')).sort()
   assert.deepEqual(shipped, ['CHANGELOG.md', 'LICENSE', 'README.md', 'bin', 'dist', 'package.json'])
+  assert.ok(!existsSync(path.join(project, 'node_modules/millrace/dist/.source-digest')), 'it is for checkouts')
 
   const programs = readmeBlocks().filter(({ language }) => language === 'ts')
   assert.equal(programs.length, 2)
