@@ -81,18 +81,14 @@ export async function openBroker(options: BrokerOptions): Promise<Broker> {
   const proposer = new IsrProposer({ nodeId, clock, logger, controller: options.controller, brokerEpoch, lagMsMax })
   owned.defer(() => proposer.close())
   const rules = options.rules ?? soundBrokerRules
-  const env = { nodeId, clock, logger, stats, senders, proposer, highWatermarks: logs.highWatermarks, rules }
+  const { highWatermarks } = logs
+  const env = { nodeId, clock, logger, stats, senders, proposer, highWatermarks, rules }
   const parts = { nodeId, incarnationId, metadata, logs, logger, topicDefaults, onFatal, env }
   const partitions = new PartitionRegistry(parts)
   owned.defer(() => partitions.close())
   proposer.watch(() => leadersOf(partitions))
-  const checkpoint = new HighWatermarkCheckpoint({
-    clock,
-    logger,
-    highWatermarks: logs.highWatermarks,
-    partitions: () => partitions.all(),
-    onFatal,
-  })
+  const all = () => partitions.all()
+  const checkpoint = new HighWatermarkCheckpoint({ clock, logger, highWatermarks, partitions: all, onFatal })
   owned.defer(() => checkpoint.close())
   const fetchMemory = new FetchMemory(settings.fetchMemoryBytesMax)
   let isHandingOver = false
