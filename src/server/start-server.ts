@@ -8,6 +8,7 @@
 import { systemClock } from '../platform/clock.ts'
 import { nodeCodecs } from '../platform/codecs.ts'
 import { installFastCrc32c } from '../platform/crc32c.ts'
+import { openFilesLimit } from '../platform/open-files.ts'
 import { systemRandom } from '../platform/random.ts'
 import { wsSocketFactory } from '../platform/ws-client.ts'
 import { limits } from '../protocol/common.ts'
@@ -24,6 +25,7 @@ import { openLogger } from './logger.ts'
 import { type Node, openNode } from './node.ts'
 import { type NodeData, openNodeData } from './node-data.ts'
 import type { NodePeerPorts } from './node-peers.ts'
+import { withinOpenFiles } from './open-files.ts'
 import { openPeerPort, type PeerPort } from './peer-port.ts'
 import { configOf, type ServerOptions } from './server-options.ts'
 import { restLimits, settingsFrom } from './settings.ts'
@@ -58,11 +60,12 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
 
 /** As `startServer`, on a port for other nodes that is opened already; it is closed with the server, or the failed start. */
 export async function startOn(
-  config: NodeConfig,
+  configured: NodeConfig,
   options: ServerOptions & { readonly logger: Logger },
   openingPeerPort: Promise<PeerPort | null>,
 ): Promise<Server> {
   const { logger, signal, inMemory = false } = options
+  const config = withinOpenFiles(configured, openFilesLimit(), logger)
   installFastCrc32c()
   const owned = new Disposables()
   try {
