@@ -6,6 +6,7 @@ import { ApiError } from '../protocol/errors.ts'
 import type { Effect } from '../raft/input-effect.ts'
 import type { Entry } from '../raft/types.ts'
 import { assertLess } from '../util/assert.ts'
+import { Fifo } from '../util/fifo.ts'
 import type { LogIndex, Term } from '../util/numbers.ts'
 
 type Accepted = Extract<Effect, { kind: 'accepted' }>
@@ -21,15 +22,17 @@ interface Pending {
 
 export class PendingProposals {
   /** Ascending by index. */
-  #pending: Pending[] = []
+  readonly #pending = new Fifo<Pending>()
+  /** Inclusive: nothing that waits is behind it. */
+  #lastIndex = 0
 
   get count(): number {
     return this.#pending.length
   }
 
   add({ firstIndex, lastIndex, term }: Accepted, deadlineMs: number): Promise<LogIndex> {
-    const before = this.#pending.at(-1)
-    if (before !== undefined) assertLess(before.lastIndex, firstIndex, 'proposals wait in log order')
+    if (this.#pending.length > 0) assertLess(this.#lastIndex, firstIndex, 'proposals wait in log order')
+    this.#lastIndex = lastIndex
     return new Promise((resolve, reject) => {
       this.#pending.push({ firstIndex, lastIndex, term, deadlineMs, resolve, reject })
     })
@@ -39,15 +42,18 @@ export class PendingProposals {
   applied(entries: readonly Entry[]): void {
     const firstIndex = entries[0]!.index
     const lastIndex = entries.at(-1)!.index
-    let count = 0
-    while (count < this.#pending.length && this.#pending[count]!.lastIndex <= lastIndex) count++
-    for (const pending of this.#pending.splice(0, count)) {
-      const termOf = (index: LogIndex): Term | undefined => entries[index - firstIndex]?.term
-      if (termOf(pending.lastIndex) === pending.term) pending.resolve(pending.lastIndex)
+    const termOf = (index: LogIndex): Term | undefined => entries[index - firstIndex]?.term
+    for (
+      let next = this.#pending.peek();
+      next !== undefined && next.lastIndex <= lastIndex;
+      next = this.#pending.peek()
+    ) {
+      this.#pending.shift()
+      if (termOf(next.lastIndex) === next.term) next.resolve(next.lastIndex)
       // What was applied before this call may have been its beginning.
-      else if (pending.firstIndex < firstIndex || termOf(pending.firstIndex) === pending.term) {
-        pending.reject(unknown('The batch was cut in two.'))
-      } else pending.reject(dropped())
+      else if (next.firstIndex < firstIndex || termOf(next.firstIndex) === next.term) {
+        next.reject(unknown('The batch was cut in two.'))
+      } else next.reject(dropped())
     }
   }
 
@@ -56,26 +62,32 @@ export class PendingProposals {
    * and commit it, so nothing is decided by that.
    */
   truncated(from: LogIndex): void {
-    const kept = this.#pending.findIndex(pending => pending.lastIndex >= from)
-    if (kept === -1) return
-    for (const pending of this.#pending.splice(kept)) pending.reject(unknown('A newer leader did not have it.'))
+    const lost = this.#pending.takeTail(pending => pending.lastIndex >= from)
+    for (const pending of lost) pending.reject(unknown('A newer leader did not have it.'))
+    // What is proposed next takes the place of what was lost, also of what had expired before.
+    this.#lastIndex = Math.min(this.#lastIndex, from - 1)
   }
 
   /** The log was replaced by a snapshot: what it covers was committed or overwritten, nobody here can say which. */
   replaced(): void {
-    for (const pending of this.#pending.splice(0)) pending.reject(unknown('A snapshot replaced the log.'))
+    this.#rejectAll('A snapshot replaced the log.')
   }
 
   expire(nowMs: number): void {
-    if (!this.#pending.some(pending => pending.deadlineMs <= nowMs)) return
-    const expired = this.#pending.filter(pending => pending.deadlineMs <= nowMs)
-    this.#pending = this.#pending.filter(pending => pending.deadlineMs > nowMs)
+    const expired = [...this.#pending].filter(pending => pending.deadlineMs <= nowMs)
+    if (expired.length === 0) return
+    this.#pending.removeWhere(pending => pending.deadlineMs <= nowMs)
     for (const pending of expired) pending.reject(new ApiError('REQUEST_TIMED_OUT'))
   }
 
   /** The driver stops: every outcome that is not known by now stays unknown. */
   abandon(reason: string): void {
-    for (const pending of this.#pending.splice(0)) pending.reject(unknown(reason))
+    this.#rejectAll(reason)
+  }
+
+  #rejectAll(reason: string): void {
+    for (const pending of this.#pending) pending.reject(unknown(reason))
+    this.#pending.clear()
   }
 }
 

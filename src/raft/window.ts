@@ -5,6 +5,7 @@
  * and Peterson 1994): it is halved when answers take longer than the path itself needs, else it grows by one a round trip.
  */
 import { assert } from '../util/assert.ts'
+import { Fifo } from '../util/fifo.ts'
 import type { LogIndex } from '../util/numbers.ts'
 
 interface Flight {
@@ -19,7 +20,7 @@ const slackTicks = 2
 
 export class Window {
   /** By last index, ascending. */
-  #inFlight: Flight[] = []
+  readonly #inFlight = new Fifo<Flight>()
   #limit: number
   readonly #limitMax: number
   /** What an append takes when nothing is before it; infinite until the first answer. */
@@ -27,6 +28,8 @@ export class Window {
   /** The last index sent when the window was made smaller, or last changed at all: once a round trip is enough. */
   #shrunkIndex = 0
   #changedIndex = 0
+  /** Of the last append that was sent. */
+  #sentIndex = 0
 
   constructor(limitMax: number) {
     assert(limitMax >= 1, 'a window holds one append at least')
@@ -49,36 +52,40 @@ export class Window {
 
   sent(lastIndex: LogIndex, tick: number): void {
     this.#inFlight.push({ lastIndex, sentTick: tick, isAlone: this.#inFlight.length === 0 })
+    this.#sentIndex = lastIndex
   }
 
   /** Everything up to `index` arrived. */
   answered(index: LogIndex, tick: number): void {
     const countBefore = this.#inFlight.length
-    let done = 0
-    while (done < countBefore && this.#inFlight[done]!.lastIndex <= index) done++
-    if (done === 0) return
-    const last = this.#inFlight[done - 1]!
-    const sentIndex = this.#inFlight[countBefore - 1]!.lastIndex
-    this.#inFlight.splice(0, done)
-    this.#judge(last, tick - last.sentTick, countBefore, sentIndex)
+    let last: Flight | null = null
+    for (
+      let next = this.#inFlight.peek();
+      next !== undefined && next.lastIndex <= index;
+      next = this.#inFlight.peek()
+    ) {
+      last = next
+      this.#inFlight.shift()
+    }
+    if (last !== null) this.#judge(last, tick - last.sentTick, countBefore)
   }
 
   /** Nothing is under way any more that anyone waits for. What was learnt of the path stays. */
   clear(): void {
-    this.#inFlight = []
+    this.#inFlight.clear()
   }
 
-  #judge(flight: Flight, roundTripTicks: number, countBefore: number, sentIndex: LogIndex): void {
+  #judge(flight: Flight, roundTripTicks: number, countBefore: number): void {
     // The path may have become longer: then it is the new measure, or the window would never grow again.
     if (flight.isAlone || roundTripTicks < this.#baseTicks) this.#baseTicks = roundTripTicks
     if (roundTripTicks > this.#baseTicks + slackTicks) {
       if (flight.lastIndex <= this.#shrunkIndex) return
       this.#limit = Math.max(1, Math.min(this.#limit, countBefore) >>> 1)
-      this.#shrunkIndex = sentIndex
+      this.#shrunkIndex = this.#sentIndex
     } else {
       if (flight.lastIndex <= this.#changedIndex) return
       this.#limit = Math.min(this.#limit + 1, this.#limitMax)
     }
-    this.#changedIndex = sentIndex
+    this.#changedIndex = this.#sentIndex
   }
 }

@@ -57,3 +57,20 @@ test('applied to its end: committed', async () => {
   proposals.applied([entry(3, 2)])
   assert.equal(await outcome, 'committed')
 })
+
+test('what was proposed in the place of what expired and was then cut off waits like any other', async () => {
+  const proposals = new PendingProposals()
+  const add = (index: number, term: number, deadlineMs: number): Promise<unknown> => {
+    const place = { firstIndex: toLogIndex(index), lastIndex: toLogIndex(index) }
+    return proposals.add({ kind: 'accepted', ...place, term: toTerm(term) }, deadlineMs).catch(error => error.code)
+  }
+  const kept = add(5, 2, neverMs)
+  const expired = add(9, 2, 10)
+  proposals.expire(10)
+  assert.equal(await expired, 'REQUEST_TIMED_OUT')
+  proposals.truncated(toLogIndex(7))
+  const replacing = add(7, 4, neverMs)
+  proposals.applied([entry(5, 2), entry(6, 3), entry(7, 4)])
+  assert.deepEqual(await Promise.all([kept, replacing]), [5, 7])
+  assert.equal(proposals.count, 0)
+})
