@@ -1,77 +1,40 @@
 /**
- * `npm run bench:start`: what a node costs before it does anything. From process start to the first acknowledged record
- * (a client of this process dials until the port answers), resident memory of an idle node, and of one that hosts 1,000
- * idle partitions. Medians of `--rounds`.
+ * `npm run bench:start`: what a node costs before it does anything. The time to the first record and idle memory are those of
+ * `cold-produce-1` in `npm run bench`, measured by the same code, in seconds instead of minutes; beside them the memory of
+ * 1,000 idle partitions. Medians of `--rounds`.
  */
-import { fork } from 'node:child_process'
-import { once } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import path from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
-import { Admin, Producer } from '../src/index.ts'
 import { MiB } from '../src/util/units.ts'
-import { ended, residentBytesOf } from './harness/processes.ts'
-import { middleOf } from './harness/statistics.ts'
+import { settledBytes } from './harness/measure-on.ts'
+import { sendFirst } from './harness/millrace.ts'
+import { startBenchCluster } from './harness/millrace-nodes.ts'
+import { wholeRun } from './harness/settings.ts'
+import { spreadOf } from './harness/statistics.ts'
+import { formatSpread, renderTable } from './harness/text.ts'
 
 const { values: flags } = parseArgs({
   options: { rounds: { type: 'string', default: '5' }, partitions: { type: 'string', default: '1000' } },
 })
-const bin = path.join(import.meta.dirname, '..', 'bin', 'millrace.cjs')
-const settleMs = 3_000
-
-const firstAckMs: number[] = []
+const firstRecordMs: number[] = []
 const idleMiB: number[] = []
 const partitionsMiB: number[] = []
 for (let round = 0; round < Number(flags.rounds); round++) {
-  const dataDir = mkdtempSync(path.join(tmpdir(), 'millrace-start-'))
-  const startedAt = performance.now()
-  const child = fork(
-    bin,
-    [
-      'server',
-      '--data-dir',
-      dataDir,
-      '--port',
-      '0',
-      '--set',
-      'log.level=warn',
-      '--set',
-      'auto.create.topics.enable=true',
-    ],
-    {
-      execArgv: [],
-      stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
-    },
-  )
-  try {
-    const [{ url }] = (await once(child, 'message')) as [{ url: string }]
-    const producer = new Producer({ bootstrap: url })
-    await producer.send({ topic: 'first', messages: [{ value: 'x' }] })
-    firstAckMs.push(performance.now() - startedAt)
-    await producer.close()
-    await delay(settleMs)
-    const idle = residentBytesOf(child.pid!)! / MiB
-    idleMiB.push(idle)
-    const admin = new Admin({ bootstrap: url })
-    await admin.createTopics({ topics: [{ name: 'many', numPartitions: Number(flags.partitions), configs: {} }] })
-    await admin.close()
-    await delay(settleMs)
-    partitionsMiB.push(residentBytesOf(child.pid!)! / MiB - idle)
-  } finally {
-    child.kill('SIGTERM')
-    await ended(child)
-    rmSync(dataDir, { recursive: true, force: true })
-  }
+  const contact = (urls: readonly string[]): Promise<void> => sendFirst(urls, 'first', 1)
+  await using cluster = await startBenchCluster({ directory: tmpdir(), nodes: 1, mode: 'sync', contact })
+  firstRecordMs.push(cluster.startSeconds * 1_000)
+  const idleBytes = await settledBytes(cluster, wholeRun.settleSeconds)
+  await cluster.millrace('topic', 'create', 'many', '-p', flags.partitions, '-r', '1')
+  const bytes = await settledBytes(cluster, wholeRun.settleSeconds)
+  // Where the system does not tell there is nothing to say.
+  if (idleBytes === null || bytes === null) continue
+  idleMiB.push(idleBytes / MiB)
+  partitionsMiB.push((bytes - idleBytes) / MiB)
 }
-const median = (values: number[]): string => middleOf(values, value => value)!.toFixed(0)
-console.log('| what | median | all |')
-console.log('|---|---|---|')
-console.log(
-  `| process start to first acknowledged record, ms | ${median(firstAckMs)} | ${firstAckMs.map(v => v.toFixed(0)).join(' ')} |`,
-)
-console.log(`| idle node, MiB resident | ${median(idleMiB)} | ${idleMiB.map(v => v.toFixed(0)).join(' ')} |`)
-console.log(
-  `| ${flags.partitions} idle partitions more, MiB | ${median(partitionsMiB)} | ${partitionsMiB.map(v => v.toFixed(0)).join(' ')} |`,
-)
+const rows = [
+  ['process start to first acknowledged record, ms', firstRecordMs],
+  ['idle node, MiB resident', idleMiB],
+  [`${flags.partitions} idle partitions more, MiB`, partitionsMiB],
+] as const
+const cells = rows.map(([what, values]) => [what, formatSpread(spreadOf(values))])
+console.log(renderTable({ heads: ['what', 'median (range)'], rows: cells }))

@@ -23,7 +23,7 @@ export async function measureOn(
 }
 
 /** Resident memory of all nodes together, after a time in which nothing is asked of them. */
-export async function settledBytes({ pids }: Cluster, seconds: number): Promise<number | null> {
+export async function settledBytes({ pids }: Pick<Cluster, 'pids'>, seconds: number): Promise<number | null> {
   await delay(seconds * 1_000)
   return sumOfKnown(pids.map(residentBytesOf))
 }

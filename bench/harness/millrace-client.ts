@@ -9,6 +9,18 @@ interface Answer {
   readonly exitCode: number
 }
 
+/** As the command line has it for arguments that it does not know. */
+const usageExitCode = 2
+
+export class CommandError extends Error {
+  readonly isUsage: boolean
+
+  constructor(args: readonly string[], exitCode: number) {
+    super(`millrace ${args.join(' ')} ended with ${exitCode}`)
+    this.isUsage = exitCode === usageExitCode
+  }
+}
+
 export class MillraceClient implements AsyncDisposable {
   readonly #child: ChildProcess
 
@@ -26,7 +38,7 @@ export class MillraceClient implements AsyncDisposable {
     return this.#child.pid!
   }
 
-  /** What the command prints. Rejects when it fails. */
+  /** What the command prints. Rejects with `CommandError` when it fails; why is on standard error. */
   async run(...args: string[]): Promise<string> {
     const ending = new AbortController()
     this.#child.send(args)
@@ -35,7 +47,7 @@ export class MillraceClient implements AsyncDisposable {
         once(this.#child, 'message', { signal: ending.signal }),
         once(this.#child, 'exit', { signal: ending.signal }).then(([code]) => [{ printed: '', exitCode: code ?? 1 }]),
       ])) as [Answer]
-      if (answer.exitCode !== 0) throw new Error(`millrace ${args.join(' ')} ended with ${answer.exitCode}`)
+      if (answer.exitCode !== 0) throw new CommandError(args, answer.exitCode)
       return answer.printed
     } finally {
       ending.abort()

@@ -4,6 +4,7 @@ import path from 'node:path'
 import { namesOf } from '../../src/cli/bench/cluster.ts'
 import type { BenchResult } from '../../src/cli/bench/report.ts'
 import { Admin, Producer } from '../../src/index.ts'
+import { CommandError } from './millrace-client.ts'
 import { type BenchCluster, startBenchCluster } from './millrace-nodes.ts'
 import { forgetPeak, peakBytesOf } from './processes.ts'
 import type { Cluster, Sample, StartOptions, System, Timing } from './system.ts'
@@ -28,7 +29,9 @@ export function millraceOf(name: string, checkout: string): System {
   }
 }
 
-export const millrace = millraceOf('millrace', path.join(import.meta.dirname, '..', '..'))
+const thisCheckout = path.join(import.meta.dirname, '..', '..')
+
+export const millrace = millraceOf('millrace', thisCheckout)
 
 async function startMillrace(checkout: string, { nodes, directory }: StartOptions): Promise<Cluster> {
   let starts = 0
@@ -55,12 +58,16 @@ async function startMillrace(checkout: string, { nodes, directory }: StartOption
       return true
     },
     async measure(point, timing) {
-      if (point.workload.kind === 'consume') return measured(cluster, point, () => consume(cluster, point, timing))
-      const topics = await createTopics(admin, point)
+      const isBacklog = point.workload.kind === 'consume'
+      const topics = isBacklog ? [] : await createTopics(admin, point)
       try {
-        return await measured(cluster, point, () => load(cluster, point, timing))
+        return await measured(cluster, point, () => (isBacklog ? consume : load)(cluster, point, timing))
+      } catch (error) {
+        // An older checkout does not have every option: that is nothing it does, and its command says which one on standard error.
+        if (checkout !== thisCheckout && error instanceof CommandError && error.isUsage) return null
+        throw error
       } finally {
-        await admin.deleteTopics({ topics })
+        if (topics.length > 0) await admin.deleteTopics({ topics })
       }
     },
     restart: () => cluster.restart(),
@@ -72,7 +79,7 @@ async function startMillrace(checkout: string, { nodes, directory }: StartOption
 }
 
 /** Resolves when a record of a new topic is acknowledged, by nodes that are only starting. */
-async function sendFirst(urls: readonly string[], topic: string, replicationFactor: number): Promise<void> {
+export async function sendFirst(urls: readonly string[], topic: string, replicationFactor: number): Promise<void> {
   // As Kafka's client beside it: its maker's waits are not what is measured.
   const options = { bootstrap: [...urls], retryBackoffMs: 10, retryBackoffMsMax: 20 }
   const [admin, producer] = [new Admin(options), new Producer(options)]
