@@ -70,7 +70,7 @@ function validateGrowth(
     const message = `Topic ${topic.name} has ${existing} partitions already; ${count} would not be more.`
     return { error: 'INVALID_PARTITIONS', message }
   }
-  if (assignments === null) return validateReplicationFactor(replicationFactorOf(topic), available, limits)
+  if (assignments === null) return validateReplicationFactor(image, replicationFactorOf(topic), available, limits)
   if (assignments.length !== count - existing) {
     const message = `${count - existing} new partitions, but replicas for ${assignments.length}.`
     return { error: 'INVALID_REPLICA_ASSIGNMENT', message }

@@ -66,7 +66,8 @@ function validateTopic(
 ): TopicShape | Failure {
   const fault = validateName(image, topic.name, taken)
   if (fault !== null) return fault
-  const shape = topic.assignments === null ? placedShape(topic, facts, available) : assignedShape(image, topic, facts)
+  const shape =
+    topic.assignments === null ? placedShape(image, topic, facts, available) : assignedShape(image, topic, facts)
   if (isFailure(shape)) return shape
   return validateRoom(image, shape.numPartitions, facts, taken) ?? validateConfigs(topic) ?? shape
 }
@@ -85,7 +86,12 @@ function validateName(image: ClusterImage, name: string, taken: Taken): Failure 
   return { error: 'INVALID_TOPIC_EXCEPTION', message }
 }
 
-function placedShape(topic: TopicRequest, facts: TopicFacts, available: number): TopicShape | Failure {
+function placedShape(
+  image: ClusterImage,
+  topic: TopicRequest,
+  facts: TopicFacts,
+  available: number,
+): TopicShape | Failure {
   const numPartitions = topic.numPartitions === -1 ? facts.defaults.numPartitions : topic.numPartitions
   if (numPartitions < 1) {
     return {
@@ -94,7 +100,9 @@ function placedShape(topic: TopicRequest, facts: TopicFacts, available: number):
     }
   }
   const replicationFactor = topic.replicationFactor === -1 ? facts.defaults.replicationFactor : topic.replicationFactor
-  return validateReplicationFactor(replicationFactor, available, facts.limits) ?? { numPartitions, replicationFactor }
+  return (
+    validateReplicationFactor(image, replicationFactor, available, facts.limits) ?? { numPartitions, replicationFactor }
+  )
 }
 
 function assignedShape(image: ClusterImage, topic: TopicRequest, { limits }: TopicFacts): TopicShape | Failure {

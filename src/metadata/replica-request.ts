@@ -40,6 +40,7 @@ export function validateAssignment(
 
 /** `null` when that many replicas can be placed. */
 export function validateReplicationFactor(
+  image: ClusterImage,
   replicationFactor: number,
   available: number,
   limits: MetadataLimits,
@@ -50,7 +51,24 @@ export function validateReplicationFactor(
   if (replicationFactor > limits.replicationFactorMax) return tooManyReplicas(limits)
   if (replicationFactor <= available) return null
   const brokers = available === 1 ? '1 broker is' : `${available} brokers are`
-  return { error, message: `Replication factor ${replicationFactor}, but only ${brokers} available.` }
+  return {
+    error,
+    message: `Replication factor ${replicationFactor}, but only ${brokers} available${whyNotAll(image)}.`,
+  }
+}
+
+/** What is wrong with the others; a broker of whose disk nobody is told looks to its operator as if it were there. */
+function whyNotAll(image: ClusterImage): string {
+  const brokers = [...image.brokers.values()].filter(broker => !isAvailable(broker))
+  const fenced = brokers.filter(({ isFenced }) => isFenced).length
+  const unfit = brokers.filter(({ isFenced, isUnfit }) => !isFenced && isUnfit).length
+  const counts = [
+    [fenced, 'not heard of'],
+    [unfit, 'with a disk that is full, failed or stands still'],
+    [brokers.length - fenced - unfit, 'draining'],
+  ] as const
+  const reasons = counts.filter(([count]) => count > 0).map(([count, reason]) => `${count} ${reason}`)
+  return reasons.length === 0 ? '' : ` (${reasons.join(', ')})`
 }
 
 function tooManyReplicas({ replicationFactorMax }: MetadataLimits): Failure {

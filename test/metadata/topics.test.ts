@@ -27,6 +27,19 @@ test('more replicas than there may be are refused, in whatever way they are aske
   assert.deepEqual(errorOf(topicRequest('t', { assignments: [[2], [1]] })), [null, null])
 })
 
+test('when brokers that are there cannot be used, the refusal says why', () => {
+  const it = new Cluster(1, 2, 3, 4)
+  const refusal = (): string | null =>
+    decideCreateTopics(it.image, createRequest(topicRequest('t', { replicationFactor: 5 })), topicFacts(1)).response
+      .topics[0]!.errorMessage
+  assert.equal(refusal(), 'Replication factor 5, but only 4 brokers are available.')
+  it.heard(1, true)
+  it.fence(2)
+  it.drain(3)
+  const reasons = '1 not heard of, 1 with a disk that is full, failed or stands still, 1 draining'
+  assert.equal(refusal(), `Replication factor 5, but only 1 broker is available (${reasons}).`)
+})
+
 /** Brokers 1 to 3, of which 3 is fenced; topic `taken.name` with 2 partitions. */
 function cluster(): Cluster {
   const it = new Cluster(1, 2, 3)
