@@ -8,7 +8,6 @@ import { batchesEndOffset } from '../log/batch-fields.ts'
 import type { PartitionLog } from '../log/types.ts'
 import type { RequestOf, ResponseOf } from '../protocol/api.ts'
 import type { fetch } from '../protocol/apis/index.ts'
-import { unpackToPlain } from '../protocol/batch/plain.ts'
 import { ApiError, errorCode, type Failure, isFailure, noError } from '../protocol/errors.ts'
 import type { RequestContext } from '../transport/handler.ts'
 import { joinBytes, sizeOfParts } from '../util/bytes.ts'
@@ -18,6 +17,7 @@ import type { WaitedPartition } from './fetch-wait.ts'
 import { nearestReplica } from './nearest-replica.ts'
 import type { Partition } from './partition.ts'
 import type { BrokerRuntime } from './runtime.ts'
+import { unpackToPlain } from './unpack-records.ts'
 
 export type FetchRequest = RequestOf<typeof fetch>
 export type FetchResponse = ResponseOf<typeof fetch>
