@@ -4,7 +4,7 @@
  *     npm run bench:raft [-- --rounds 3] [-- --seconds 4] [-- --warmup 4] [-- --only 'at a time'] [-- --directory /on/a/real/disk]
  *
  * - Pipelining: three voters, 10 ms injected each way, one 1 KiB proposal per AppendEntries; a window of many against a
- *   window of one, and against no delay. `npm run bench` measures these too.
+ *   window of one, and, as it is set by default, against no delay. `npm run bench` measures these too.
  * - Throughput: three voters against LMDB alone (bench/limits/raw-lmdb.ts), the same batches, as many of them under way,
  *   on the same file system. The three voters share the disk and the cores that LMDB had for itself.
  * - Latency: one proposal of one entry at a time, against one LMDB commit at a time.
