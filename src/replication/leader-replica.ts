@@ -166,14 +166,15 @@ export class LeaderReplica {
   }
 
   /**
-   * What to send to a follower now, or `null`: it has everything, or its answer is waited for first. `isAsked`: there is
-   * other news for one that has everything, such as a log start.
+   * What to send to a follower now, or `null`: it has everything, its answer is waited for first, or a full disk has taken
+   * back what was sent, and this epoch is about to be given up. `isAsked`: there is other news for one that has
+   * everything, such as a log start.
    */
   next(nodeId: NodeId, log: LogView, isAsked = false): NextAppend | null {
     const follower = this.#followers.get(nodeId)
     if (follower === undefined) return null
     const { state, inFlight, generation } = follower
-    if (state === 'probe' && inFlight > 0) return null
+    if ((state === 'probe' && inFlight > 0) || follower.nextOffset > log.logEndOffset) return null
     const hasNews = follower.nextOffset < log.logEndOffset || follower.sentHighWatermark < this.#highWatermark
     if (state === 'replicate' && !hasNews && !isAsked) return null
     if (follower.nextOffset > log.logStartOffset) {

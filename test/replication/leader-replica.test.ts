@@ -159,3 +159,15 @@ describe('answers', () => {
     assert.equal(leader.followers.get(two)!.matchEnd, 3)
   })
 })
+
+test('a log that a full disk has shortened sends nothing to those who were sent more', () => {
+  const log = MemoryLog.of(9)
+  const leader = leaderOf(log)
+  acknowledge(leader, log, two, 1)
+  log.append(9, false)
+  log.append(9, false)
+  leader.onSent(two, leader.next(two, log)!, 3)
+  assert.equal(acknowledge(leader, log, three, 1), true)
+  log.truncateTo(1)
+  assert.equal(leader.next(two, log), null, 'there is news of the high watermark, and no place in this log to send it from')
+})

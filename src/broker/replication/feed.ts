@@ -102,8 +102,7 @@ export class FollowerFeed {
   take(roomBytes: number, isFirst: boolean, isThrottled: boolean): Taken {
     const { replica, log } = this.source
     const next = replica.next(this.nodeId, log, this.isNewsDue && this.#hasNewLogStart)
-    // A full disk has taken back what was sent: this epoch is about to be given up.
-    if (next === null || next.fromOffset > log.logEndOffset) return null
+    if (next === null) return null
     let batches: Uint8Array = noBatches
     let fileBytes = 0
     if (next.readOffset < log.logEndOffset) {
