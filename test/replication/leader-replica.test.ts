@@ -169,5 +169,9 @@ test('a log that a full disk has shortened sends nothing to those who were sent 
   leader.onSent(two, leader.next(two, log)!, 3)
   assert.equal(acknowledge(leader, log, three, 1), true)
   log.truncateTo(1)
-  assert.equal(leader.next(two, log), null, 'there is news of the high watermark, and no place in this log to send it from')
+  assert.equal(
+    leader.next(two, log),
+    null,
+    'there is news of the high watermark, and no place in this log to send it from',
+  )
 })
