@@ -14,8 +14,8 @@ import { joinBytes, sizeOfParts } from '../util/bytes.ts'
 import type { Offset } from '../util/numbers.ts'
 import { partitionFailure } from './failures.ts'
 import type { WaitedPartition } from './fetch-wait.ts'
-import { nearestReplica } from './nearest-replica.ts'
 import type { Partition } from './partition.ts'
+import { ReaderPlaces } from './reader-places.ts'
 import type { BrokerRuntime } from './runtime.ts'
 import { unpackToPlain } from './unpack-records.ts'
 
@@ -67,24 +67,21 @@ export async function lookAtPartitions(
   let heldBytes = 0
   let failures = 0
   let redirects = 0
+  const places = new ReaderPlaces(broker, context, request.rack)
   const first = count > 1 ? broker.random.nextInt(count) : 0
   for (let turn = 0; turn < count; turn++) {
     const place = (first + turn) % count
     const item = request.partitions[place]!
-    const partition = findReadable(broker, item, context, request.rack)
-    if (isFailure(partition)) {
-      partitions[place] = failed(item, partition)
+    const found = places.of(item)
+    const whereabouts = found instanceof Promise ? await found : found
+    if (whereabouts.kind === 'refused') {
+      partitions[place] = failed(item, whereabouts.failure)
       failures += 1
       continue
     }
-    const elsewhere = whereElse(broker, partition, item, request.rack)
-    if (isFailure(elsewhere)) {
-      partitions[place] = failed(item, elsewhere)
-      failures += 1
-      continue
-    }
-    if (elsewhere !== null) {
-      partitions[place] = { ...found(item, partition, noRecords), ...elsewhere }
+    const { partition } = whereabouts
+    if (whereabouts.kind === 'elsewhere') {
+      partitions[place] = { ...answered(item, partition, noRecords), ...whereabouts.where }
       redirects += 1
       continue
     }
@@ -109,40 +106,10 @@ export async function lookAtPartitions(
       failures += 1
       continue
     }
-    partitions[place] = found(item, partition, inAnswer.records)
+    partitions[place] = answered(item, partition, inAnswer.records)
     heldBytes += Math.max(storedBytes, inAnswer.bytes)
   }
   return { response: { partitions }, bytes, heldBytes, failures, redirects, waitedFor, goingOn }
-}
-
-function findReadable(
-  broker: BrokerRuntime,
-  item: PartitionRequest,
-  context: RequestContext,
-  rack: string | null,
-): Partition | Failure {
-  if (!broker.authorizer.isAllowed(context, 'read', { kind: 'topic', name: item.topic })) {
-    return { error: 'TOPIC_AUTHORIZATION_FAILED', message: `Not authorised to read ${item.topic}.` }
-  }
-  if (item.maxBytes < 0) return { error: 'INVALID_FETCH_SIZE', message: `maxBytes is ${item.maxBytes}.` }
-  // Who names a rack knows that he may be sent elsewhere.
-  return broker.partitions.findReadable(item, item.leaderEpoch, rack !== null)
-}
-
-/** Where the reader shall go on instead, or why it cannot be said; `null`: here. */
-function whereElse(
-  broker: BrokerRuntime,
-  partition: Partition,
-  { fetchOffset, lastFetchedEpoch }: PartitionRequest,
-  rack: string | null,
-): Failure | Pick<PartitionResponse, 'divergingEpoch'> | Pick<PartitionResponse, 'preferredReadReplica'> | null {
-  const parted = partition.checkOffset(fetchOffset, lastFetchedEpoch)
-  if (isFailure(parted)) return parted
-  if (parted !== null) return { divergingEpoch: { epoch: parted.hintEpoch, endOffset: parted.endOffset } }
-  const { leading } = partition
-  if (rack === null || leading === null) return null
-  const nearer = nearestReplica(broker.metadata.image(), leading, rack, fetchOffset)
-  return nearer === null ? null : { preferredReadReplica: nearer }
 }
 
 async function readBatches(
@@ -186,7 +153,11 @@ function readFailure(broker: BrokerRuntime, partition: Partition, item: Partitio
   return failure
 }
 
-function found(item: PartitionRequest, partition: Partition, records: PartitionResponse['records']): PartitionResponse {
+function answered(
+  item: PartitionRequest,
+  partition: Partition,
+  records: PartitionResponse['records'],
+): PartitionResponse {
   return {
     topic: item.topic,
     partition: item.partition,

@@ -19,6 +19,8 @@ export interface BrokerRules extends ReplicationRules {
   readonly cutsLowerCheckpoints: boolean
   /** A reader learns that what it read is not in the log any more (KIP-595). */
   readonly readersLearnOfTruncation: boolean
+  /** A leader that was replaced, and has not heard of it, tells no reader that what he read is gone. */
+  readonly truncationIsToldByLeaders: boolean
   /** A process leads under its own registration: what an earlier one was given is not its to lead. */
   readonly leadsOnlyWhenRegistered: boolean
   /** What the log lost in a crash was not committed, as far as this replica can know. */
@@ -38,6 +40,7 @@ export const soundBrokerRules: BrokerRules = {
   uncleanElectionsVoidHighWatermarks: true,
   cutsLowerCheckpoints: true,
   readersLearnOfTruncation: true,
+  truncationIsToldByLeaders: true,
   leadsOnlyWhenRegistered: true,
   lostRecordsAreNotCommitted: true,
   failedReplicasAreTold: true,

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { fetch, produce } from '../../src/protocol/apis/index.ts'
 import { limits } from '../../src/protocol/common.ts'
+import { ApiError } from '../../src/protocol/errors.ts'
 import { CorruptionError } from '../../src/util/errors.ts'
 import { toLeaderEpoch } from '../../src/util/numbers.ts'
 import {
@@ -251,6 +252,43 @@ describe('offsets', () => {
     assert.equal(await at(3, 2), null)
     assert.deepEqual(await at(4, 2), { epoch: -1, endOffset: 3 })
     assert.equal(await at(2, 3), 'OFFSET_OUT_OF_RANGE')
+  })
+
+  test('that his records are gone a reader is told by nobody who may have been replaced', async () => {
+    let onAsked = (): void => {}
+    const answer = (api: string) => (api === 'currentImage' ? onAsked() : undefined)
+    const h = await openHarness({ topics: [threePartitions], answer })
+    for (const partition of [0, 1]) await fill(h, partition, ['a', 'b'])
+    // Of records that a later leader committed: by their epoch, by nothing but their offset.
+    const ahead = [
+      { partition: 0, fetchOffset: 2, lastFetchedEpoch: 1 },
+      { partition: 1, fetchOffset: 3 },
+    ]
+    const read = () => h.call(fetch, fetchRequest({ maxWaitMs: 30_000, partitions: [...ahead, { partition: 2 }] }))
+    onAsked = () => {
+      throw new ApiError('NOT_CONTROLLER')
+    }
+    const notKnown = (await read())!.partitions
+    assert.deepEqual(errorsOf({ partitions: notKnown }), ['NOT_LEADER_OR_FOLLOWER', 'NOT_LEADER_OR_FOLLOWER', null])
+    assert.equal(h.forwarded.length, 1)
+    onAsked = () => {}
+    const known = (await read())!.partitions
+    assert.deepEqual(known[0]!.divergingEpoch, { epoch: 0, endOffset: 2 })
+    assert.deepEqual(errorsOf({ partitions: known }), [null, 'OFFSET_OUT_OF_RANGE', null])
+    onAsked = () => {
+      const successor = partitionImage({ leaderEpoch: toLeaderEpoch(1), partitionEpoch: 1, leaderId: other })
+      h.metadata.set({ ...threePartitions, partitions: [successor, successor, partitionImage()] })
+    }
+    assert.deepEqual(errorsOf(await read()), ['NOT_LEADER_OR_FOLLOWER', 'NOT_LEADER_OR_FOLLOWER', null])
+    assert.equal(h.forwarded.length, 3)
+  })
+
+  test('what is before the start of the log is gone whoever leads', async () => {
+    const h = await openHarness()
+    await fill(h, 0, ['a'], ['b'])
+    h.log().logStartOffset = 1
+    assert.deepEqual(errorsOf(await h.call(fetch, fetchRequest())), ['OFFSET_OUT_OF_RANGE'])
+    assert.deepEqual(h.forwarded, [])
   })
 
   test('a fetch that waits hears of an unclean election when its leader has another log', async () => {

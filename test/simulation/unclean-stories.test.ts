@@ -1,7 +1,9 @@
-/** Stories of unclean elections in clusters of whole nodes that random faults take long to tell, under the same watch. */
+/** Stories of elections, most of them unclean, in clusters of whole nodes that random faults take long to tell, under the same watch. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Admin } from '../../src/client/admin/admin.ts'
+import { Consumer } from '../../src/client/consumer/consumer.ts'
+import type { Assignment } from '../../src/client/consumer/types.ts'
 import { Producer } from '../../src/client/producer/producer.ts'
 import { socketConnect } from '../../src/client/socket-connect.ts'
 import { ClientMachine } from '../../src/simulation/cluster/client-machine.ts'
@@ -9,6 +11,7 @@ import { NodeCluster } from '../../src/simulation/cluster/cluster.ts'
 import { type ClusterRules, soundClusterRules } from '../../src/simulation/cluster/cluster-rules.ts'
 import { between, type Cut, isolating } from '../../src/simulation/cluster/cuts.ts'
 import { configsOf, type DataTopic } from '../../src/simulation/cluster/data-world.ts'
+import { clientUrlOf } from '../../src/simulation/cluster/machine.ts'
 import { PartitionWatch } from '../../src/simulation/cluster/partition-watch.ts'
 import { drawProfile } from '../../src/simulation/cluster/profiles.ts'
 import { Trace } from '../../src/simulation/quorum/trace.ts'
@@ -103,6 +106,13 @@ class Story {
     return producer.send({ topic: this.#topic.name, messages })
   }
 
+  /** Of one who knows a single node at first. */
+  consumer(known: NodeId, from: Omit<Assignment, 'topic' | 'partition'>): Consumer {
+    const options = this.#machine.options([clientUrlOf(known)])
+    const assignments = [{ topic: this.#topic.name, partition: 0, ...from }]
+    return new Consumer({ ...options, assignments }, socketConnect(options))
+  }
+
   cut(isCut: Cut): void {
     const { ids, links } = this.cluster
     for (const from of ids) for (const to of ids) if (isCut(from, to)) links.cut(from, to)
@@ -189,3 +199,35 @@ test('planted bug: without failedReplicasAreTold nobody replaces it', async () =
   const telling = failedUnderItsLeader(true, { ...soundClusterRules, failedReplicasAreTold: false })
   await assert.rejects(telling, { message: 'in a minute: another reign' })
 })
+
+/**
+ * A leader is cut off and replaced, and has not heard of it, when somebody who has read what its successor committed comes to it first.
+ */
+async function resumedAtFormerLeader(epochBefore: number | null, rules = soundClusterRules): Promise<void> {
+  const story = await Story.begin({ ...synced, isUncleanAllowed: false }, rules)
+  const formerId = story.standing.leaderId!
+  story.cut(isolating(formerId))
+  await story.until('a successor', () => story.standing.leaderEpoch === 1 && story.standing.leaderId !== null)
+  await story.done('records', story.produce(3, 'all'))
+  await story.done('another record', story.produce(1, 'all'))
+  assert.deepEqual([story.replica(formerId)!.isLeader, story.replica(formerId)!.log.logEndOffset], [true, 2])
+  const reading = story.consumer(formerId, { offset: 5, epochBefore }).batches()
+  const read = reading.next().then(({ value }) => {
+    assert.deepEqual(
+      value?.records.map(({ offset }) => offset),
+      [5],
+    )
+  })
+  await story.done('the record behind', read)
+}
+
+for (const epochBefore of [1, null]) {
+  const known = epochBefore === null ? 'no epoch' : 'the epoch'
+  test(`who resumes with ${known} at a leader that was replaced goes on with its successor`, () =>
+    resumedAtFormerLeader(epochBefore))
+
+  test(`planted bug: without truncationIsToldByLeaders who knows ${known} is told that records are gone`, async () => {
+    const telling = resumedAtFormerLeader(epochBefore, { ...soundClusterRules, truncationIsToldByLeaders: false })
+    await assert.rejects(telling, { code: epochBefore === null ? 'OFFSET_OUT_OF_RANGE' : 'LOG_TRUNCATED' })
+  })
+}
