@@ -8,10 +8,11 @@ import type { LogManager, TopicPartition } from '../log/types.ts'
 import type { MetadataDelta, MetadataImage, MetadataSource, TopicImage } from '../metadata/image.ts'
 import { type ResolvedTopicConfig, resolveTopicConfig } from '../metadata/topic-configs.ts'
 import { limits } from '../protocol/common.ts'
-import { type Failure, isFailure } from '../protocol/errors.ts'
+import { ApiError, type Failure, isFailure } from '../protocol/errors.ts'
 import { CorruptionError } from '../util/errors.ts'
 import type { Logger } from '../util/logger.ts'
 import type { BrokerEpoch, NodeId } from '../util/numbers.ts'
+import { secondMs } from '../util/units.ts'
 import type { ReplicaEnvironment } from './leading.ts'
 import { Partition } from './partition.ts'
 import { brokerEpochsOf, type PartitionTerms, termsOf } from './partition-terms.ts'
@@ -40,7 +41,7 @@ interface Wanted {
 interface Slot {
   wanted: Wanted | null
   partition: Partition | null
-  /** The partition could not be opened here, and why. */
+  /** The partition could not be opened here, and why. For want of room (`DISK_FULL`) it is tried again. */
   failed: { id: TopicPartition; failure: Failure } | null
   /** The step under way and those after it. */
   settling: Promise<void> | null
@@ -51,6 +52,8 @@ interface Slot {
  * the event loop nor fill the queue of the thread pool for as long as an election: this node's controller needs both.
  */
 const stepsUnderWayMax = 4
+/** From a directory that could not be made on a full disk to the next attempt. */
+const openAgainMs = secondMs
 
 export class PartitionRegistry {
   readonly #options: PartitionRegistryOptions
@@ -139,31 +142,34 @@ export class PartitionRegistry {
     }
   }
 
-  /** Partitions that belong here and cannot be served because the disk failed them. */
+  /** Partitions that belong here and cannot be served because the disk failed them or has no room for them. */
   get offlineCount(): number {
     let count = 0
     for (const _ of this.#offline()) count += 1
     return count
   }
 
-  /** Those of them that the metadata do not show as offline here; not more than one request can tell. */
+  /**
+   * Those of them that the metadata do not show as offline here; not more than one request can tell. One that waits for
+   * room is not among them: that mark would stay when there is room again, and a full disk is told of by itself.
+   */
   offlineNews(): readonly TopicPartition[] {
     const news: TopicPartition[] = []
     if (!this.#options.env.rules.failedReplicasAreTold) return news
-    for (const id of this.#offline()) {
+    for (const { id, isForGood } of this.#offline()) {
       const known = this.#image.topics.byId.get(id.topicId)?.partitions[id.partition]
       const isNews =
         known?.replicas.includes(this.#options.nodeId) && !known.offlineReplicas.includes(this.#options.nodeId)
-      if (isNews && news.length < limits.items) news.push(id)
+      if (isForGood && isNews && news.length < limits.items) news.push(id)
     }
     return news
   }
 
-  *#offline(): IterableIterator<TopicPartition> {
+  *#offline(): IterableIterator<{ id: TopicPartition; isForGood: boolean }> {
     for (const slots of this.#topics.values()) {
       for (const { failed, partition } of slots.values()) {
-        if (failed !== null) yield failed.id
-        else if (partition !== null && partition.log.failure !== null) yield partition.id
+        if (failed !== null) yield { id: failed.id, isForGood: failed.failure.error !== 'DISK_FULL' }
+        else if (partition !== null && partition.log.failure !== null) yield { id: partition.id, isForGood: true }
       }
     }
   }
@@ -317,10 +323,23 @@ export class PartitionRegistry {
         onFatal,
       })
     } catch (error) {
-      const failure: Failure = { error: 'KAFKA_STORAGE_ERROR', message: messageOf(error) }
-      slot.failed = { id, failure }
+      const isFull = error instanceof ApiError && error.code === 'DISK_FULL'
+      const failed = {
+        id,
+        failure: { error: isFull ? error.code : 'KAFKA_STORAGE_ERROR', message: messageOf(error) },
+      } as const
+      slot.failed = failed
       logger.error({ ...id, error }, 'a partition could not be opened and is offline')
+      if (isFull) env.clock.setTimer(openAgainMs, () => this.#openAgain(slot, failed))
     }
+  }
+
+  #openAgain(slot: Slot, failed: NonNullable<Slot['failed']>): void {
+    // Meanwhile the topic may have been deleted, or the replica moved away.
+    if (this.#isClosed || slot.failed !== failed || slot.wanted === null) return
+    const { topic, partition } = failed.id
+    slot.failed = null
+    this.#want(topic, this.#topics.get(topic)!, partition, slot.wanted)
   }
 
   /** The topic was deleted, or the replica moved away. */

@@ -254,6 +254,7 @@ export class FakeLogManager implements LogManager {
   state = { oldestSyncMs: 0, isDiskFull: false }
   /** Opening this topic fails. */
   failingTopic: string | null = null
+  fullTopic: string | null = null
   /** While set, opening and removing wait for it. */
   gate: Promise<void> = Promise.resolve()
 
@@ -261,6 +262,7 @@ export class FakeLogManager implements LogManager {
     this.openingMax = Math.max(this.openingMax, ++this.#opening)
     await this.gate
     this.#opening--
+    if (id.topic === this.fullTopic) throw new ApiError('DISK_FULL')
     if (id.topic === this.failingTopic) throw new Error(`${id.topic} is damaged`)
     const name = `${id.topic}-${id.partition}`
     const known = this.logs.get(name)

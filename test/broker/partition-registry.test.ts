@@ -126,6 +126,22 @@ describe('following the metadata', () => {
     assert.equal(h.broker.partitions.offlineCount, 0)
   })
 
+  test('a partition for which the disk has no room is opened when there is room, and is not told as failed', async () => {
+    const h = await openHarness({ isInstant: true })
+    h.logs.fullTopic = 'u'
+    h.metadata.set(topicImage('u'))
+    await h.broker.partitions.settled()
+    const request = () => produceRequest({ partitions: [{ topic: 'u' }] })
+    assert.deepEqual(errorsOf(await h.call(produce, request())), ['DISK_FULL'])
+    assert.equal(h.broker.partitions.offlineCount, 1)
+    assert.deepEqual(h.broker.partitions.offlineNews(), [])
+    h.logs.fullTopic = null
+    h.clock.advance(1_000)
+    await h.broker.partitions.settled()
+    assert.deepEqual(errorsOf(await h.call(produce, request())), [null])
+    assert.equal(h.broker.partitions.offlineCount, 0)
+  })
+
   test('configs reach the log and the broker: of the topic, and defaults of the broker', async () => {
     const h = await openHarness({ isInstant: true, topicDefaults: { 'log.retention.ms': '1000' } })
     assert.equal(h.log().config.retentionMs, 1_000)

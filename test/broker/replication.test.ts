@@ -172,6 +172,31 @@ test('a follower far behind is fed from files, within half of the window', async
   await cluster.stop()
 })
 
+test('a connection that is lost with what was read from files does not leave its partition waiting for that room', async () => {
+  const cluster = await Replicas.open({
+    replication: { lagMsMax: 1000, inFlightBytesMax: 1 << 21 },
+    tailCacheBytes: 1 << 14,
+    latencyMs: 40,
+  })
+  const leader = cluster.node(1)
+  cluster.node(3).cutOff()
+  // More than is read at once: while that is on its way the rest waits for its room.
+  const values = new Array(170).fill('x'.repeat(30_000))
+  await cluster.until(leader.produce(values, { acks: 1 }))
+  await cluster.run(3000)
+  for (let ms = 100; ms < 400; ms += 20) {
+    cluster.node(3).listen()
+    await cluster.run(ms)
+    cluster.node(3).cutOff()
+    await cluster.run(100)
+  }
+  cluster.node(3).listen()
+  await cluster.run(10_000)
+  assert.deepEqual(cluster.partitionImage().isr, ids(1, 2, 3))
+  assert.equal((await cluster.assertAlike()).length, values.length)
+  await cluster.stop()
+})
+
 test('a follower whose leader has deleted what it lacks begins anew there', async () => {
   const cluster = await Replicas.open({ replication: { lagMsMax: 1000 } })
   const leader = cluster.node(1)

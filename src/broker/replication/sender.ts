@@ -134,10 +134,11 @@ export class ReplicaSender {
   }
 
   onLost(): void {
-    for (const { fileBytes } of this.#underWay) this.#fileBytes -= fileBytes
+    const fileBytes = this.#underWay.reduce((sum, underWay) => sum + underWay.fileBytes, 0)
     this.#underWay.length = 0
     this.#inFlightBytes = 0
     for (const feed of this.#feeds) feed.onLinkLost()
+    this.#freeFileBytes(fileBytes)
   }
 
   close(): Promise<void> {
