@@ -20,6 +20,7 @@ export type {
   ConsumerStats,
   Deserializer,
   Deserializers,
+  EpochStart,
   OutOfRangePolicy,
   PartitionProgress,
   StartPosition,

@@ -33,6 +33,8 @@ export interface FakePartition {
   records: DecodedRecord[]
 }
 
+export type LogCopy = Readonly<Pick<FakePartition, 'batches' | 'records' | 'endOffset'>>
+
 interface FakeTopic {
   topicId: string
   partitions: FakePartition[]
@@ -110,6 +112,19 @@ export class FakeCluster {
     found.records = found.records.filter(record => record.offset < found.endOffset)
     this.moveLeader(topic, partition, leaderId)
     return found.endOffset
+  }
+
+  /** What a replica has that is left behind from now on. */
+  copyLog(topic: string, partition: number): LogCopy {
+    const { batches, records, endOffset } = this.partition(topic, partition)
+    return { batches: [...batches], records: [...records], endOffset }
+  }
+
+  /** An unclean election of a replica that was left behind: the log is as it was then, under a new epoch. */
+  restoreLog(topic: string, partition: number, { batches, records, endOffset }: LogCopy, leaderId: number): void {
+    const found = this.partition(topic, partition)
+    Object.assign(found, { batches: [...batches], records: [...records], endOffset })
+    this.moveLeader(topic, partition, leaderId)
   }
 
   /** The process ends: its connections break, and others are refused. */

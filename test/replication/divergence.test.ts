@@ -68,19 +68,24 @@ test('divergence: the search ends where the logs part, in no more trips than the
 
 test('divergence: a reader hears when what it has is not in the log, and finds where the two part', () => {
   fc.assert(
-    fc.property(logPairs, fc.nat(), ({ leader, follower: reader }, read) => {
+    fc.property(logPairs, fc.nat(), fc.boolean(), ({ leader, follower: reader }, read, isAnew) => {
       const log = MemoryLog.of(...leader)
-      const trail = new EpochTrail()
+      const known = new EpochTrail()
       const end = read % (reader.length + 1)
-      for (const [offset, epoch] of reader.slice(0, end).entries()) trail.append(epoch, offset)
+      for (const [offset, epoch] of reader.slice(0, end).entries()) known.append(epoch, offset)
       const commonEnd = Math.min(end, slowCommonEnd(leader, reader))
       let offset = end
       let trips = 0
+      const trail = new EpochTrail()
+      trail.restart(end, known.upTo(end))
       for (;;) {
         const hint = readerDivergence(log, offset, trail.epochBefore(offset))
         if (hint === null) break
         const { hintEpoch: epoch, endOffset } = hint
-        offset = trail.commonEnd(offset, { epoch, endOffset })
+        const { commonEnd: next, epochs } = trail.parting(offset, { epoch, endOffset })
+        offset = next
+        // As a consumer that was told, or one that begins where it was.
+        if (isAnew) trail.restart(offset, epochs)
         trips++
       }
       assert.equal(offset, commonEnd)

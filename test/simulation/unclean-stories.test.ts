@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Admin } from '../../src/client/admin/admin.ts'
 import { Consumer } from '../../src/client/consumer/consumer.ts'
-import type { Assignment } from '../../src/client/consumer/types.ts'
+import type { Assignment, EpochStart } from '../../src/client/consumer/types.ts'
 import { Producer } from '../../src/client/producer/producer.ts'
 import { socketConnect } from '../../src/client/socket-connect.ts'
 import { ClientMachine } from '../../src/simulation/cluster/client-machine.ts'
@@ -203,7 +203,7 @@ test('planted bug: without failedReplicasAreTold nobody replaces it', async () =
 /**
  * A leader is cut off and replaced, and has not heard of it, when somebody who has read what its successor committed comes to it first.
  */
-async function resumedAtFormerLeader(epochBefore: number | null, rules = soundClusterRules): Promise<void> {
+async function resumedAtFormerLeader(epochs: readonly EpochStart[], rules = soundClusterRules): Promise<void> {
   const story = await Story.begin({ ...synced, isUncleanAllowed: false }, rules)
   const formerId = story.standing.leaderId!
   story.cut(isolating(formerId))
@@ -211,7 +211,7 @@ async function resumedAtFormerLeader(epochBefore: number | null, rules = soundCl
   await story.done('records', story.produce(3, 'all'))
   await story.done('another record', story.produce(1, 'all'))
   assert.deepEqual([story.replica(formerId)!.isLeader, story.replica(formerId)!.log.logEndOffset], [true, 2])
-  const reading = story.consumer(formerId, { offset: 5, epochBefore }).batches()
+  const reading = story.consumer(formerId, { offset: 5, epochs }).batches()
   const read = reading.next().then(({ value }) => {
     assert.deepEqual(
       value?.records.map(({ offset }) => offset),
@@ -221,13 +221,13 @@ async function resumedAtFormerLeader(epochBefore: number | null, rules = soundCl
   await story.done('the record behind', read)
 }
 
-for (const epochBefore of [1, null]) {
-  const known = epochBefore === null ? 'no epoch' : 'the epoch'
+for (const epochs of [[{ epoch: 1, startOffset: 4 }], []]) {
+  const known = epochs.length === 0 ? 'no epoch' : 'the epoch'
   test(`who resumes with ${known} at a leader that was replaced goes on with its successor`, () =>
-    resumedAtFormerLeader(epochBefore))
+    resumedAtFormerLeader(epochs))
 
   test(`planted bug: without truncationIsToldByLeaders who knows ${known} is told that records are gone`, async () => {
-    const telling = resumedAtFormerLeader(epochBefore, { ...soundClusterRules, truncationIsToldByLeaders: false })
-    await assert.rejects(telling, { code: epochBefore === null ? 'OFFSET_OUT_OF_RANGE' : 'LOG_TRUNCATED' })
+    const telling = resumedAtFormerLeader(epochs, { ...soundClusterRules, truncationIsToldByLeaders: false })
+    await assert.rejects(telling, { code: epochs.length === 0 ? 'OFFSET_OUT_OF_RANGE' : 'LOG_TRUNCATED' })
   })
 }

@@ -11,7 +11,7 @@ import { assert } from '../../util/assert.ts'
 import { Fifo } from '../../util/fifo.ts'
 import { noEpoch } from '../../util/numbers.ts'
 import { EpochTrail } from './epoch-trail.ts'
-import type { StartPosition } from './types.ts'
+import type { EpochStart, StartPosition } from './types.ts'
 
 /** A fetch that is on its way, for one partition. */
 export interface PartitionFetch {
@@ -21,11 +21,10 @@ export interface PartitionFetch {
   readonly leaderEpoch: number
 }
 
-/** Where to begin, and what is known of the record before. */
+/** Where to begin, and what is known of the records before. */
 export interface Start {
   readonly offset: StartPosition
-  /** With a plain offset: leader epoch of the record before it. */
-  readonly epochBefore?: number | null | undefined
+  readonly epochs?: readonly EpochStart[] | undefined
 }
 
 /** Bytes that wait in all partitions of a consumer together. */
@@ -91,7 +90,7 @@ export class AssignedPartition {
   }
 
   /** Forgets what is buffered and continues at `start`. */
-  jump({ offset: start, epochBefore }: Start): void {
+  jump({ offset: start, epochs = [] }: Start): void {
     this.forget()
     this.failure = null
     this.failures = 0
@@ -102,7 +101,7 @@ export class AssignedPartition {
     this.start = isOffset ? null : start
     this.position = isOffset ? start : -1
     this.fetchOffset = this.position
-    this.trail.restart(this.position, epochBefore ?? noEpoch)
+    this.trail.restart(this.position, epochs)
     this.isCompared = this.trail.epochBefore(this.position) === noEpoch
   }
 

@@ -23,6 +23,7 @@ import {
   checkAssignment,
   checkStart,
   type Deserializers,
+  type EpochStart,
   type PartitionProgress,
   resolveConsumer,
   type StartPosition,
@@ -116,10 +117,10 @@ export class Consumer<K = Uint8Array | null, V = Uint8Array | null>
 
   /**
    * The next record of the partition is the one at `offset`, or where `offset` says. Clears an error of the partition. With
-   * `epochBefore`, as `progress` gave it, a log that was cut since then is noticed.
+   * `epochs`, as `progress` gave them, a log that was cut since then is noticed.
    */
   seek(
-    to: TopicPartition & { readonly offset: StartPosition; readonly epochBefore?: number | null | undefined },
+    to: TopicPartition & { readonly offset: StartPosition; readonly epochs?: readonly EpochStart[] | undefined },
   ): void {
     checkStart('offset', to)
     const known = this.#partitions.get(nameOf(to))
@@ -162,7 +163,7 @@ export class Consumer<K = Uint8Array | null, V = Uint8Array | null>
       position: known(p.position),
       highWatermark: known(p.highWatermark),
       logStartOffset: known(p.logStartOffset),
-      epochBefore: known(p.trail.epochBefore(p.position)),
+      epochs: p.trail.upTo(p.position),
       isPaused: p.isPaused,
     }))
   }
@@ -279,8 +280,8 @@ export class Consumer<K = Uint8Array | null, V = Uint8Array | null>
     }
   }
 
-  #startOf({ offset = this.#settings.from, epochBefore }: Assignment): Start {
-    return { offset, epochBefore }
+  #startOf({ offset = this.#settings.from, epochs }: Assignment): Start {
+    return { offset, epochs }
   }
 
   #add({ topic, partition }: TopicPartition, start: Start): void {

@@ -3,6 +3,7 @@
  * still has them (KIP-320). Epochs rise along a log, so one entry stands for all batches of an epoch.
  */
 import { noEpoch } from '../../util/numbers.ts'
+import type { EpochStart } from './types.ts'
 
 /** How many leaders back a trail reaches: more than pass between two fetches, so that where logs part is found at once. */
 const entriesMax = 32
@@ -16,16 +17,17 @@ export interface EpochEnd {
 
 export class EpochTrail {
   /** Ascending in both; an epoch lasts until the next entry. */
-  #entries: Array<{ readonly epoch: number; readonly startOffset: number }> = []
+  #entries: EpochStart[] = []
 
-  /**
-   * Goes on at `offset`, with the epoch of the record before it; `noEpoch`: not known. What is known of before stays if that
-   * record is the same.
-   */
-  restart(offset: number, epoch: number): void {
+  /** Goes on at `offset`, with what `upTo` said of the records before it, perhaps in another process. */
+  restart(offset: number, epochs: readonly EpochStart[]): void {
+    this.#entries = epochs.map(({ epoch, startOffset }) => ({ epoch, startOffset })).slice(-entriesMax)
     this.cut(offset)
-    if (epoch >= 0 && epoch === this.epochBefore(offset)) return
-    this.#entries = epoch >= 0 && offset > 0 ? [{ epoch, startOffset: offset - 1 }] : []
+  }
+
+  /** What is known of the records before `offset`. */
+  upTo(offset: number): readonly EpochStart[] {
+    return this.#entries.filter(({ startOffset }) => startOffset < offset)
   }
 
   /** A batch of `epoch` was fetched that begins at `baseOffset`. */
@@ -48,9 +50,17 @@ export class EpochTrail {
     return this.#entries.findLast(entry => entry.startOffset < offset)?.epoch ?? noEpoch
   }
 
-  /** Where, below `offset`, the leader's log of which it says `end` leaves this one, as far as the two can tell (exclusive). */
-  commonEnd(offset: number, { epoch, endOffset }: EpochEnd): number {
+  /**
+   * Where, below `offset`, the leader's log of which it says `end` leaves this one, as far as the two can tell (exclusive), and
+   * what is known of the records before. Not that they are as the leader has them: what an older epoch wrote there may have
+   * been overwritten in the log that was read.
+   */
+  parting(offset: number, { epoch, endOffset }: EpochEnd): { commonEnd: number; epochs: readonly EpochStart[] } {
     const other = this.#entries.find(entry => entry.epoch > epoch)
-    return Math.max(0, Math.min(offset - 1, endOffset, other?.startOffset ?? offset))
+    const commonEnd = Math.max(0, Math.min(offset - 1, endOffset, other?.startOffset ?? offset))
+    const epochs = this.upTo(commonEnd)
+    // An epoch of both logs is one leader's: they are the same to where the shorter one ends.
+    const isOfBoth = epochs.length === 0 && commonEnd > 0 && this.#entries[0]?.epoch === epoch
+    return { commonEnd, epochs: isOfBoth ? [{ epoch, startOffset: commonEnd - 1 }] : epochs }
   }
 }

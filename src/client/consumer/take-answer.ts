@@ -64,7 +64,7 @@ function takeBatches(partition: AssignedPartition, records: Uint8Array): AnswerO
 /** The log was cut below `fetchOffset`. Whether also below what was handed out, the next fetch asks if this one did not. */
 function diverged(partition: AssignedPartition, end: EpochEnd, policy: OutOfRangePolicy): AnswerOutcome {
   const { trail, position, fetchOffset, stopOffset } = partition
-  const commonEnd = trail.commonEnd(fetchOffset, end)
+  const { commonEnd, epochs } = trail.parting(fetchOffset, end)
   const isAhead = fetchOffset > position
   // Both are of a log that is no more. The end is looked for anew, but not before the position is one of the log.
   partition.highWatermark = -1
@@ -74,11 +74,9 @@ function diverged(partition: AssignedPartition, end: EpochEnd, policy: OutOfRang
     partition.forget()
     return { kind: 'dropped' }
   }
-  const known = trail.epochBefore(commonEnd)
-  const epochBefore = known >= 0 ? known : end.epoch
-  const error = new LogTruncatedError(partition, position, commonEnd, epochBefore < 0 ? null : epochBefore)
+  const error = new LogTruncatedError(partition, position, commonEnd, epochs)
   if (policy === 'error') return { kind: 'failed', error }
-  partition.jump({ offset: commonEnd, epochBefore })
+  partition.jump({ offset: commonEnd, epochs })
   return { kind: 'reset', error }
 }
 

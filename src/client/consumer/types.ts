@@ -19,14 +19,20 @@ export type StartPosition = OffsetSpec | number
  */
 export type OutOfRangePolicy = 'start' | 'end' | 'error'
 
+/** From `startOffset` on, up to the next of these, the records that were read are of leader epoch `epoch`. */
+export interface EpochStart {
+  readonly epoch: number
+  readonly startOffset: number
+}
+
 export interface Assignment extends TopicPartition {
   /** By default what `from` says. */
   readonly offset?: StartPosition | undefined
   /**
-   * Leader epoch of the record before `offset`, which is a plain one, as `progress` gave it. With it a log that was cut
-   * since then, by an unclean election, is noticed (KIP-320). Not that of the record at `offset`, as `listOffsets` says it.
+   * Leader epochs of the records before `offset`, which is a plain one, as `progress` gave them. With them a log that was cut
+   * since then, by an unclean election, is noticed (KIP-320).
    */
-  readonly epochBefore?: number | null | undefined
+  readonly epochs?: readonly EpochStart[] | undefined
 }
 
 /** Turns the bytes of a key or a value into what the application wants. Throwing ends the iteration with that error. */
@@ -67,8 +73,11 @@ export interface PartitionProgress extends TopicPartition {
   /** As the last fetch saw it; `null` before the first. */
   readonly highWatermark: number | null
   readonly logStartOffset: number | null
-  /** Leader epoch of the record before `position`: keep the two together. `null` when it is not known. */
-  readonly epochBefore: number | null
+  /**
+   * Leader epochs of the records before `position`, the newest 32 of them: keep the two together. The first one may begin
+   * before its `startOffset`, where it is known from. Empty when none is known.
+   */
+  readonly epochs: readonly EpochStart[]
   readonly isPaused: boolean
 }
 
@@ -174,13 +183,21 @@ export function checkAssignment(assignment: Assignment): void {
   checkStart('assignments', assignment)
 }
 
-/** Throws `ConfigError` unless `offset` is a position, and `epochBefore` one that goes with it. */
-export function checkStart(key: string, { offset, epochBefore }: Pick<Assignment, 'offset' | 'epochBefore'>): void {
+/** Throws `ConfigError` unless `offset` is a position, and `epochs` are some that go with it. */
+export function checkStart(key: string, { offset, epochs }: Pick<Assignment, 'offset' | 'epochs'>): void {
   if (offset !== undefined) checkPosition(key, offset)
-  if (epochBefore == null) return
+  if (epochs === undefined || (Array.isArray(epochs) && epochs.length === 0)) return
   const isPlain = typeof offset === 'number' && offset >= 0
-  if (Number.isSafeInteger(epochBefore) && epochBefore >= 0 && isPlain) return
-  throw new ConfigError(key, `${key}: expected an epochBefore from 0, with an offset from 0`)
+  if (isPlain && Array.isArray(epochs) && areEpochs(epochs)) return
+  throw new ConfigError(key, `${key}: expected epochs as progress() gives them, with an offset from 0`)
+}
+
+function areEpochs(epochs: readonly EpochStart[]): boolean {
+  const from = (value: number, min: number): boolean => Number.isSafeInteger(value) && value >= min
+  return epochs.every((each, i) => {
+    const before = epochs[i - 1] ?? { epoch: -1, startOffset: -1 }
+    return from(each?.epoch, before.epoch + 1) && from(each.startOffset, before.startOffset + 1)
+  })
 }
 
 /** Throws `ConfigError` unless `position` is one. */

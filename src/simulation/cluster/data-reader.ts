@@ -124,8 +124,8 @@ export class DataReader {
   /** An error of a partition lasts until somebody seeks: here to where it was. */
   async #recover(consumer: Consumer): Promise<void> {
     await new Promise<void>(resolve => void this.#options.machine.cluster.timeline.after(recoverMs, resolve))
-    for (const { topic, partition, position, epochBefore } of consumer.progress()) {
-      if (position !== null) consumer.seek({ topic, partition, offset: position, epochBefore: epochBefore })
+    for (const { topic, partition, position, epochs } of consumer.progress()) {
+      if (position !== null) consumer.seek({ topic, partition, offset: position, epochs })
     }
   }
 
@@ -134,16 +134,16 @@ export class DataReader {
   }
 
   #onTruncated(consumer: Consumer, error: LogTruncatedError): void {
-    const { topic, partition, position, divergingOffset, epochBefore } = error
+    const { topic, partition, position, divergingOffset, epochs } = error
     this.#options.machine.cluster.sometimes.truncationTold++
     this.view.onTold(this.#name, `${topic}-${partition}`, position, divergingOffset)
-    consumer.seek({ topic, partition, offset: divergingOffset, epochBefore: epochBefore })
+    consumer.seek({ topic, partition, offset: divergingOffset, epochs })
   }
 
   #onRead(consumer: Consumer, { topic, partition, records }: ConsumerBatch): void {
     const { machine, watch } = this.#options
-    const { position, epochBefore } = consumer.progress().find(p => p.topic === topic && p.partition === partition)!
-    this.view.note(`${topic}-${partition}`, { offset: position!, epochBefore })
+    const { position, epochs } = consumer.progress().find(p => p.topic === topic && p.partition === partition)!
+    this.view.note(`${topic}-${partition}`, { offset: position!, epochs })
     watch.read(topic, partition, records.at(-1)!.offset + 1)
     if (this.#isRetired || this.#isSteady) return
     const fate = machine.random.nextInt(100)
@@ -155,11 +155,11 @@ export class DataReader {
     const { machine, history } = this.#options
     const marks = this.view.marksOf(`${topic}-${partition}`)
     const anywhere = machine.random.nextInt(from + 1)
-    // Whoever goes back to an offset of which he does not know the epoch takes what is there.
-    const { offset, epochBefore } = this.#mayBeCut(topic)
+    // Whoever goes back to an offset of which he does not know the epochs takes what is there.
+    const { offset, epochs } = this.#mayBeCut(topic)
       ? marks[anywhere % marks.length]!
-      : { offset: anywhere, epochBefore: null }
-    this.#consumer.seek({ topic, partition, offset, epochBefore: epochBefore })
+      : { offset: anywhere, epochs: [] }
+    this.#consumer.seek({ topic, partition, offset, epochs })
     this.view.goTo(`${topic}-${partition}`, offset)
     const partitions = this.#assignments().map(({ topic: name, partition: number }) => ({
       partition: `${name}-${number}`,
@@ -176,9 +176,9 @@ export class DataReader {
     this.#name = newName()
     const starts = new Map(progress.map(at => [`${at.topic}-${at.partition}`, at]))
     const assignments = this.#assignments().map(({ topic, partition }) => {
-      const { position, epochBefore } = starts.get(`${topic}-${partition}`) ?? { position: null, epochBefore: null }
+      const { position, epochs } = starts.get(`${topic}-${partition}`) ?? { position: null, epochs: [] }
       this.view.goTo(`${topic}-${partition}`, position ?? 0)
-      return { topic, partition, offset: position ?? 0, epochBefore: epochBefore }
+      return { topic, partition, offset: position ?? 0, epochs }
     })
     const partitions = assignments.map(({ topic, partition, offset }) => ({
       partition: `${topic}-${partition}`,

@@ -2,14 +2,15 @@
  * What a reader holds of its partitions, as an application that keeps what it reads: record by record, and no more below a
  * truncation that it was told of. Nobody tells it of one: then what it holds is the log.
  */
+import type { EpochStart } from '../../client/consumer/types.ts'
 import { hold } from '../quorum/invariants/invariant.ts'
 import type { PollStep } from '../records/operations.ts'
 
 /** A place to which one may go back and still be told of a truncation. */
 export interface Mark {
   readonly offset: number
-  /** Of the record before it; `null` at the beginning. */
-  readonly epochBefore: number | null
+  /** Of the records before it. */
+  readonly epochs: readonly EpochStart[]
 }
 
 /** More are not needed to go back to something old now and then. */
