@@ -25,6 +25,17 @@ export function mayLosePower({ world, history, machines }: NodeCluster, id: Node
   })
 }
 
+/**
+ * Whether machine `id` may be ended, and stay away. Where nobody believes it either when it comes back, somebody else who has lost
+ * something, of which the controller does not know yet, would be all there is if the rest are fenced meanwhile.
+ */
+export function mayStayAway({ world, history, machines }: NodeCluster, id: NodeId): boolean {
+  if (!world.isCautious) return true
+  const hasLost = (other: Machine): boolean =>
+    other.distrusted !== null && other.distrusted === history.latest?.brokers.get(other.id)?.incarnationId
+  return [...machines.values()].every(other => other.id === id || !hasLost(other))
+}
+
 /** Whether machine `id` may lose the disk with its partitions, whatever their policy. */
 export function mayLoseDisk({ world, history, machines }: NodeCluster, id: NodeId): boolean {
   const { latest } = history

@@ -15,6 +15,7 @@ import { hold, Violation } from '../quorum/invariants/invariant.ts'
 import type { AdminClient } from './admin-load.ts'
 import type { NodeCluster } from './cluster.ts'
 import type { DataLoad } from './data-load.ts'
+import { mayStayAway } from './fault-atlas.ts'
 import type { Machine } from './machine.ts'
 import { digestOf } from './metadata-history.ts'
 import type { Operator } from './operator.ts'
@@ -82,7 +83,7 @@ export class ClusterHealing {
     if (machine.repair() && isNoticed) this.#cluster.crash(machine.id)
   }
 
-  /** Never so many that no majority of controllers or no broker is left. */
+  /** Never so many that no majority of controllers or no broker is left, nor those that have what others have lost. */
   #someAbsent(): Set<NodeId> {
     const { machines } = this.#cluster.world
     const shuffled = [...machines].sort(() => this.#random.nextFloat() - 0.5)
@@ -91,6 +92,7 @@ export class ClusterHealing {
       machines.filter(machine => count(machine) && !absent.has(machine.id)).length
     const controllerCount = left(({ isController }) => isController)
     for (const machine of shuffled.slice(0, 1 + this.#random.nextInt(machines.length))) {
+      if (!mayStayAway(this.#cluster, machine.id)) continue
       absent.add(machine.id)
       const isEnough =
         left(({ isController }) => isController) * 2 > controllerCount && left(({ isBroker }) => isBroker) > 0
