@@ -107,10 +107,10 @@ class Story {
   }
 
   /** Of one who knows a single node at first. */
-  consumer(known: NodeId, from: Omit<Assignment, 'topic' | 'partition'>): Consumer {
+  consumer(known: NodeId, from: Omit<Assignment, 'topic' | 'partition'>, until?: 'end'): Consumer {
     const options = this.#machine.options([clientUrlOf(known)])
     const assignments = [{ topic: this.#topic.name, partition: 0, ...from }]
-    return new Consumer({ ...options, assignments }, socketConnect(options))
+    return new Consumer({ ...options, assignments, until }, socketConnect(options))
   }
 
   cut(isCut: Cut): void {
@@ -219,6 +219,8 @@ async function resumedAtFormerLeader(epochs: readonly EpochStart[], rules = soun
     )
   })
   await story.done('the record behind', read)
+  const toEnd = story.consumer(formerId, { offset: 6, epochs }, 'end').batches()
+  await story.done('nothing, which is no fault', toEnd.next())
 }
 
 for (const epochs of [[{ epoch: 1, startOffset: 4 }], []]) {

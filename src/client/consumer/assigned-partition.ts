@@ -66,7 +66,7 @@ export class AssignedPartition {
   #stopOffsetMax = Number.POSITIVE_INFINITY
   /** No leader up to this epoch makes it necessary to look the stop up again. */
   #stopEpoch = -1
-  /** The log was found to have the record before the position, or of which epoch that is was not known. */
+  /** The log was found to have the position and the record before it, or of which epoch that is was not known. */
   isCompared = true
   failure: Error | null = null
   /** Attempts in a row that failed, and until when to wait for the next, on the monotonic clock. */

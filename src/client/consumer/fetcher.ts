@@ -168,9 +168,8 @@ export class Fetcher {
     const due = lost.filter(p => p.notBeforeMs <= nowMs)
     if (due.length === 0) return Math.min(...lost.map(p => p.notBeforeMs))
     this.#isLocating = true
-    const { isolationLevel, requestTimeoutMs: timeoutMs, onOffsetOutOfRange } = this.#settings
-    const onReset = (partition: AssignedPartition, error: ApiError): void => this.#onReset(partition, error)
-    locate(this.#cluster, due, { isolationLevel, timeoutMs, signal: this.#signal, onOffsetOutOfRange, onReset }).then(
+    const { isolationLevel, requestTimeoutMs: timeoutMs } = this.#settings
+    locate(this.#cluster, due, { isolationLevel, timeoutMs, signal: this.#signal }).then(
       () => this.#onLocated(due, null),
       (error: unknown) => this.#onLocated(due, error),
     )

@@ -1,18 +1,14 @@
 /** Turns start positions into offsets, and finds where to stop, with one lookup per leader for all partitions. */
 import { ApiError } from '../../protocol/errors.ts'
-import { nameOf } from '../by-leader.ts'
 import { type Cluster, isRetriable } from '../cluster.ts'
 import { type FoundOffset, findOffsets, type OffsetQuery, type OffsetSpec } from '../offsets.ts'
 import type { AssignedPartition } from './assigned-partition.ts'
-import type { OutOfRangePolicy, StartPosition } from './types.ts'
+import type { StartPosition } from './types.ts'
 
 export interface LocateOptions {
   readonly isolationLevel: 0 | 1
   readonly timeoutMs: number
   readonly signal: AbortSignal
-  readonly onOffsetOutOfRange: OutOfRangePolicy
-  /** A position beyond the end has jumped to where the policy says. */
-  readonly onReset: (partition: AssignedPartition, error: ApiError) => void
 }
 
 interface Lookup {
@@ -44,7 +40,7 @@ export async function locate(
   for (const lookup of lookups) {
     const own = answers.slice(at, at + lookup.queries.length)
     at += lookup.queries.length
-    if (lookup.partition.generation === lookup.generation) settle(lookup, own, options)
+    if (lookup.partition.generation === lookup.generation) settle(lookup, own)
   }
 }
 
@@ -58,11 +54,7 @@ function queriesOf({ topic, partition, start, stopOffset }: AssignedPartition): 
   return [...specs].map(at => ({ topic, partition, at }))
 }
 
-function settle(
-  { partition, queries }: Lookup,
-  answers: ReadonlyArray<FoundOffset | ApiError>,
-  options: LocateOptions,
-): void {
+function settle({ partition, queries }: Lookup, answers: ReadonlyArray<FoundOffset | ApiError>): void {
   const error = answers.find(answer => answer instanceof ApiError)
   if (error instanceof ApiError) {
     // An unknown topic was asked for long enough.
@@ -72,24 +64,8 @@ function settle(
   const found = (at: OffsetSpec): number => (answers[queries.findIndex(query => query.at === at)] as FoundOffset).offset
   if (partition.stopOffset === -1) partition.stopAt(found('end'))
   if (partition.start !== null) partition.locate(offsetOf(partition.start, found))
-  // Nothing will be fetched, so no fetch would say so.
-  if (partition.stopOffset !== null && partition.position > partition.stopOffset) {
-    onBeyondEnd(partition, partition.stopOffset, options)
-  }
-}
-
-function onBeyondEnd(
-  partition: AssignedPartition,
-  end: number,
-  { onOffsetOutOfRange: policy, onReset }: LocateOptions,
-): void {
-  const message = `${nameOf(partition)}: offset ${partition.position} is beyond the end, which is ${end}`
-  const error = new ApiError('OFFSET_OUT_OF_RANGE', message)
-  if (policy === 'error') partition.failure = error
-  else {
-    partition.jump({ offset: policy })
-    onReset(partition, error)
-  }
+  // A leader that was replaced and does not know it has an end of its own: only a fetch, before which it makes sure, tells.
+  if (partition.stopOffset !== null && partition.position > partition.stopOffset) partition.isCompared = false
 }
 
 function offsetOf(start: StartPosition, found: (at: OffsetSpec) => number): number {
