@@ -62,6 +62,8 @@ export interface NodePorts {
 
 export interface Node extends AsyncDisposable {
   readonly nodeId: NodeId
+  /** Of its broker, in this life of the process. */
+  readonly incarnationId: string
   readonly clusterId: string
   readonly controller: Controller
   readonly broker: Broker
@@ -179,6 +181,10 @@ class OpenNode implements Node {
 
   get nodeId(): NodeId {
     return this.#parts.settings.nodeId
+  }
+
+  get incarnationId(): string {
+    return this.#parts.incarnationId
   }
 
   get clusterId(): string {

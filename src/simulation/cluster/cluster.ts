@@ -130,7 +130,6 @@ export class NodeCluster {
     if (machine.life === null) return
     this.note(isSilent ? 'power loss' : 'crash', id)
     const losesCaches = isSilent && this.world.losesCaches
-    if (losesCaches) machine.distrusted = this.history.latest?.brokers.get(id)?.incarnationId ?? null
     machine.life.process.kill()
     this.sockets.detach(id, isSilent)
     machine.endLife(losesCaches, this.#random)
@@ -141,7 +140,6 @@ export class NodeCluster {
     const machine = this.machine(id)
     this.crash(id)
     this.note('wiped', id)
-    machine.disowned = this.history.latest?.brokers.get(id)?.incarnationId ?? null
     machine.wipe()
   }
 
@@ -207,6 +205,7 @@ export class NodeCluster {
 
   #onOpen(id: NodeId, node: Node): void {
     this.#clusterId ??= node.clusterId
+    this.machine(id).incarnations.add(node.incarnationId)
     if (node.clusterId !== this.#clusterId) this.fail(new Violation(`node ${id} is in cluster ${node.clusterId}`))
     let before: MetadataImage | null = null
     const onImage = (image: MetadataImage): void => {

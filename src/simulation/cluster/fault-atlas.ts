@@ -31,8 +31,10 @@ export function mayLosePower({ world, history, machines }: NodeCluster, id: Node
  */
 export function mayStayAway({ world, history, machines }: NodeCluster, id: NodeId): boolean {
   if (!world.isCautious) return true
-  const hasLost = (other: Machine): boolean =>
-    other.distrusted !== null && other.distrusted === history.latest?.brokers.get(other.id)?.incarnationId
+  const hasLost = ({ id: other, distrusted }: Machine): boolean => {
+    const registered = history.latest?.brokers.get(other)
+    return registered !== undefined && distrusted.has(registered.incarnationId)
+  }
   return [...machines.values()].every(other => other.id === id || !hasLost(other))
 }
 
@@ -76,7 +78,7 @@ function hasOthers(
   const isTrusted = (other: NodeId): boolean => {
     const { life, distrusted, disowned, flippedBits } = machines.get(other)!
     const { incarnationId } = brokers.get(other)!
-    const hasAll = distrusted !== incarnationId && disowned !== incarnationId && flippedBits.length === 0
+    const hasAll = !distrusted.has(incarnationId) && !disowned.has(incarnationId) && flippedBits.length === 0
     return life?.isServing === true && hasAll
   }
   const others = [...isr, ...elr].filter(other => other !== id)

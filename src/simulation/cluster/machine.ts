@@ -26,10 +26,12 @@ export class Machine {
   #logDisk: SimDisk
   readonly #newLogDisk: () => SimDisk
   life: NodeLife | null = null
-  /** The incarnation of its broker that lost what the disk had not taken; `null`: none did. */
-  distrusted: string | null = null
-  /** …and the one that lost its whole disk. */
-  disowned: string | null = null
+  /** Of its broker, one of each life so far. Any may be registered yet: what it sent may be on its way after its end. */
+  readonly incarnations = new Set<string>()
+  /** Those that lost what the disk had not taken, … */
+  distrusted: ReadonlySet<string> = new Set()
+  /** … and those that lost their whole disk. */
+  disowned: ReadonlySet<string> = new Set()
   /** In segments on its disk. */
   readonly flippedBits: FlippedBit[] = []
   /** It stays down: the others must do without it. */
@@ -61,12 +63,14 @@ export class Machine {
   /** A disk that failed or lost its power is the same one for the next life, with what is left on it. */
   endLife(losesCaches: boolean, random: Random): void {
     this.life = null
+    if (losesCaches) this.distrusted = new Set(this.incarnations)
     this.raftDisk.crash()
     this.#insert(losesCaches ? this.#logDisk.crash(random) : this.#logDisk.kill())
   }
 
   /** It is down, and gets another disk for its partitions. */
   wipe(): void {
+    this.disowned = new Set(this.incarnations)
     this.flippedBits.length = 0
     this.#insert(this.#newLogDisk())
   }

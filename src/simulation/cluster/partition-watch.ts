@@ -253,9 +253,10 @@ export class PartitionWatch {
     const { topic } = watched
     // It is not counted on until it has registered anew, and was asked what it has.
     const incarnationId = this.#latest?.brokers.get(machine.id)?.incarnationId
-    const hasLost =
-      machine.disowned === incarnationId || (topic.flushPolicy === 'os' && machine.distrusted === incarnationId)
-    if (incarnationId !== undefined && hasLost) return
+    if (incarnationId !== undefined) {
+      if (machine.disowned.has(incarnationId)) return
+      if (topic.flushPolicy === 'os' && machine.distrusted.has(incarnationId)) return
+    }
     const missing = matchDurable(line, replica, machine)
     if (missing === null) return
     const account = (): string => memberAccount(watched, machine.id, missing)
