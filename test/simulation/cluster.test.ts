@@ -8,9 +8,9 @@ import { addRun, neverHit, noRuns, type Summary } from '../../src/simulation/quo
 import { seedRange } from '../support/depth.ts'
 import { turns } from '../support/turns.ts'
 
-const { from, to } = seedRange(40)
+const { from, to } = seedRange(52)
 /** Fewer seeds cannot be expected to show everything that happens sometimes. */
-const seedsThatShowAll = 40
+const seedsThatShowAll = 52
 
 /** Where unclean elections are allowed, and few that show what is to be seen of them. */
 const unclean = seedRange(12, 6)
