@@ -1,8 +1,9 @@
 /** Leaders that are moved away under load: what they had taken they answer, so that no producer sends it again. */
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
+import { type TestContext, test } from 'node:test'
 import type { PartitionDescription } from '../../src/index.ts'
 import type { ChaosCluster } from '../support/chaos/cluster.ts'
+import type { RecordLoad } from '../support/chaos/record-load.ts'
 import { assertKept, assertWrittenOnce, createTopic, ids, startLoad, startNodes } from '../support/chaos/rig.ts'
 import { runs } from '../support/depth.ts'
 import { until } from './by-hand.ts'
@@ -17,14 +18,10 @@ test('every leader is moved away and its replica put back under load: no send fa
 }, async t => {
   const cluster = await startNodes(t)
   await createTopic(cluster, { name: topic, partitions })
-  const load = startLoad(t, { urls: cluster.urls, topic, partitions, producers: 2, consumers: 1, seed: 1 })
-  await load.goesOn()
+  const load = await startOwnLoad(t, cluster.urls, 1)
   for (let round = 0; round < 2 * runs(1); round++) {
     const led = await partitionsOf(cluster)
-    await move(
-      cluster,
-      led.map(({ leader }) => ids.filter(id => id !== leader)),
-    )
+    await move(cluster, awayFromLeaders(led))
     for (const [at, { leader }] of (await partitionsOf(cluster)).entries()) assert.notEqual(leader, led[at]!.leader)
     await load.goesOn()
     await move(
@@ -34,9 +31,7 @@ test('every leader is moved away and its replica put back under load: no send fa
     await cluster.untilInSync(topic)
     await load.goesOn()
   }
-  await load.finish()
-  assertKept(t, load)
-  assertWrittenOnce(t, load)
+  await assertAllOnce(t, load)
 })
 
 test('a broker is drained at the moment that moves take away what it leads: none is written twice', {
@@ -44,15 +39,11 @@ test('a broker is drained at the moment that moves take away what it leads: none
 }, async t => {
   const cluster = await startNodes(t)
   await createTopic(cluster, { name: topic, partitions })
-  const load = startLoad(t, { urls: cluster.urls, topic, partitions, producers: 2, consumers: 1, seed: 2 })
-  await load.goesOn()
+  const load = await startOwnLoad(t, cluster.urls, 2)
   for (const drained of ids.flatMap(id => Array<number>(runs(1)).fill(id))) {
     const led = await partitionsOf(cluster)
     await Promise.all([
-      move(
-        cluster,
-        led.map(({ leader }) => ids.filter(id => id !== leader)),
-      ),
+      move(cluster, awayFromLeaders(led)),
       cluster.ask(admin => admin.drainBroker({ nodeId: drained })),
     ])
     await load.goesOn()
@@ -60,9 +51,7 @@ test('a broker is drained at the moment that moves take away what it leads: none
     await putBack(cluster, led)
     await load.goesOn()
   }
-  await load.finish()
-  assertKept(t, load)
-  assertWrittenOnce(t, load)
+  await assertAllOnce(t, load)
 })
 
 test('preferred leaders are elected at the moment that moves take away those that lead: none is written twice', {
@@ -70,24 +59,15 @@ test('preferred leaders are elected at the moment that moves take away those tha
 }, async t => {
   const cluster = await startNodes(t)
   await createTopic(cluster, { name: topic, partitions })
-  const load = startLoad(t, { urls: cluster.urls, topic, partitions, producers: 2, consumers: 1, seed: 3 })
-  await load.goesOn()
+  const load = await startOwnLoad(t, cluster.urls, 3)
   for (let round = 0; round < 2 * runs(1); round++) {
     const led = await partitionsOf(cluster)
-    await Promise.all([
-      move(
-        cluster,
-        led.map(({ leader }) => ids.filter(id => id !== leader)),
-      ),
-      cluster.ask(admin => admin.electLeaders()),
-    ])
+    await Promise.all([move(cluster, awayFromLeaders(led)), cluster.ask(admin => admin.electLeaders())])
     await load.goesOn()
     await putBack(cluster, led)
     await load.goesOn()
   }
-  await load.finish()
-  assertKept(t, load)
-  assertWrittenOnce(t, load)
+  await assertAllOnce(t, load)
 })
 
 test('moves whose leader is one of those that were added are given up, or replaced, under load: none is written twice', {
@@ -112,8 +92,7 @@ test('moves whose leader is one of those that were added are given up, or replac
       await cluster.ask(admin => admin.electLeaders())
       return (await partitionsOf(cluster, own)).every(({ leader }) => leader === 3)
     })
-    const load = startLoad(t, { urls, topic: own, partitions, producers: 2, consumers: 1, seed })
-    await load.goesOn()
+    const load = await startOwnLoad(t, urls, seed, own)
     await beginMove(
       cluster,
       assignments.map(() => target),
@@ -121,11 +100,26 @@ test('moves whose leader is one of those that were added are given up, or replac
     )
     await untilMoved(cluster, before.length, own)
     await load.goesOn()
-    await load.finish()
-    assertKept(t, load)
-    assertWrittenOnce(t, load)
+    await assertAllOnce(t, load)
   }
 })
+
+async function startOwnLoad(t: TestContext, urls: readonly string[], seed: number, of = topic): Promise<RecordLoad> {
+  const load = startLoad(t, { urls, topic: of, partitions, producers: 2, consumers: 1, seed })
+  await load.goesOn()
+  return load
+}
+
+async function assertAllOnce(t: TestContext, load: RecordLoad): Promise<void> {
+  await load.finish()
+  assertKept(t, load)
+  assertWrittenOnce(t, load)
+}
+
+/** For each partition everybody but its leader. */
+function awayFromLeaders(led: readonly PartitionDescription[]): number[][] {
+  return led.map(({ leader }) => ids.filter(id => id !== leader))
+}
 
 async function partitionsOf(cluster: ChaosCluster, of = topic): Promise<readonly PartitionDescription[]> {
   return (await cluster.describe(of)).partitions
